@@ -1,0 +1,40 @@
+# One verb a line. `make test` needs only python3 (3.11 or newer), git and make: uv is installed privately when missing.
+.PHONY: demo test check lint types bench soak wheels alone clean
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+RUN := $(UV) run --frozen --quiet
+
+$(UV):
+	$(PYTHON) -m venv .tools && .tools/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+.venv: $(UV) uv.lock pyproject.toml
+	$(UV) sync --frozen --quiet && touch .venv
+
+demo: .venv
+	@$(RUN) python -m tests.demo --out demo-out $(if $(CAPTURE),--capture $(CAPTURE)) $(if $(SPEED),--speed $(SPEED)) $(if $(DURATION),--duration $(DURATION))
+
+test: .venv
+	$(RUN) pytest -m "not soak"
+
+check: lint types test
+
+lint: .venv
+	$(RUN) ruff check . && $(RUN) ruff format --check .
+
+types: .venv
+	$(RUN) mypy packages/*/src services/*/src
+
+bench: .venv
+	$(RUN) python -m tests.bench
+
+soak: .venv
+	$(RUN) pytest -m soak --timeout 3600
+
+wheels: .venv
+	$(RUN) python -m tests.wheels
+
+alone: .venv
+	$(RUN) python -m tests.alone
+
+clean:
+	rm -rf .venv .tools demo-out dist

@@ -1,0 +1,1 @@
+"""Market data recordings and vendor files to HftBacktest event arrays."""

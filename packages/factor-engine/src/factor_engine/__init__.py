@@ -1,0 +1,1 @@
+"""O(1) streaming factors over order books: rolling moments, imbalance, volatility, stop loss."""

@@ -1,0 +1,1 @@
+"""Records market data, from the exchange or from a running connector."""

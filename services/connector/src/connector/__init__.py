@@ -1,0 +1,1 @@
+"""The exchange daemon: market data in, shared memory out."""

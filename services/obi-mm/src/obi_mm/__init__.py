@@ -1,0 +1,1 @@
+"""An order book imbalance market maker on marketlink."""
