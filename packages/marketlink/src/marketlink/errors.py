@@ -1,0 +1,80 @@
+"""The errors of marketlink: one base, facts as fields first, the sentence second.
+
+MarketlinkError
+├── MalformedMessage      a venue sent something that can't be used
+├── VenueRefused          a venue answered a request with an error
+│   └── RateLimited       ... because of its limits: when to come back is known
+├── Unreachable           no answer at all: connect, timeout, reset
+├── WireError             bytes on the link that are not of the protocol
+├── LinkError             the shared memory link can't be opened or used
+│   └── AlreadyRunning    another connector owns this name
+└── SettingsError         a setting that can't be used
+"""
+
+
+class MarketlinkError(Exception):
+    """Anything that marketlink raises on purpose."""
+
+
+class MalformedMessage(MarketlinkError):
+    """A venue's message lacks a usable field."""
+
+    def __init__(self, venue: str, field: str, raw: bytes) -> None:
+        super().__init__(f"{venue}: no usable {field!r} in {raw[:160]!r}")
+        self.venue, self.field, self.raw = venue, field, raw
+
+
+class VenueRefused(MarketlinkError):
+    """A venue answered with an error; `code` is its own number where it gave one."""
+
+    def __init__(self, venue: str, what: str, status: int, code: int | None, text: str) -> None:
+        number = "" if code is None else f" code {code}"
+        super().__init__(f"{venue}: {what} refused: HTTP {status}{number}: {text[:200]}")
+        self.venue, self.what, self.status, self.code, self.text = venue, what, status, code, text
+
+
+class RateLimited(VenueRefused):
+    """A venue's limit is reached; nothing may be asked again within `retry_after_s`. `banned` is HTTP 418."""
+
+    def __init__(self, venue: str, what: str, status: int, text: str, retry_after_s: float) -> None:
+        super().__init__(venue, what, status, None, text)
+        self.retry_after_s, self.banned = retry_after_s, status == 418
+
+
+class Unreachable(MarketlinkError):
+    """No usable answer came: connection refused, reset, timed out, or not the exchange's format."""
+
+    def __init__(self, venue: str, what: str, why: str) -> None:
+        super().__init__(f"{venue}: {what}: {why}")
+        self.venue, self.what, self.why = venue, what, why
+
+
+class WireError(MarketlinkError):
+    """Bytes that are not a message of the link's protocol."""
+
+    def __init__(self, what: str, offset: int, raw: bytes) -> None:
+        super().__init__(f"link: {what} at byte {offset} of {raw[:80]!r}")
+        self.what, self.offset, self.raw = what, offset, raw
+
+
+class LinkError(MarketlinkError):
+    """The shared memory link can't be opened or used; `remedy` says what a person can do."""
+
+    def __init__(self, name: str, what: str, remedy: str) -> None:
+        super().__init__(f"link {name!r}: {what}. {remedy}")
+        self.name, self.what, self.remedy = name, what, remedy
+
+
+class AlreadyRunning(LinkError):
+    """Another process publishes under this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "a connector of this name is already running", "Stop it, or choose another name.")
+
+
+class SettingsError(MarketlinkError):
+    """A setting that can't be used; `field` names it and `remedy` says what would be right."""
+
+    def __init__(self, where: str, field: str, what: str, remedy: str) -> None:
+        super().__init__(f"{where}: {field}: {what}. {remedy}")
+        self.where, self.field, self.what, self.remedy = where, field, what, remedy

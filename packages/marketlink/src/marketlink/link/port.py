@@ -1,0 +1,140 @@
+"""The port between cores and link: what a connector and a bot can do with it, and the in-memory link for tests of logic.
+
+Every implementation runs the same conformance suite (tests/marketlink/link/conformance.py).
+"""
+
+from collections import deque
+from typing import Protocol
+
+from marketlink.messages import TO_ALL, Batch, Heard, LiveRequest, NewSession, Request, SamplesLost
+
+
+class ConnectorPort(Protocol):
+    """The connector's end: publishes batches, hears requests."""
+
+    def send(self, batch: Batch) -> None:
+        """Publish a batch; never waits for a bot. Raises LinkError when the link itself is broken."""
+
+    def requests(self) -> list[Request]:
+        """Return every request that has arrived, without waiting."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until something may have arrived. True is a hint, not a promise."""
+
+    def close(self) -> None:
+        """Leave the link; further calls are errors."""
+
+
+class BotPort(Protocol):
+    """A bot's end: hears batches for itself and for all, sends requests."""
+
+    @property
+    def bot_id(self) -> int:
+        """This bot's id, never 0."""
+
+    def receive(self) -> list[Heard]:
+        """Return all that was heard, oldest first, without waiting. An unfinished framed batch stays back until its end."""
+
+    def request(self, request: LiveRequest) -> None:
+        """Send a request to the connector, or to whoever takes that name later: nothing answers when nobody listens."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until something may have arrived. True is a hint, not a promise."""
+
+    def close(self) -> None:
+        """Leave the link; further calls are errors."""
+
+
+class MemoryLink:
+    """A link inside one process, with the same losses as the real one: a full buffer drops the oldest batch and says so."""
+
+    def __init__(self, buffer_batches: int = 10_000) -> None:
+        self._buffer_batches = buffer_batches
+        self._session = 0
+        self._bots: list[MemoryBotPort] = []
+        self._requests: deque[Request] = deque()
+
+    def connector(self) -> "MemoryConnectorPort":
+        """Return a new publisher's end, which is a new session for every bot."""
+        self._session += 1
+        return MemoryConnectorPort(self)
+
+    def bot(self, bot_id: int) -> "MemoryBotPort":
+        """Return a bot's end."""
+        if bot_id == TO_ALL:
+            raise ValueError("a bot's id can't be 0: that addresses every bot")
+        port = MemoryBotPort(self, bot_id)
+        self._bots.append(port)
+        return port
+
+
+class MemoryConnectorPort:
+    """The connector's end of a MemoryLink."""
+
+    def __init__(self, link: MemoryLink) -> None:
+        self._link, self._session = link, link._session
+
+    def send(self, batch: Batch) -> None:
+        """Hand the batch to every bot it is for."""
+        for bot in self._link._bots:
+            bot._hear(self._session, batch)
+
+    def requests(self) -> list[Request]:
+        """Return and forget every waiting request."""
+        waiting = list(self._link._requests)
+        self._link._requests.clear()
+        return waiting
+
+    def wait(self, timeout_s: float) -> bool:
+        """Tell whether a request waits; time does not pass here."""
+        return bool(self._link._requests)
+
+    def close(self) -> None:
+        """Do nothing: the link outlives its ends."""
+
+
+class MemoryBotPort:
+    """A bot's end of a MemoryLink."""
+
+    def __init__(self, link: MemoryLink, bot_id: int) -> None:
+        self._link, self._bot_id = link, bot_id
+        self._heard: deque[Batch | NewSession] = deque()
+        self._session = 0
+        self._lost = 0
+
+    @property
+    def bot_id(self) -> int:
+        """This bot's id."""
+        return self._bot_id
+
+    def _hear(self, session: int, batch: Batch) -> None:
+        if session != self._session:
+            if self._session:
+                self._heard.append(NewSession(session))
+            self._session = session
+        if len(self._heard) >= self._link._buffer_batches:
+            self._heard.popleft()
+            self._lost += 1
+        if batch.to in (TO_ALL, self._bot_id):
+            self._heard.append(batch)
+
+    def receive(self) -> list[Heard]:
+        """Return and forget what was heard; a loss is told first, because what was lost is older than the rest."""
+        heard: list[Heard] = [SamplesLost(self._lost)] if self._lost else []
+        heard.extend(self._heard)
+        self._heard.clear()
+        self._lost = 0
+        return heard
+
+    def request(self, request: LiveRequest) -> None:
+        """Queue a request for whichever connector asks next."""
+        self._link._requests.append(Request(self._bot_id, request))
+
+    def wait(self, timeout_s: float) -> bool:
+        """Tell whether something was heard; time does not pass here."""
+        return bool(self._heard) or self._lost > 0
+
+    def close(self) -> None:
+        """Leave the link."""
+        if self in self._link._bots:
+            self._link._bots.remove(self)

@@ -1,0 +1,156 @@
+"""What every venue's decoder returns, and what a feed and a connector need to know of a venue."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from marketlink.book.rules import DepthUpdate, Rule, Snapshot
+from marketlink.events import Events
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One tradable symbol; sizes as the exchange states them, as number and as text."""
+
+    symbol: str  # as the exchange's streams spell it: lower case on Binance
+    tick_size: float
+    lot_size: float
+    tick_text: str
+    lot_text: str
+    trading: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Depth:
+    """One depth message."""
+
+    symbol: str
+    update: DepthUpdate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ticks:
+    """Trades or best quotes: event records that need no synchroniser. May be empty where the message is to be left out."""
+
+    symbol: str
+    events: Events
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The venue's answer to a subscription request; `error` is None when it was accepted."""
+
+    request_id: int | str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShuttingDown:
+    """The venue says that it will close this connection soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotUsed:
+    """A message of a kind that is not used (`known`), or not known; counted by its kind."""
+
+    kind: str
+    known: bool
+
+
+VenueMessage = Depth | Ticks | Answer | ShuttingDown | NotUsed
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a recorder needs of a frame without decoding it: whose it is, and a depth update's ids."""
+
+    symbol: str
+    stream: str  # "depth", "trade", "bookTicker", ...
+    first_id: int = 0
+    last_id: int = 0
+    prev_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """A REST request: path, query, and its weight against the venue's limit."""
+
+    path: str
+    query: Mapping[str, str]
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeightLimit:
+    """So much weight in so many seconds for one address."""
+
+    weight: int
+    per_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeInfo:
+    """What a venue says of itself: its instruments by symbol, and its request limit."""
+
+    instruments: Mapping[str, Instrument]
+    weight_limit: WeightLimit
+
+
+class PublicVenue(Protocol):
+    """The public half of a venue: constants and pure functions."""
+
+    @property
+    def name(self) -> str:
+        """The venue's name in messages, e.g. `binancefutures`."""
+
+    @property
+    def rule(self) -> Rule:
+        """How its depth updates follow each other."""
+
+    @property
+    def max_streams(self) -> int:
+        """How many streams one connection may carry."""
+
+    @property
+    def max_messages_per_s(self) -> int:
+        """How many messages a client may send on one connection each second."""
+
+    @property
+    def used_weight_header(self) -> str:
+        """The answer header that says how much weight this address has used."""
+
+    def normal_symbol(self, symbol: str) -> str:
+        """Spell a symbol as the venue's streams do."""
+
+    def stream_url(self, root: str) -> str:
+        """The public market data websocket below a configured root."""
+
+    def live_streams(self, symbol: str) -> Sequence[str]:
+        """The streams a connector needs."""
+
+    def recorded_streams(self, symbol: str) -> Sequence[str]:
+        """The streams a recorder takes."""
+
+    def subscribe(self, streams: Sequence[str], request_id: int) -> bytes:
+        """The message that subscribes to streams."""
+
+    def unsubscribe(self, streams: Sequence[str], request_id: int) -> bytes:
+        """The message that ends subscriptions."""
+
+    def decode(self, frame: bytes, recv_ns: int) -> VenueMessage:
+        """Decode a frame. Raises MalformedMessage."""
+
+    def heading(self, frame: bytes) -> Heading | Answer | ShuttingDown | NotUsed:
+        """Read only what a recorder needs of a frame. Raises MalformedMessage."""
+
+    def snapshot_request(self, symbol: str) -> Get:
+        """The request for a whole book."""
+
+    def decode_snapshot(self, symbol: str, body: bytes, recv_ns: int) -> Snapshot:
+        """Decode a whole book; its events are bids then asks, best first, of kind depth. Raises MalformedMessage."""
+
+    def info_request(self) -> Get:
+        """The request for the instruments and limits."""
+
+    def decode_info(self, body: bytes) -> ExchangeInfo:
+        """Decode them. Raises MalformedMessage."""
