@@ -273,7 +273,9 @@ class BinanceUsdm:
             raise Unusable("json") from error
         symbol, stream, data = "", "", message
         if type(message) is dict and "stream" in message:
-            symbol, _, rest = text(message, "stream").partition("@")
+            if type(message["stream"]) is not str:
+                raise Unusable("stream")
+            symbol, _, rest = message["stream"].partition("@")
             stream, data = rest.partition("@")[0], message.get("data")
         elif type(message) is dict and type(message.get("event")) is dict:
             data = message["event"]
