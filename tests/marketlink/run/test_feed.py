@@ -287,7 +287,7 @@ async def _rest(feed: Feed) -> None:
 
 def test_a_server_that_never_pings_is_left_and_one_that_pings_is_kept() -> None:
     settings = replace(FAST, ping_age_s=0.25)
-    diary, feed, _ = follow(stay, subscribed(2), settings=settings)
+    _, feed, _ = follow(stay, subscribed(2), settings=settings)
     assert feed.counts.ends[End.PING_AGE.value] >= 1
 
     async def pings(peer: Peer) -> None:
