@@ -77,7 +77,11 @@ class End(Enum):
     SEND = "sending failed"
     LIFETIME = "end of planned lifetime"
     SHUTDOWN = "venue is shutting down"
+    LISTENER = "listener failed"
     STOPPED = "stopped"
+
+
+QUIET_ENDS: Final = frozenset({End.LIFETIME, End.SHUTDOWN, End.STOPPED})
 
 
 @dataclass(slots=True)
@@ -153,12 +157,15 @@ class Feed:
             ended = await self._connect_once()
             self.counts.ends[ended.end.value] += 1
             delay_s = max(backoff.delay_s(ended.lasted_s), ended.retry_after_s)
-            log.warning("feed %s: %s (%s); again in %.2f s", self.url, ended.end.value, ended.detail, delay_s)
+            level = logging.INFO if ended.end in QUIET_ENDS else logging.WARNING
+            log.log(level, "feed %s: %s (%s); again in %.2f s", self.url, ended.end.value, ended.detail, delay_s)
             await asyncio.sleep(delay_s)
 
     async def _connect_once(self) -> _Ended:
         settings = self._settings
         session = _Session(self.venue, self.listener, self._subscriptions, self.counts, self._mono_ns)
+        ended = _Ended(End.STOPPED, "cancelled")
+        connection = None
         make: Any = functools.partial(StampedConnection, sink=session, wall_ns=self._wall_ns)
         try:
             connection = await connect(
@@ -173,25 +180,20 @@ class Feed:
                 ping_timeout=settings.keepalive_s,
                 close_timeout=settings.close_timeout_s,
             )
-        except InvalidStatus as error:
-            session.close("handshake refused")
-            session.raise_failure()
-            response = error.response
-            wait_s = retry_after_s(response.headers.get("Retry-After"), self._wall_ns())
-            return _Ended(End.CONNECT, f"HTTP {response.status_code}", retry_after_s=wait_s or 0.0)
-        except (OSError, EOFError, WebSocketException) as error:  # TimeoutError is an OSError
-            session.close("handshake failed")
-            session.raise_failure()
-            return _Ended(End.CONNECT, f"{type(error).__name__}: {error}")
-        ended = _Ended(End.STOPPED, "cancelled")
-        try:
             session.open()
             self._session = session
             ended = await self._keep(session, connection)
+        except InvalidStatus as error:
+            headers, status = error.response.headers, error.response.status_code
+            wait_s = retry_after_s(headers.get("Retry-After"), self._wall_ns())
+            ended = _Ended(End.CONNECT, f"HTTP {status}", retry_after_s=wait_s or 0.0)
+        except (OSError, EOFError, WebSocketException) as error:  # TimeoutError is an OSError
+            ended = _Ended(End.CONNECT, f"{type(error).__name__}: {error}")
         finally:
             self._session = None
             session.close(f"{ended.end.value}: {ended.detail}")
-            await self._hang_up(connection, politely=ended.end in (End.LIFETIME, End.SHUTDOWN, End.STOPPED))
+            if connection is not None:
+                await self._hang_up(connection, politely=ended.end in QUIET_ENDS)
         session.raise_failure()
         return ended
 
@@ -213,7 +215,7 @@ class Feed:
             if session.shutting_down and shutdown_ns is None:
                 shutdown_ns = now_ns + int(self._rng.uniform(0.0, settings.shutdown_delay_s) * SECOND_NS)
             if session.closing is not None:
-                return over(End.CLOSED, session.closing)
+                return over(End.LISTENER if session.failed else End.CLOSED, session.closing)
             if (late := subscriptions.overdue(now_ns)) is not None:
                 self.counts.unanswered += len(late.streams)
                 return over(End.UNANSWERED, f"{len(late.streams)} streams in {settings.answer_timeout_s:g} s")
@@ -244,15 +246,21 @@ class Feed:
                 pass
 
     async def _hang_up(self, connection: Any, *, politely: bool) -> None:
-        """Close so that nothing is left behind; a peer that no longer answers is not waited for."""
+        """Close so that nothing is left behind; a peer that no longer answers is waited for no longer than this."""
+        timeout_s = self._settings.close_timeout_s
         try:
-            async with asyncio.timeout(self._settings.close_timeout_s):
+            async with asyncio.timeout(timeout_s):
                 if politely:
                     await connection.close()
         except (TimeoutError, OSError, WebSocketException):
             pass
         finally:
             connection.transport.abort()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await connection.wait_closed()
+        except TimeoutError:
+            pass
 
 
 class _Session:
@@ -297,6 +305,11 @@ class _Session:
         """Raise what the listener raised, if it did."""
         if self._failure is not None:
             raise self._failure
+
+    @property
+    def failed(self) -> bool:
+        """Whether the listener raised."""
+        return self._failure is not None
 
     def data_due_ns(self, age_ns: int) -> int | None:
         """When the data will be too old; None while none is to be expected."""
@@ -360,4 +373,4 @@ class _Session:
     def _fail(self, error: Exception) -> None:
         if self._failure is None:
             self._failure = error
-        self.on_closing("the listener failed")
+        self.on_closing(f"{type(error).__name__}: {error}")

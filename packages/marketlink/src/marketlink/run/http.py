@@ -19,6 +19,7 @@ from marketlink.venues.base import ExchangeInfo, Get, PublicVenue
 
 SECOND_NS: Final = 1_000_000_000
 MAX_BODY: Final = 64 * 2**20
+LEAST_WAIT_S: Final = 1.0
 UNSTATED_WAIT_S: Final = {403: 60.0, 418: 120.0, 429: 60.0}  # where the venue does not say how long
 
 
@@ -146,6 +147,7 @@ class VenueHttp:
 
     def _hold(self, status: int, wait_s: float) -> None:
         now_ns = self._clock.mono_ns()
+        wait_s = max(wait_s, LEAST_WAIT_S)  # who goes on asking after a 429 is banned
         if status == 418:
             self.budget.on_banned(wait_s, now_ns)
         else:

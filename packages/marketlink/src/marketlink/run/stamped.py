@@ -69,5 +69,7 @@ class StampedConnection(ClientConnection):
         self._sink.on_closing(f"{type(exc).__name__}: {exc}" if exc is not None else self._close_text())
 
     def _close_text(self) -> str:
-        close = self.protocol.close_rcvd
-        return "end of stream without a close frame" if close is None else f"close frame {close}"
+        received, sent = self.protocol.close_rcvd, self.protocol.close_sent
+        if received is not None:
+            return f"close frame {received}"
+        return "end of stream without a close frame" if sent is None else f"closed from here: {sent}"

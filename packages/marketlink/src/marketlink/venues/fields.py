@@ -5,6 +5,7 @@ Every reader raises `Unusable` with the field's name; the decoder, who has the f
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ MAX_MS: Final = (2**63 - 1) // MS_NS
 MAX_ID: Final = 2**63 - 1
 
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+_PLAIN: Final = re.compile(r"[0-9.,]*")  # what float() accepts of these is a decimal
 _NUMBERS: Final = re.compile(rf"{_NUMBER}(?:,{_NUMBER})*")
 
 
@@ -59,9 +61,10 @@ def text(data: Mapping[str, object], name: str) -> str:
 def decimals(texts: Sequence[str], name: str) -> list[float]:
     """Read plain decimals: float() alone would also take a sign, blanks, `nan` and `1_0`."""
     try:
-        if texts and not _NUMBERS.fullmatch(",".join(texts)):
+        joined = ",".join(texts)
+        if not _PLAIN.fullmatch(joined) and not _NUMBERS.fullmatch(joined):
             raise Unusable(name)
-        numbers = [float(text) for text in texts]
+        numbers = list(map(float, texts))
     except (TypeError, ValueError) as error:
         raise Unusable(name) from error
     if numbers and max(numbers) == float("inf"):
@@ -74,11 +77,11 @@ def level_numbers(data: Mapping[str, object], name: str) -> list[float]:
     levels = data.get(name)
     if type(levels) is not list:
         raise Unusable(name)
-    texts: list[str] = []
-    for level in levels:
-        if type(level) is not list or len(level) < 2:
-            raise Unusable(name)
-        texts += level[:2]
+    if not {list}.issuperset(map(type, levels)) or min(map(len, levels), default=2) < 2:
+        raise Unusable(name)
+    if max(map(len, levels), default=2) > 2:  # what may follow price and quantity is not known and not needed
+        levels = [level[:2] for level in levels]
+    texts = list(chain.from_iterable(levels))
     numbers = decimals(texts, name)
     if not all(numbers[0::2]):  # no level has the price zero
         raise Unusable(name)
