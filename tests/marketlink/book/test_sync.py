@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from marketlink.book.rules import ByNextId, ByPreviousId, DepthUpdate, Rule, Snapshot
 from marketlink.book.sync import Apply, AskSnapshot, DepthSync, Effect, OutOfSync, Phase, Replace, SyncLimits, Trouble
 from marketlink.events import empty_events
@@ -98,7 +97,9 @@ def test_futures_update_behind_a_hole_after_the_snapshot_does_not_join() -> None
     assert not machine.in_sync
 
 
-@pytest.mark.parametrize(("first", "last", "joins"), [(101, 105, True), (95, 101, True), (102, 105, False), (95, 100, None)])
+@pytest.mark.parametrize(
+    ("first", "last", "joins"), [(101, 105, True), (95, 101, True), (102, 105, False), (95, 100, None)]
+)
 def test_spot_rule(first: int, last: int, joins: bool | None) -> None:
     machine = sync(ByNextId())
     machine.on_update(update(first, last, None), 0)
@@ -244,7 +245,9 @@ def test_published_scenarios_of_peers(shared_data: Path) -> None:
             if "process" in expect:
                 assert any(isinstance(effect, Apply) for effect in effects) == expect["process"], scenario["id"]
             if "request_snapshot" in expect:
-                assert any(isinstance(effect, AskSnapshot) for effect in effects) == expect["request_snapshot"], scenario["id"]
+                assert any(isinstance(effect, AskSnapshot) for effect in effects) == expect["request_snapshot"], (
+                    scenario["id"]
+                )
             if "emitted" in expect:
                 (replace,) = effects
                 assert ids(replace)[1] == [tuple(span) for span in expect["emitted"][1:]], scenario["id"]
@@ -330,7 +333,9 @@ HARM = st.sampled_from(["none"] * 6 + ["lose", "repeat", "swap", "reconnect", "b
 
 
 @given(seed=st.integers(0, 2**32), spot=st.booleans(), harms=st.lists(HARM, max_size=60), data=st.data())
-def test_nothing_wrong_is_ever_shown_and_it_gets_there(seed: int, spot: bool, harms: list[str], data: st.DataObject) -> None:
+def test_nothing_wrong_is_ever_shown_and_it_gets_there(
+    seed: int, spot: bool, harms: list[str], data: st.DataObject
+) -> None:
     rng = random.Random(seed)
     exchange, shown = Exchange(rng, spot), Shown()
     machine = sync(ByNextId() if spot else ByPreviousId(), max_old_in_a_row=100)
@@ -397,8 +402,16 @@ def test_nothing_wrong_is_ever_shown_and_it_gets_there(seed: int, spot: bool, ha
     assert kept is None or shown.book == exchange.book
 
 
-@given(seed=st.integers(0, 2**32), spot=st.booleans(), before=st.integers(1, 20), delay=st.integers(0, 20), count=st.integers(0, 100))
-def test_a_lossless_stream_needs_exactly_one_snapshot(seed: int, spot: bool, before: int, delay: int, count: int) -> None:
+@given(
+    seed=st.integers(0, 2**32),
+    spot=st.booleans(),
+    before=st.integers(1, 20),
+    delay=st.integers(0, 20),
+    count=st.integers(0, 100),
+)
+def test_a_lossless_stream_needs_exactly_one_snapshot(
+    seed: int, spot: bool, before: int, delay: int, count: int
+) -> None:
     rng = random.Random(seed)
     exchange, machine, shown = Exchange(rng, spot), sync(ByNextId() if spot else ByPreviousId()), Shown()
     tickets, answer = [], None

@@ -3,10 +3,21 @@
 from typing import Protocol
 
 import numpy as np
-
 from marketlink.events import empty_events
 from marketlink.link.port import BotPort, ConnectorPort
-from marketlink.messages import Batch, ErrorEvent, ErrorKind, Feed, Heard, LiveError, NewSession, PositionEvent, RegisterInstrument, Request, SamplesLost
+from marketlink.messages import (
+    Batch,
+    ErrorEvent,
+    ErrorKind,
+    Feed,
+    Heard,
+    LiveError,
+    NewSession,
+    PositionEvent,
+    RegisterInstrument,
+    Request,
+    SamplesLost,
+)
 
 
 class Ends(Protocol):
@@ -27,7 +38,9 @@ def feed(symbol: str, count: int) -> Feed:
 
 
 def rows(heard: list[Heard]) -> int:
-    return sum(len(event.events) for one in heard if isinstance(one, Batch) for event in one.events if isinstance(event, Feed))
+    return sum(
+        len(event.events) for one in heard if isinstance(one, Batch) for event in one.events if isinstance(event, Feed)
+    )
 
 
 def check_batches_reach_whom_they_are_for(ends: Ends) -> None:
@@ -47,7 +60,10 @@ def check_requests_carry_the_bots_id(ends: Ends) -> None:
     one.request(RegisterInstrument("btcusdt", 0.1, 0.001))
     two.request(RegisterInstrument("ethusdt"))
     assert connector.wait(1.0)
-    assert connector.requests() == [Request(1, RegisterInstrument("btcusdt", 0.1, 0.001)), Request(2, RegisterInstrument("ethusdt"))]
+    assert connector.requests() == [
+        Request(1, RegisterInstrument("btcusdt", 0.1, 0.001)),
+        Request(2, RegisterInstrument("ethusdt")),
+    ]
     assert connector.requests() == []
 
 

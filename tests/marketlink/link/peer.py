@@ -5,6 +5,7 @@ import time
 
 from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort
 from marketlink.messages import Batch, Feed, NewSession, RegisterInstrument, SamplesLost
+
 from tests.marketlink.link.conformance import feed
 
 

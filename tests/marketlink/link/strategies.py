@@ -2,13 +2,24 @@
 
 import numpy as np
 from hypothesis import strategies as st
-
 from marketlink.events import EVENT_DTYPE, Events
-from marketlink.messages import ErrorEvent, ErrorKind, LiveError, OrderEvent, PositionEvent, RegisterInstrument, SubmitOrder
+from marketlink.messages import (
+    ErrorEvent,
+    ErrorKind,
+    LiveError,
+    OrderEvent,
+    PositionEvent,
+    RegisterInstrument,
+    SubmitOrder,
+)
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
 
-u64 = st.one_of(st.integers(0, (1 << 64) - 1), st.sampled_from([0, 250, 251, 65535, 65536, (1 << 32) - 1, 1 << 32, (1 << 64) - 1]))
-i64 = st.one_of(st.integers(-(1 << 63), (1 << 63) - 1), st.sampled_from([0, -1, 125, -126, 126, 32767, -(1 << 63), (1 << 63) - 1]))
+u64 = st.one_of(
+    st.integers(0, (1 << 64) - 1), st.sampled_from([0, 250, 251, 65535, 65536, (1 << 32) - 1, 1 << 32, (1 << 64) - 1])
+)
+i64 = st.one_of(
+    st.integers(-(1 << 63), (1 << 63) - 1), st.sampled_from([0, -1, 125, -126, 126, 32767, -(1 << 63), (1 << 63) - 1])
+)
 f64 = st.floats(width=64)
 symbols = st.text(min_size=1, max_size=12)
 finite = st.floats(allow_nan=False)

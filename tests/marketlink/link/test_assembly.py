@@ -5,11 +5,23 @@ import random
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-
 from marketlink.events import empty_events
 from marketlink.link.assembly import TRAILER, Assembler, Sample
 from marketlink.link.wire import encode_event
-from marketlink.messages import TO_ALL, Batch, ErrorEvent, ErrorKind, Feed, Heard, LiveError, NewSession, PositionEvent, SamplesLost, Unreadable
+from marketlink.messages import (
+    TO_ALL,
+    Batch,
+    ErrorEvent,
+    ErrorKind,
+    Feed,
+    Heard,
+    LiveError,
+    NewSession,
+    PositionEvent,
+    SamplesLost,
+    Unreadable,
+)
+
 from tests.marketlink.link import strategies as some
 
 ME = 77
@@ -52,7 +64,13 @@ def plain(heard: list[Heard]) -> list[object]:
             events.append((event.symbol, event.events.tobytes()) if isinstance(event, Feed) else event)
         before = result[-1] if result else None
         bare = not one.framed and len(events) == 1 and isinstance(events[0], tuple)
-        if bare and isinstance(before, tuple) and before[:2] == (one.to, False) and isinstance(before[2][0], tuple) and before[2][0][0] == events[0][0]:  # type: ignore[index]
+        if (
+            bare
+            and isinstance(before, tuple)
+            and before[:2] == (one.to, False)
+            and isinstance(before[2][0], tuple)
+            and before[2][0][0] == events[0][0]
+        ):  # type: ignore[index]
             result[-1] = (one.to, False, [(events[0][0], before[2][0][1] + events[0][1])])  # type: ignore[index]
         else:
             result.append((one.to, one.framed, events))
@@ -61,7 +79,9 @@ def plain(heard: list[Heard]) -> list[object]:
 
 batches = st.builds(
     Batch,
-    st.lists(st.one_of(some.plain_events, st.builds(Feed, some.symbols, some.records(min_size=1, max_size=5))), max_size=4).map(tuple),
+    st.lists(
+        st.one_of(some.plain_events, st.builds(Feed, some.symbols, some.records(min_size=1, max_size=5))), max_size=4
+    ).map(tuple),
     st.sampled_from([TO_ALL, ME, 5]),
     st.booleans(),
 )
@@ -116,13 +136,24 @@ def test_lost_samples_are_counted_and_told_before_what_came_of_the_batch() -> No
     heard = Assembler(ME).take(samples[:4] + samples[9:])
     assert heard[0] == SamplesLost(5)
     assert isinstance(heard[1], Batch)
-    assert sum(len(event.events) for one in heard[1:] if isinstance(one, Batch) for event in one.events if isinstance(event, Feed)) == 5
+    assert (
+        sum(
+            len(event.events)
+            for one in heard[1:]
+            if isinstance(one, Batch)
+            for event in one.events
+            if isinstance(event, Feed)
+        )
+        == 5
+    )
 
 
 @given(st.integers(1, 30), st.integers(0, 30), st.integers(1, 50))
 def test_every_loss_is_counted_exactly(before: int, lost: int, after: int) -> None:
     sender = Sender()
-    samples = [sample for _ in range(before + lost + after) for sample in sender.samples(Batch((feed("x", 1),), framed=False))]
+    samples = [
+        sample for _ in range(before + lost + after) for sample in sender.samples(Batch((feed("x", 1),), framed=False))
+    ]
     heard = Assembler(ME).take(samples[:before] + samples[before + lost :])
     assert sum(one.count for one in heard if isinstance(one, SamplesLost)) == lost
 

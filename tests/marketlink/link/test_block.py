@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from marketlink.errors import WireError
 from marketlink.events import empty_events
 from marketlink.link.block import FeedEncoder, decode_feed, feed_symbol
 from marketlink.link.wire import encode_event
 from marketlink.messages import Feed
+
 from tests.marketlink.link import strategies as some
 
 

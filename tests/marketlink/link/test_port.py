@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-
 from marketlink.link.port import BotPort, ConnectorPort, MemoryLink
+
 from tests.marketlink.link.conformance import CHECKS, Ends
 
 

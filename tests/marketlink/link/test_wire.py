@@ -7,12 +7,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from marketlink.errors import WireError
 from marketlink.events import BUY, LOCAL, empty_events
-from marketlink.link.wire import Mark, decode_event, decode_request, encode_event, encode_request, put_signed, put_unsigned
+from marketlink.link.wire import (
+    Mark,
+    decode_event,
+    decode_request,
+    encode_event,
+    encode_request,
+    put_signed,
+    put_unsigned,
+)
 from marketlink.messages import ErrorEvent, ErrorKind, Feed, LiveError, OrderEvent, PositionEvent, RegisterInstrument
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
+
 from tests.marketlink.link import strategies as some
 
 
@@ -31,19 +39,44 @@ def test_feed_with_whole_ns_times_is_58_bytes() -> None:
 
 @pytest.mark.parametrize(
     ("value", "raw"),
-    [(0, "00"), (250, "fa"), (251, "fbfb00"), (65535, "fbffff"), (65536, "fc00000100"), (1 << 32, "fd0000000001000000")],
+    [
+        (0, "00"),
+        (250, "fa"),
+        (251, "fbfb00"),
+        (65535, "fbffff"),
+        (65536, "fc00000100"),
+        (1 << 32, "fd0000000001000000"),
+    ],
 )
 def test_unsigned_widths(value: int, raw: str) -> None:
     assert put_unsigned(value).hex() == raw
 
 
-@pytest.mark.parametrize(("value", "raw"), [(0, "00"), (-1, "01"), (1, "02"), (-125, "f9"), (125, "fa"), (-126, "fbfb00")])
+@pytest.mark.parametrize(
+    ("value", "raw"), [(0, "00"), (-1, "01"), (1, "02"), (-125, "f9"), (125, "fa"), (-126, "fbfb00")]
+)
 def test_signed_is_zigzag(value: int, raw: str) -> None:
     assert put_signed(value).hex() == raw
 
 
 def test_enums_travel_as_their_place_in_the_declaration() -> None:
-    order = Order(1.0, 1.0, 0.0, 0, 5, 0.1, 0, 0, 9, True, OrderType.UNSUPPORTED, Status.UNSUPPORTED, Status.NEW, Side.SELL, TimeInForce.UNSUPPORTED)
+    order = Order(
+        1.0,
+        1.0,
+        0.0,
+        0,
+        5,
+        0.1,
+        0,
+        0,
+        9,
+        True,
+        OrderType.UNSUPPORTED,
+        Status.UNSUPPORTED,
+        Status.NEW,
+        Side.SELL,
+        TimeInForce.UNSUPPORTED,
+    )
     (raw,) = encode_event(OrderEvent("x", order))
     assert raw[-6:] == bytes([1, 2, 8, 1, 1, 4])
     (raw,) = encode_event(OrderEvent("x", dataclasses.replace(order, side=Side.UNSUPPORTED)))
@@ -102,7 +135,7 @@ def test_a_value_nested_too_deep_is_refused() -> None:
 
 def test_a_number_of_more_than_64_bits_is_refused() -> None:
     for value in (1 << 64, -1):
-        with pytest.raises(ValueError, match="64 bits|negative"):
+        with pytest.raises(ValueError, match=r"64 bits|negative"):
             put_unsigned(value)
     with pytest.raises(ValueError, match="64 bits"):
         put_signed(1 << 63)

@@ -18,7 +18,9 @@ EXIT_ALREADY_RUNNING = 3
 EXCHANGES = ("binancefutures",)
 PLANNED = ("binancepapi", "binancespot", "bybit")
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
+)
 
 
 def _version(asked: bool) -> None:
@@ -33,11 +35,14 @@ def connect(
     exchange: Annotated[str, typer.Argument(metavar="CONNECTOR", help=f"Exchange: {', '.join(EXCHANGES)}.")],
     config_path: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML file; see below.")],
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.", envvar="CONNECTOR_LOG")] = "info",
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Hold an exchange's market data and publish it over shared memory.
 
-    Bots and collectors register symbols while it runs; books are kept in sync by the exchange's update ids, and every one of them is told when a book is not.
+    Bots and collectors register symbols while it runs. Books are kept in sync by the exchange's update ids, and
+    everyone is told when one is not.
 
     \b
     CONFIG is a TOML file:
@@ -74,14 +79,16 @@ def connect(
 
 
 def _run(name: str, config_path: Path) -> None:
-    from connector.config import read_config
     from marketlink.link.iceoryx import IceoryxConnectorPort
+
+    from connector.config import read_config
 
     config, remarks = read_config(config_path)
     port = IceoryxConnectorPort(name)  # the lock of the name: before anything is said to the exchange
     try:
-        from connector.shell import Shell
         from marketlink.venues.binance import USDM
+
+        from connector.shell import Shell
 
         log = logging.getLogger("connector")
         log.info("connector %s %s: %s, process %d", __version__, name, USDM.name, os.getpid())

@@ -1,7 +1,7 @@
 """The connector's configuration: a flat TOML as the source's, completed from the environment, checked before anything starts.
 
-Keys and their order of precedence: the environment (`CONNECTOR_API_KEY`, `CONNECTOR_SECRET`, ... any key in upper case behind `CONNECTOR_`), then the file,
-then the default. Secrets are held as such: they show in no log and no error.
+Order of precedence: the environment (`CONNECTOR_API_KEY`, `CONNECTOR_SECRET`, ... any key in upper case behind
+`CONNECTOR_`), then the file, then the default. Secrets are held as such: they show in no log and no error.
 """
 
 import difflib
@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-
 from marketlink.errors import SettingsError
 from marketlink.venues.binance import reduced_root
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 ENVIRONMENT_PREFIX = "CONNECTOR_"
 Seconds = Annotated[float, Field(gt=0)]
@@ -49,7 +48,9 @@ def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> tupl
     try:
         content = tomllib.loads(path.read_text())
     except FileNotFoundError:
-        raise SettingsError(where, "CONFIG", "no such file", "Give the path of a TOML file; docs/connector.md has one.") from None
+        raise SettingsError(
+            where, "CONFIG", "no such file", "Give the path of a TOML file; docs/connector.md has one."
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(where, "CONFIG", f"can't be read: {error}", "Give the path of a TOML file.") from error
     except tomllib.TOMLDecodeError as error:
@@ -73,12 +74,16 @@ def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> tupl
     remarks: list[str] = []
     root = reduced_root(config.stream_url)
     if root is not None:
-        remarks.append(f"stream_url {config.stream_url} is used as its root {root}: the exchange has a route for each kind of data now")
+        remarks.append(
+            f"stream_url {config.stream_url} is used as its root {root}: the exchange has a route for each kind of data now"
+        )
         config = config.model_copy(update={"stream_url": root})
     for key, schemes in (("stream_url", ("ws://", "wss://")), ("api_url", ("http://", "https://"))):
         value = getattr(config, key)
         if not value.startswith(schemes):
-            raise SettingsError(where, key, f"{value!r} is no URL of {' or '.join(schemes)}", f"It is the {known[key].description}.")
+            raise SettingsError(
+                where, key, f"{value!r} is no URL of {' or '.join(schemes)}", f"It is the {known[key].description}."
+            )
     if config.has_keys:
         remarks.append("keys are given, but this version does not trade: market data only, and every order is refused")
     return config, remarks

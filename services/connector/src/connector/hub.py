@@ -1,7 +1,8 @@
 """The connector's core: bots' requests and the venue's messages in, effects out. No socket, clock or file in here.
 
-One `Market` a symbol holds its synchroniser and its book. Every update that the synchroniser lets through becomes one batch for all bots; a resync becomes one
-batch that replaces the whole book; a registration is answered with one batch for that bot alone.
+One `Market` a symbol holds its synchroniser and its book. Every update that the synchroniser lets through becomes one batch
+for all bots; a resync becomes one batch that replaces the whole book; a registration is answered with one batch for that
+bot alone.
 
 Orders come in a later version: until a trading half is given, every order request is answered that trading is not configured.
 """
@@ -14,8 +15,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-
-from connector.effects import Effect, FetchSnapshot, Level, Note, Publish, Subscribe
 from marketlink.book.fused import FusedBook
 from marketlink.book.rules import Snapshot
 from marketlink.book.sync import Apply, AskSnapshot, DepthSync, OutOfSync, Replace, SyncLimits
@@ -35,9 +34,12 @@ from marketlink.messages import (
     RegisterInstrument,
     Request,
     SubmitOrder,
+    Value,
 )
 from marketlink.orders import Status
 from marketlink.venues.base import Depth, ExchangeInfo, Instrument, NotUsed, PublicVenue, Ticks, VenueMessage
+
+from connector.effects import Effect, FetchSnapshot, Level, Note, Publish, Subscribe
 
 HEARTBEAT_NS: Final = 1_000_000_000
 MAX_WAITING: Final = 10_000
@@ -96,7 +98,12 @@ class Hub:
                     text = "too many registrations are waiting for the exchange's instrument list"
                     return [*self._refuse(request.bot_id, symbol, text), Note(Level.WARNING, text)]
                 self._waiting[(request.bot_id, symbol)] = request
-                return [Note(Level.INFO, f"bot {request.bot_id} asks for {symbol}: held until the exchange's instruments are known")]
+                return [
+                    Note(
+                        Level.INFO,
+                        f"bot {request.bot_id} asks for {symbol}: held until the exchange's instruments are known",
+                    )
+                ]
             case SubmitOrder():
                 return self._refuse_order(request.bot_id, request.request)
 
@@ -115,7 +122,9 @@ class Hub:
         instrument = self._info.instruments.get(symbol)
         if instrument is None:
             near = difflib.get_close_matches(symbol, self._info.instruments, 1)
-            text = f"{self._venue.name} has no instrument {request.symbol!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+            text = f"{self._venue.name} has no instrument {request.symbol!r}" + (
+                f"; did you mean {near[0]!r}?" if near else ""
+            )
             return [*self._refuse(bot_id, request.symbol, text), Note(Level.WARNING, f"bot {bot_id}: {text}")]
         self.counts.registrations += 1
         effects: list[Effect] = []
@@ -127,7 +136,11 @@ class Hub:
             effects.append(Subscribe(symbol))
         effects.append(Note(Level.INFO, f"bot {bot_id} registered {symbol}"))
         errors = [*_contradictions(request, symbol, instrument)]
-        effects += [Note(Level.WARNING, f"bot {bot_id}: {error.value['msg']}") for error in errors if isinstance(error.value, dict)]
+        effects += [
+            Note(Level.WARNING, f"bot {bot_id}: {error.value['msg']}")
+            for error in errors
+            if isinstance(error.value, dict)
+        ]
         if market.book_known and not market.sync.in_sync:
             errors.append(_out_of_sync(symbol, "resynchronising", market.sync.last_id))
         events: list[LiveEvent] = [market.position] if market.position is not None else []
@@ -156,11 +169,14 @@ class Hub:
         self.counts.orders_refused += 1
         order = request.order
         text = "trading is not configured on this connector: the order was not sent to the exchange"
-        detail = {"symbol": request.symbol, "order_id": order.order_id, "msg": text}
+        detail: dict[str, Value] = {"symbol": request.symbol, "order_id": order.order_id, "msg": text}
         status = Status.EXPIRED if order.req is Status.NEW else order.status
         answer = OrderEvent(request.symbol, dataclasses.replace(order, req=Status.NONE, status=status))
         batch = Batch((answer, ErrorEvent(LiveError(ErrorKind.ORDER_ERROR, detail))), bot_id, framed=False)
-        return [Publish(batch), Note(Level.WARNING, f"bot {bot_id}: order {order.order_id} on {request.symbol}: {text}")]
+        return [
+            Publish(batch),
+            Note(Level.WARNING, f"bot {bot_id}: order {order.order_id} on {request.symbol}: {text}"),
+        ]
 
     # -- venue --------------------------------------------------------------------------------------------------------
 
@@ -180,7 +196,11 @@ class Hub:
                 counts = self.counts.not_used if known else self.counts.unknown
                 counts[kind] = counts.get(kind, 0) + 1
                 first_unknown = not known and counts[kind] == 1
-                return [Note(Level.WARNING, f"{self._venue.name} sends events of an unknown kind {kind!r}")] if first_unknown else []
+                return (
+                    [Note(Level.WARNING, f"{self._venue.name} sends events of an unknown kind {kind!r}")]
+                    if first_unknown
+                    else []
+                )
             case _:
                 return []  # answers and farewells are the feed's business
 
@@ -203,8 +223,11 @@ class Hub:
 
     def on_refused(self, symbols: Iterable[str], text: str, now_ns: int) -> list[Effect]:
         """The venue refused these symbols' streams."""
-        errors = tuple(ErrorEvent(LiveError(ErrorKind.CUSTOM, {"symbol": symbol, "msg": f"subscription refused: {text}"}, 2)) for symbol in symbols)
-        return [Note(Level.WARNING, f"subscription refused: {text}"), *self._publish(Batch(errors, framed=False), now_ns)]
+        errors = tuple(ErrorEvent(_custom(symbol, f"subscription refused: {text}")) for symbol in symbols)
+        return [
+            Note(Level.WARNING, f"subscription refused: {text}"),
+            *self._publish(Batch(errors, framed=False), now_ns),
+        ]
 
     def on_disconnected(self, symbols: Iterable[str], reason: str, now_ns: int) -> list[Effect]:
         """A connection with these symbols is gone: all their books are out of sync from here on."""
@@ -220,10 +243,14 @@ class Hub:
         too_old = market.sync.counts.too_old
         effects = self._synced(market, market.sync.on_snapshot(ticket, snapshot, now_ns), now_ns)
         if market.sync.counts.too_old > too_old:
-            effects.append(Note(Level.INFO, f"{symbol}: snapshot {snapshot.last_id} is older than the updates held; asking again"))
+            effects.append(
+                Note(Level.INFO, f"{symbol}: snapshot {snapshot.last_id} is older than the updates held; asking again")
+            )
         return effects
 
-    def on_snapshot_failed(self, symbol: str, ticket: int, text: str, now_ns: int, retry_after_ns: int = 0) -> list[Effect]:
+    def on_snapshot_failed(
+        self, symbol: str, ticket: int, text: str, now_ns: int, retry_after_ns: int = 0
+    ) -> list[Effect]:
         """Take the failure of a FetchSnapshot."""
         market = self.markets[symbol]
         effects = self._synced(market, market.sync.on_snapshot_failed(ticket, now_ns, retry_after_ns), now_ns)
@@ -262,8 +289,9 @@ class Hub:
                     result += self._publish(Batch((Feed(symbol, rows),) if len(rows) else ()), now_ns)
                 case Replace():
                     rows = self._replace(market, effect)
-                    note = f"{symbol}: in sync at update {effect.last_id} (snapshot {effect.snapshot.last_id}, {len(effect.updates)} updates behind it)"
-                    result += [*self._publish(Batch((Feed(symbol, rows),)), now_ns), Note(Level.INFO, note)]
+                    behind = f"snapshot {effect.snapshot.last_id} and {len(effect.updates)} updates behind it"
+                    text = f"{symbol}: in sync at update {effect.last_id}: {behind}"
+                    result += [*self._publish(Batch((Feed(symbol, rows),)), now_ns), Note(Level.INFO, text)]
                 case OutOfSync(trouble, after_id):
                     batch = Batch((ErrorEvent(_out_of_sync(symbol, trouble.value, after_id)),), framed=False)
                     text = f"{symbol}: out of sync after update {after_id}: {trouble.value}"
@@ -275,8 +303,8 @@ class Hub:
     def _replace(self, market: Market, effect: Replace) -> Events:
         """Make the book anew, and return the rows of the one batch that does the same for every bot.
 
-        The rows: deletions of what is no longer there (the source's bots know no clear), the clear, the snapshot's levels, and the updates behind it. All are
-        heard now, so that they carry the local time of the snapshot.
+        The rows: deletions of what is no longer there (the source's bots know no clear), the clear, the snapshot's levels,
+        and the updates behind it. All are heard now, so that they carry the local time of the snapshot.
         """
         snapshot = effect.snapshot.events
         heard_ns = int(snapshot[0]["local_ts"]) if len(snapshot) else 0
@@ -306,11 +334,9 @@ def _clear(snapshot: Events) -> Events:
 
 def _gone(before: FusedBook, after: FusedBook) -> Events:
     """Deletions of the levels of `before` that `after` does not have."""
-    old, new = before.levels(), after.levels()
-    sided_old = np.stack([old["ev"].astype(np.int64), np.round(old["px"] / before.tick_size).astype(np.int64)], axis=1)
-    sided_new = {tuple(row) for row in np.stack([new["ev"].astype(np.int64), np.round(new["px"] / after.tick_size).astype(np.int64)], axis=1).tolist()}
-    gone = old[[tuple(row) not in sided_new for row in sided_old.tolist()]] if len(old) else old
-    gone = gone.copy()
+    levels = before.levels()
+    keep = np.concatenate([np.isin(before.bids()[0], after.bids()[0]), np.isin(before.asks()[0], after.asks()[0])])
+    gone: Events = levels[~keep]
     gone["ev"] = (gone["ev"] & ~np.uint64(EXCH | 0xFF)) | np.uint64(DEPTH)
     gone["qty"] = 0.0
     return gone
@@ -318,7 +344,8 @@ def _gone(before: FusedBook, after: FusedBook) -> Events:
 
 def _out_of_sync(symbol: str, reason: str, after_id: int) -> LiveError:
     return LiveError(
-        ErrorKind.CONNECTION_INTERRUPTED, {"symbol": symbol, "state": "out_of_sync", "reason": reason, "after_id": after_id}
+        ErrorKind.CONNECTION_INTERRUPTED,
+        {"symbol": symbol, "state": "out_of_sync", "reason": reason, "after_id": after_id},
     )
 
 
@@ -326,7 +353,11 @@ def _contradictions(request: RegisterInstrument, symbol: str, instrument: Instru
     """What a registration says that the exchange says otherwise; the exchange's word stands."""
     errors: list[LiveError] = []
     if request.symbol != symbol:
-        errors.append(_custom(symbol, f"the symbol is spelled {symbol!r} here, not {request.symbol!r}: its events go by that name"))
+        errors.append(
+            _custom(
+                symbol, f"the symbol is spelled {symbol!r} here, not {request.symbol!r}: its events go by that name"
+            )
+        )
     for name, stated, true in (
         ("tick_size", request.tick_size, instrument.tick_size),
         ("lot_size", request.lot_size, instrument.lot_size),

@@ -1,7 +1,7 @@
 """The connector's shell: sockets, shared memory, clocks and signals around the hub, in one event loop.
 
-Frames are handled in the socket's read callback, from the bytes to the last sample sent, without a task switch. Bots' requests are awaited in a thread, because the
-link's listeners block, and handled in the loop.
+Frames are handled in the socket's read callback, from the bytes to the last sample sent, without a task switch. Bots'
+requests are awaited in a thread, because the link's listeners block, and handled in the loop.
 """
 
 import asyncio
@@ -16,10 +16,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-
-from connector.config import ConnectorConfig
-from connector.effects import Effect, FetchSnapshot, Level, Note, Publish, Subscribe
-from connector.hub import Hub
 from marketlink.errors import MalformedMessage, MarketlinkError, RateLimited, VenueRefused
 from marketlink.events import EVENT_DTYPE
 from marketlink.link.port import ConnectorPort
@@ -29,6 +25,10 @@ from marketlink.run.http import VenueHttp, fetch_info
 from marketlink.run.limits import WeightBudget
 from marketlink.run.retry import Backoff
 from marketlink.venues.base import PublicVenue
+
+from connector.config import ConnectorConfig
+from connector.effects import Effect, FetchSnapshot, Level, Note, Publish, Subscribe
+from connector.hub import Hub
 
 log = logging.getLogger("connector")
 
@@ -85,7 +85,9 @@ class Shard:
 class Shell:
     """Carries out what the hub decides."""
 
-    def __init__(self, name: str, venue: PublicVenue, config: ConnectorConfig, port: ConnectorPort, rng: random.Random) -> None:
+    def __init__(
+        self, name: str, venue: PublicVenue, config: ConnectorConfig, port: ConnectorPort, rng: random.Random
+    ) -> None:
         self.name, self.venue, self.config, self.rng = name, venue, config, rng
         self.port = port
         self.hub = Hub(venue, rng)
@@ -163,7 +165,8 @@ class Shell:
                 log.warning("the exchange's instruments can't be read: %s; again in %.1f s", error, wait_s)
                 await asyncio.sleep(wait_s)
             else:
-                log.info("%d instruments, %d request weight in %d s", len(info.instruments), info.weight_limit.weight, info.weight_limit.per_s)
+                limit = info.weight_limit
+                log.info("%d instruments, request weight %d in %d s", len(info.instruments), limit.weight, limit.per_s)
                 self.carry_out(self.hub.on_info(info, time.time_ns()))
                 return
 

@@ -1,6 +1,7 @@
 """The blocking client that strategies use, its methods named as in hftbacktest's Python API.
 
-It runs in one thread and has no hidden ones: messages are handled inside the waiting calls. A batch is handled whole before any call returns.
+It runs in one thread and has no hidden ones: messages are handled inside the waiting calls.
+A batch is handled whole before any call returns.
 """
 
 import time
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from marketlink.bot.state import Asset, BotState, Changes, Confidence
 from marketlink.events import Events
@@ -107,11 +109,11 @@ class DepthView:
         """The quantity asked at a price; 0 when there is none."""
         return self._asset.book.ask_qty_at_tick(price_tick)
 
-    def bids(self, count: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def bids(self, count: int | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Ticks and quantities of the best `count` bids, best first."""
         return self._asset.book.bids(count)
 
-    def asks(self, count: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def asks(self, count: int | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Ticks and quantities of the best `count` asks, best first."""
         return self._asset.book.asks(count)
 
@@ -150,7 +152,8 @@ class LiveBot:
         for name, mine in numbers.items():
             port = opener(name)
             assets = [
-                Asset(one.symbol, one.tick_size, one.lot_size, one.last_trades_capacity) for one in (instruments[number] for number in mine)
+                Asset(one.symbol, one.tick_size, one.lot_size, one.last_trades_capacity)
+                for one in (instruments[number] for number in mine)
             ]
             state = BotState(port.bot_id, assets)
             self._ports.append((port, state, mine))
@@ -226,7 +229,11 @@ class LiveBot:
         """Wait until an event of this order arrived."""
 
         def ended(changes: list[tuple[Changes, list[int]]]) -> Waited | None:
-            told = any((numbers[asset], number) == (asset_no, order_id) for change, numbers in changes for asset, number in change.orders)
+            told = any(
+                (numbers[asset], number) == (asset_no, order_id)
+                for change, numbers in changes
+                for asset, number in change.orders
+            )
             return Waited.ORDER_RESPONSE if told else None
 
         return self._wait(timeout_ns, ended)

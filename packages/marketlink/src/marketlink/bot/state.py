@@ -87,7 +87,9 @@ class Asset:
         if not self.trades_capacity:
             return
         if len(self.trades) < self.trades_capacity:
-            self.trades = np.resize(self.trades, self.trades_capacity) if len(self.trades) else empty_events(self.trades_capacity)
+            self.trades = (
+                np.resize(self.trades, self.trades_capacity) if len(self.trades) else empty_events(self.trades_capacity)
+            )
         events = events[-self.trades_capacity :]
         surplus = self.trade_count + len(events) - self.trades_capacity
         if surplus > 0:
@@ -208,9 +210,13 @@ class BotState:
             if symbol in self._index:
                 number = self._index[symbol]
                 answered = self.assets[number]
-                self._feed(answered, parts[0] if len(parts) == 1 else np.concatenate(parts), addressed=batch.to == self._bot_id)
+                self._feed(
+                    answered, parts[0] if len(parts) == 1 else np.concatenate(parts), addressed=batch.to == self._bot_id
+                )
                 changes.feeds.add(number)
-        for error in errors:  # behind the book: a registration reply says so when the book that it brings is out of sync
+        for (
+            error
+        ) in errors:  # behind the book: a registration reply says so when the book that it brings is out of sync
             named = self._error(error)
             answered = named or answered
             changes.errors.append(error)

@@ -1,7 +1,8 @@
 """The link over iceoryx2 shared memory: the only module that touches the library (docs/link.md).
 
-The library is built to abort on misuse, so nothing outside this module ever sees a raw sample: payloads are copied out and samples
-dropped at once. Signals stay Python's: nodes are made with signal handling disabled. Waiting is done on listeners only, which release the interpreter lock.
+The library is built to abort on misuse, so nothing outside this module ever sees a raw sample: payloads are copied out and
+samples dropped at once. Signals stay Python's: nodes are made with signal handling disabled. Waiting is done on listeners
+only, which release the interpreter lock.
 """
 
 import ctypes
@@ -117,7 +118,7 @@ class _Node:
             what = f"{which} can't be opened: {error!r}"
             if "Corrupted" in repr(error) or "Incompatible" in repr(error):
                 where = self.settings.root or "the library's root (/tmp/iceoryx2)"
-                remedy = f"Files of another version are in the way: stop all its processes, then remove {where} and /dev/shm/iox2_* of yours."
+                remedy = f"Files of another version are in the way: stop its processes, then remove {where} and your /dev/shm/iox2_*."
             else:
                 remedy = "Check that every process uses the same buffer_size and max_bots, and runs as the same user."
             raise LinkError(self.name, what, remedy) from error

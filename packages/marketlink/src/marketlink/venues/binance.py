@@ -42,6 +42,7 @@ from marketlink.venues.fields import (
     time_ns,
     whole,
 )
+from marketlink.venues.scan import scan_depth
 
 STREAM_OF: Final = {"depthUpdate": "depth", "trade": "trade", "bookTicker": "bookTicker"}
 KIND_OF: Final = {stream: kind for kind, stream in STREAM_OF.items()}
@@ -166,7 +167,13 @@ class BinanceUsdm:
         return opened if isinstance(opened, (Answer, ShuttingDown)) else None
 
     def decode(self, frame: bytes, recv_ns: int) -> VenueMessage:
-        """Decode a combined (`/stream`) or bare (`/ws`) frame."""
+        """Decode a combined (`/stream`) or bare (`/ws`) frame; an ordinary depth update without a parser's help."""
+        if b'"depthUpdate"' in frame and b'"st":2' not in frame:
+            scanned = scan_depth(frame, recv_ns)
+            if scanned is not None:
+                symbol, update = scanned
+                if update.first_id <= update.last_id:
+                    return Depth(symbol, update)
         return self.decode_json(frame, recv_ns)
 
     def decode_json(self, frame: bytes, recv_ns: int) -> VenueMessage:
