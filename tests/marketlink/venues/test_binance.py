@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,8 @@ def test_messages_of_the_coin_margined_product_are_left_out(data: dict[str, Any]
 
 
 def test_a_product_never_heard_of_is_left_out_as_unknown() -> None:
-    assert USDM.decode(combined({**TRADE_DATA, "st": 3}), RECV) == NotUsed("trade st=3", known=False)
+    frame = combined({**TRADE_DATA, "st": 3})
+    assert USDM.decode(frame, RECV) == USDM.heading(frame) == NotUsed("trade st=3", known=False)
 
 
 @pytest.mark.parametrize(
@@ -300,6 +302,15 @@ def test_a_missing_field_makes_the_message_unusable(data: dict[str, Any]) -> Non
         assert malformed(combined({key: value for key, value in data.items() if key != name})).field == name
 
 
+@pytest.mark.parametrize("data", ALL)
+def test_the_symbol_is_the_payloads(data: dict[str, Any]) -> None:
+    frame = combined({**data, "s": "BNBUSDT"})
+    message, heading = USDM.decode(frame, RECV), USDM.heading(frame)
+    assert isinstance(message, (Depth, Ticks))
+    assert isinstance(heading, Heading)
+    assert message.symbol == heading.symbol == "bnbusdt"
+
+
 def test_ids_in_the_wrong_order_make_the_message_unusable() -> None:
     frame = combined({**DEPTH_DATA, "U": 9, "u": 8})
     assert malformed(frame).field == "u"
@@ -312,7 +323,6 @@ def test_a_payload_that_is_not_its_streams_makes_the_message_unusable(data: dict
     kind = STREAM[data["e"]].split("@")[1]
     for frame in (
         combined({**data, "e": "depthUpdbte"}, STREAM[data["e"]]),
-        combined({**data, "s": "BTCUSDU"}),
         combined(None, STREAM[data["e"]]),
         combined({}, STREAM[data["e"]]),
     ):
@@ -547,6 +557,41 @@ def test_streams_and_requests_are_spelled_as_the_venue_reads_them() -> None:
     assert set(USDM.recorded_streams("btcusdt")) == {"btcusdt@trade", "btcusdt@depth@0ms", "btcusdt@bookTicker"}
     assert orjson.loads(USDM.subscribe(["a@trade"], 3)) == {"method": "SUBSCRIBE", "params": ["a@trade"], "id": 3}
     assert orjson.loads(USDM.unsubscribe(["a@trade"], 4)) == {"method": "UNSUBSCRIBE", "params": ["a@trade"], "id": 4}
+
+
+def test_a_quicker_reader_is_asked_for_plain_depth_only_and_is_not_trusted_with_nonsense() -> None:
+    asked: list[bytes] = []
+    wrong = DepthUpdate(1, 2, 0, depth(combined(DEPTH_DATA)).update.events)
+
+    def scan(frame: bytes, recv_ns: int) -> tuple[str, DepthUpdate] | None:
+        asked.append(frame)
+        return "btcusdt", wrong
+
+    quick = replace(USDM, scan=scan)
+    plain = combined(DEPTH_DATA)
+    message = quick.decode(plain, RECV)
+    assert isinstance(message, Depth)
+    assert message.update is wrong
+    assert asked == [plain]
+    assert isinstance(quick.decode(combined({**DEPTH_DATA, "st": 1}), RECV), Depth)
+    del asked[:]
+    for frame in (
+        combined({**DEPTH_DATA, "st": 2}),
+        combined({"st": 3, **DEPTH_DATA}),
+        combined(DEPTH_DATA, "btcusdt@depth20@100ms"),
+        combined(DEPTH_DATA, "btcusdt@rpiDepth"),
+        combined(TRADE_DATA),
+        bare(DEPTH_DATA),
+    ):
+        assert same(quick.decode(frame, RECV), USDM.decode(frame, RECV))
+    assert asked == []
+    for nonsense in (
+        ("btcusdt", DepthUpdate(3, 2, 0)),
+        ("btcusdt", DepthUpdate(1, 2, 0, np.zeros_like(wrong.events))),
+        None,
+    ):
+        doubtful = replace(USDM, scan=lambda frame, recv_ns, found=nonsense: found)
+        assert same(doubtful.decode(plain, RECV), USDM.decode(plain, RECV))
 
 
 def shared(path: str) -> Path:
