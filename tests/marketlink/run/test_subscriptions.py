@@ -4,11 +4,12 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from marketlink.run.subscriptions import Request, SubscriptionLimits, Subscriptions
 from marketlink.venues.base import Answer
 
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 LIMITS = SubscriptionLimits(max_streams=10, batch=3, spacing_ns=100, answer_within_ns=1000)
 
 
@@ -108,6 +109,7 @@ def test_more_streams_than_a_connection_carries_are_refused_and_none_is_taken() 
         subscriptions.want(["k"])
 
 
+@UNTIMED
 @given(
     st.integers(), st.lists(st.sampled_from(["want", "unwant", "answer", "refuse", "time", "reconnect"]), max_size=80)
 )
