@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from marketlink.book.rules import DepthUpdate, Snapshot
 from marketlink.errors import MalformedMessage
@@ -357,6 +357,44 @@ def test_no_damage_raises_anything_but_malformed(frame: bytes, data: st.DataObje
             read(bytes(damaged))
         except MalformedMessage:
             pass
+
+
+EDITS = st.lists(
+    st.tuples(st.sampled_from("=-+"), st.integers(0, 400), st.sampled_from(b'0123456789."[]{},:-eEsUuptT\\ ')),
+    max_size=3,
+)
+
+
+@UNTIMED
+@given(
+    st.sampled_from(
+        [shape({**data, **more}) for data in ALL for shape in (combined, bare) for more in ({}, {"st": 1})]
+    ),
+    EDITS,
+)
+def test_whatever_decodes_has_the_heading_of_what_it_decodes_to(
+    frame: bytes, edits: list[tuple[str, int, int]]
+) -> None:
+    damaged = bytearray(frame)
+    for edit, place, byte in edits:
+        at = place % len(damaged)
+        damaged[at : at + (edit != "+")] = b"" if edit == "-" else bytes([byte])
+    try:
+        message = USDM.decode(bytes(damaged), RECV)
+    except MalformedMessage:
+        return
+    json.loads(
+        damaged, object_pairs_hook=lambda pairs: assume(len({name for name, _ in pairs}) == len(pairs)) and dict(pairs)
+    )
+    heading = USDM.heading(bytes(damaged))
+    match message:
+        case Depth(symbol, update):
+            assert heading == Heading(symbol, "depth", update.first_id, update.last_id, update.prev_id)
+        case Ticks(symbol):
+            assert isinstance(heading, Heading)
+            assert heading.symbol == symbol
+        case _:
+            assert heading == message
 
 
 JSON = st.recursive(

@@ -23,6 +23,7 @@ from marketlink.venues.base import (
     Heading,
     Instrument,
     NotUsed,
+    PublicVenue,
     Refusal,
     ShuttingDown,
     Ticks,
@@ -398,3 +399,4 @@ def _told(frame: bytes) -> tuple[str | None, str | None]:
 
 
 USDM: Final = BinanceUsdm()
+_CONFORMS: PublicVenue = USDM  # checked by mypy
