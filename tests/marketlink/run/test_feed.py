@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC110 - the tests poll what the feed counts
 
 import asyncio
+import itertools
 import random
 import socket
 import struct
@@ -441,6 +442,25 @@ def test_a_planned_lifetime_ends_with_a_close_frame_and_a_new_connection() -> No
     _diary, feed, _ = follow(script, subscribed(2), settings=settings)
     assert feed.counts.ends[End.LIFETIME.value] >= 1
     assert codes[0] == 1000
+
+
+def test_no_frame_comes_between_the_end_of_a_connection_and_the_next() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.grant()
+        try:
+            while True:  # until the answer to the client's close frame
+                await peer.connection.send(FRAME % 1)
+                await asyncio.sleep(0)
+        except ConnectionClosed:
+            pass
+
+    def slow_close(diary: Diary, feed: Feed) -> bool:
+        return diary.count("disconnected") >= 5
+
+    diary, _, _ = follow(script, slow_close, settings=replace(FAST, lifetime_s=0.1, lifetime_jitter_s=0.0))
+    kinds = [kind for kind, _ in diary.told]
+    assert "frame" in kinds
+    assert all(after == "connected" for before, after in itertools.pairwise(kinds) if before == "disconnected")
 
 
 @pytest.mark.parametrize(

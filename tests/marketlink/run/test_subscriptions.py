@@ -100,6 +100,13 @@ def test_a_stream_no_longer_wanted_is_ended_after_its_answer() -> None:
     assert asked(subscriptions, 600).subscribe
 
 
+def test_a_new_connection_does_not_wait_for_the_spacing_of_the_last() -> None:
+    subscriptions = connected("a")
+    asked(subscriptions, 0)
+    subscriptions.on_connected()
+    assert asked(subscriptions, 1).streams == ("a",)
+
+
 def test_more_streams_than_a_connection_carries_are_refused_and_none_is_taken() -> None:
     subscriptions = connected(*"abcdefghi")
     with pytest.raises(ValueError, match="11 streams are more than the 10"):
