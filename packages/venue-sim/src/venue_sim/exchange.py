@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from venue_sim.book import decode_depth
-from venue_sim.config import Fault
-from venue_sim.faults import Armed, FaultScript, corrupted
+from venue_sim.faults import Armed, FaultScript, corrupted, meant_for
 from venue_sim.limits import SlidingLimit
 from venue_sim.links import Close, Effect, Eof, Link, LinkState, Ping, Reset
 from venue_sim.market import BookState, Frame, Market
@@ -356,9 +355,7 @@ class Exchange:
     def _strike(self, armed: Armed, now_ns: int, *, note: bool) -> list[Effect]:
         """Carry out a connection fault on the connections it is meant for."""
         fault = armed.fault
-        targets = (
-            [link for link in self.links.values() if _meant(fault, link)] if fault.kind not in _ON_MESSAGES else []
-        )
+        targets = [link for link in self.links.values() if meant_for(fault, link.id, link.streams)]
         if note:
             hit = ", ".join(f"connection {link.id}" for link in targets) or "no connection"
             self.script.note(armed, self.market_s(now_ns), hit)
@@ -402,19 +399,3 @@ class Exchange:
         if link.unanswered_ping_ns is None:
             link.unanswered_ping_ns = now_ns
         return [Ping(link.id, str(self.exchange_ms(now_ns)).encode())]
-
-
-_ON_MESSAGES = frozenset({"drop", "duplicate", "reorder", "corrupt"})
-
-
-def _meant(fault: Fault, link: Link) -> bool:
-    """A connection fault with filters hits connections that have a matching stream."""
-    if fault.connection is not None and fault.connection != link.id:
-        return False
-    if fault.symbol is None and fault.stream is None:
-        return True
-    for stream in link.streams:
-        symbol, _, name = stream.partition("@")
-        if fault.symbol in (None, symbol) and fault.stream in (None, stream, name, name.partition("@")[0]):
-            return True
-    return False

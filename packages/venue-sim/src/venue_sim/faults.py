@@ -176,6 +176,19 @@ def corrupted(payload: bytes, mode: str, random: Random) -> bytes:
     return payload[:at] + bytes([payload[at] ^ 1]) + payload[at + 1 :]
 
 
+def meant_for(fault: Fault, connection: int, streams: Iterable[str]) -> bool:
+    """Say whether a connection fault hits a connection: with filters, only one that has a matching stream."""
+    if fault.kind not in CONNECTION_KINDS or fault.connection not in (None, connection):
+        return False
+    if fault.symbol is None and fault.stream is None:
+        return True
+    for stream in streams:
+        symbol, _, name = stream.partition("@")
+        if fault.symbol in (None, symbol) and fault.stream in (None, stream, name, name.partition("@")[0]):
+            return True
+    return False
+
+
 def describe(fault: Fault) -> dict[str, Any]:
     """The fields of a fault that are set, for the control port."""
     values = {name: getattr(fault, name) for name in Fault.__dataclass_fields__}

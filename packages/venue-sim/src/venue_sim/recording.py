@@ -56,7 +56,8 @@ def parse_line(line: bytes) -> FrameLine | SnapshotLine | None:
     match = _WRAPPER.match(body)
     if match and body.endswith(b"}"):
         data = body[match.end() : -1].rstrip()
-        if data[-1:] in (b"}", b"]"):
+        # a flat object ends at its first brace; after anything else another member may follow
+        if data.find(b"}") == len(data) - 1 or _is_one_value(data):
             return FrameLine(int(stamp), match[1].decode(), body, data)
     value = orjson.loads(body)
     if not isinstance(value, dict):
@@ -98,6 +99,14 @@ def kind_of(stream: str) -> str:
 def symbol_of(stream: str) -> str:
     """The lower-case symbol of a stream name, empty for streams of the whole market."""
     return "" if stream.startswith("!") else stream.partition("@")[0].lower()
+
+
+def _is_one_value(data: bytes) -> bool:
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _exact_member(body: bytes, name: str) -> bytes:

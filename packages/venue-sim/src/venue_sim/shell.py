@@ -31,6 +31,8 @@ from venue_sim.sockets import Sockets
 
 BATCH = 256
 TICK_S = 0.02
+SHORT_WAIT_S = 0.02
+SHORTEST_WAIT_S = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +156,11 @@ class Shell:
                 await self._wake.wait()
                 continue
             wait_s = (due_ns - time.monotonic_ns()) / 1e9
-            if wait_s <= 0:
+            if exchange.timeline.unpaced and wait_s <= 0:
                 await asyncio.sleep(0)
+                continue
+            if wait_s < SHORT_WAIT_S:
+                await asyncio.sleep(max(wait_s, SHORTEST_WAIT_S))
                 continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait_s)

@@ -19,8 +19,8 @@ from venue_sim.instruments import named_instrument
 from venue_sim.market import Frame, Instrument
 
 NOMINAL_RATE = 20_000.0
-_BUSY_FACTOR, _BUSY_S = 4.0, 0.25
-_QUIET_FACTOR, _QUIET_S = 4.0 / 7.0, 1.75
+_BUSY_FACTOR, _BUSY_S = 4.0, 0.1
+_QUIET_FACTOR, _QUIET_S = 4.0 / 7.0, 0.7
 _DEPTH_SHARE, _TRADE_SHARE = 0.2, 0.2
 
 
