@@ -16,7 +16,9 @@ DEPTH = "/fapi/v1/depth"
 
 def desk_of(*faults: dict[str, Any], **options: Any) -> tuple[Exchange, Desk]:
     market = SyntheticMarket(["btcusdt", "ethusdt"], rate=0, seed=1, start_ms=1_800_000_000_000, levels=5)
-    exchange = Exchange(market, Timeline(0.0), FaultScript([parse_fault(fault) for fault in faults]), Rules())
+    exchange = Exchange(
+        market, Timeline(0.0), FaultScript([parse_fault(fault) for fault in faults]), Rules(start_on_subscribe=False)
+    )
     exchange.timeline.start(0)
     exchange.pump(0, 300)
     return exchange, Desk(exchange, **options)

@@ -85,6 +85,34 @@ def test_a_frame_goes_only_to_connections_with_its_stream_on_a_path_of_its_categ
     assert [texts(effects, number) for number in (1, 2, 3, 4)] == [trades, [], [], trades]
 
 
+def test_a_market_can_wait_for_all_its_streams(small: list[bytes]) -> None:
+    exchange = exchange_of(small, rules=Rules(wait_for=frozenset(ALL.split("/"))))
+    connect(exchange, "/public/stream?streams=btcusdt@depth@0ms/btcusdt@trade")
+    assert exchange.pump(0, 100) == []
+    connect(exchange, "/public/stream?streams=btcusdt@bookTicker", 2)
+    effects = exchange.pump(0, 100)
+    assert len(texts(effects) + texts(effects, 2)) == 9
+
+
+def test_an_unpaced_market_stands_still_while_nobody_listens(small: list[bytes]) -> None:
+    exchange = exchange_of(small)
+    connect(exchange)
+    first = texts(exchange.pump(0, 4))
+    exchange.closed(1)
+    assert exchange.pump(0, 100) == []
+    assert exchange.next_due_ns(0) is None
+    connect(exchange, number=2)
+    assert first + texts(exchange.pump(0, 100), 2) == frames_in(small)
+
+
+def test_a_paced_market_goes_on_without_listeners(small: list[bytes]) -> None:
+    exchange = exchange_of(small, speed=1.0)
+    connect(exchange)
+    exchange.closed(1)
+    exchange.pump(9 * MS, 100)
+    assert exchange.done
+
+
 def test_unsubscribed_streams_stop_and_the_list_says_so(small: list[bytes]) -> None:
     exchange = exchange_of(small)
     connect(exchange)
@@ -188,7 +216,6 @@ def test_a_connection_ends_right_after_the_message_it_was_told_to(
     assert texts(effects) == frames_in(small)[:3]
     assert effects[-1] == effect
     assert exchange.links == {}
-    assert exchange.done, "the market goes on without the client"
 
 
 def test_a_connection_ends_at_its_time(small: list[bytes]) -> None:

@@ -70,6 +70,9 @@ def run(
             help="Begin at the first subscription (replay's and flood's default) or at once (synthetic's).",
         ),
     ] = None,
+    wait_for: Annotated[
+        str, typer.Option(help="Begin only when all these streams (comma-separated, or `all`) are subscribed.")
+    ] = "",
     paused: Annotated[
         bool, typer.Option("--paused", help="Begin paused; go on with POST /sim/resume or /sim/advance.")
     ] = False,
@@ -127,7 +130,12 @@ def run(
         timeline = Timeline(speed if market is MarketKind.REPLAY else (0.0 if rate == 0 else 1.0))
         if paused:
             timeline.pause(0)
-        rules = Rules(waits, ping_interval, pong_timeout, max_connection_age, message_limit)
+        awaited = frozenset(name.strip() for name in wait_for.split(",") if name.strip())
+        if awaited == {"all"}:
+            awaited = source.streams or frozenset()
+        if awaited and not waits:
+            raise BadMarket("--wait-for", "contradicts beginning at once")
+        rules = Rules(waits, awaited, ping_interval, pong_timeout, max_connection_age, message_limit)
         exchange = Exchange(source, timeline, FaultScript(script), rules)
         desk = Desk(exchange, weight_per_minute=weight_limit, patience=ban_patience, ban_s=ban_s)
         ports = Ports(

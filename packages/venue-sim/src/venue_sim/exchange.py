@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from random import Random
 
 from venue_sim.book import decode_depth
-from venue_sim.faults import Armed, FaultScript, corrupted, meant_for
+from venue_sim.delivery import deliver_hurt, send_behind_held
+from venue_sim.faults import Armed, FaultScript, meant_for
 from venue_sim.limits import SlidingLimit
 from venue_sim.links import Close, Effect, Eof, Link, LinkState, Ping, Reset
 from venue_sim.market import BookState, Frame, Market
@@ -26,9 +26,14 @@ _FOREVER_NS = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The exchange's numbers that a run may change; 0 switches a limit off."""
+    """The exchange's numbers that a run may change; 0 switches a limit off.
+
+    The market begins at the first subscription to one of its streams, or, with `wait_for`, when all of those have a
+    listener.
+    """
 
     start_on_subscribe: bool = True
+    wait_for: frozenset[str] = frozenset()
     ping_interval_s: float = usdm.PING_INTERVAL_S
     pong_timeout_s: float = usdm.PONG_TIMEOUT_S
     connection_age_s: float = usdm.CONNECTION_AGE_S
@@ -150,7 +155,7 @@ class Exchange:
 
     def next_due_ns(self, now_ns: int) -> int | None:
         """Machine time when `pump` has something to do, None when nothing is to come or the clock stands."""
-        if self.timeline.phase is not Phase.RUNNING:
+        if self.timeline.phase is not Phase.RUNNING or self._unheard:
             return None
         due_ns = self.market.next_due_ns()
         if self._withheld:
@@ -161,7 +166,7 @@ class Exchange:
 
     def pump(self, now_ns: int, limit: int) -> list[Effect]:
         """Let the frames that are due leave the market, at most `limit`, and deliver them."""
-        if self.timeline.phase is not Phase.RUNNING or now_ns < self._hold_until_ns:
+        if self.timeline.phase is not Phase.RUNNING or now_ns < self._hold_until_ns or self._unheard:
             return []
         return self._move(self.timeline.due_by(now_ns), limit, now_ns)
 
@@ -212,6 +217,11 @@ class Exchange:
     def cancel_boundary(self, boundary: Boundary) -> None:
         """Give up a boundary nobody waits for any more."""
         self._boundaries = [other for other in self._boundaries if other is not boundary]
+
+    @property
+    def _unheard(self) -> bool:
+        """True when an unpaced market begun by a subscription has no listener, so no reader to keep pace with."""
+        return self.timeline.unpaced and self.rules.start_on_subscribe and not any(self._listeners.values())
 
     def _move(self, until_ns: int | None, limit: int, now_ns: int) -> list[Effect]:
         extra: list[Effect] = []
@@ -269,44 +279,16 @@ class Exchange:
             for link in listeners:
                 payload = frame.wrapped if link.combined else frame.data
                 if link.swapped:
-                    self._send_swapped(link, frame.stream, [payload])
+                    send_behind_held(link, frame.stream, [payload])
                 else:
                     link.send(payload)
             return []
         for link in listeners:
-            self._deliver_hurt(link, frame, [hit for hit in hits if hit.fault.connection in (None, link.id)])
+            deliver_hurt(link, frame, [hit for hit in hits if hit.fault.connection in (None, link.id)])
         effects: list[Effect] = []
         for hit in hits:
             effects += self._strike(hit, now_ns, note=False)
         return effects
-
-    def _deliver_hurt(self, link: Link, frame: Frame, hits: list[Armed]) -> None:
-        payloads = [frame.wrapped if link.combined else frame.data]
-        held = False
-        for hit in hits:
-            match hit.fault.kind:
-                case "drop":
-                    payloads = []
-                case "duplicate":
-                    payloads = payloads * 2
-                case "corrupt":
-                    random = Random(f"{hit.fault.seed}/{hit.number}/{hit.seen}")
-                    payloads = [corrupted(payload, hit.fault.mode or "truncate", random) for payload in payloads]
-                case "reorder":
-                    held = frame.stream not in link.swapped
-        if held and payloads:
-            link.swapped[frame.stream] = payloads[0]
-            payloads = payloads[1:]
-            for payload in payloads:
-                link.send(payload)
-        else:
-            self._send_swapped(link, frame.stream, payloads)
-
-    def _send_swapped(self, link: Link, stream: str, payloads: list[bytes]) -> None:
-        for payload in payloads:
-            link.send(payload)
-        if payloads and stream in link.swapped:
-            link.send(link.swapped.pop(stream))
 
     def _release_swapped(self) -> None:
         """A message held for its successor goes out when the market ends without one."""
@@ -328,7 +310,7 @@ class Exchange:
             produced = self.market.streams is None or stream in self.market.streams
             if not produced and interval_ms(stream) is not None:
                 produced = self._merge_into(stream)
-            if produced and self.rules.start_on_subscribe:
+            if produced and self.rules.start_on_subscribe and all(map(self._listeners.get, self.rules.wait_for)):
                 self.timeline.start(now_ns)
 
     def _merge_into(self, stream: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -61,7 +62,8 @@ class Rest:
         if reply.never:
             await self._ending.wait()
         elif reply.delay_s:
-            await asyncio.wait([asyncio.ensure_future(self._ending.wait())], timeout=reply.delay_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), reply.delay_s)
         return Response(reply.body, reply.status, dict(reply.headers), reply.media_type)
 
     async def _wait_for(self, ticket: Ticket) -> Reply:
