@@ -19,8 +19,8 @@ from venue_sim.instruments import named_instrument
 from venue_sim.market import Frame, Instrument
 
 NOMINAL_RATE = 20_000.0
-_BUSY_FACTOR, _BUSY_S = 4.0, 0.1
-_QUIET_FACTOR, _QUIET_S = 4.0 / 7.0, 0.7
+_BUSY_FACTOR, _BUSY_S = 4.0, 0.05
+_QUIET_FACTOR, _QUIET_S = 4.0 / 7.0, 0.35
 _DEPTH_SHARE, _TRADE_SHARE = 0.2, 0.2
 
 
@@ -85,11 +85,7 @@ class SyntheticMarket:
 
     def _produce(self) -> None:
         rng = self._rng
-        factor = _BUSY_FACTOR if self._busy else _QUIET_FACTOR
-        self._now_s += rng.expovariate(self._rate * factor)
-        while self._now_s > self._switch_s:
-            self._busy = not self._busy
-            self._switch_s += rng.expovariate(1 / (_BUSY_S if self._busy else _QUIET_S))
+        self._wait()
         due_ns = int(self._now_s * 1e9)
         now_ms = self.exchange_start_ms + due_ns // 1_000_000
         flow = self._flows[0] if len(self._flows) == 1 else rng.choice(self._flows)
@@ -98,7 +94,21 @@ class SyntheticMarket:
             self._ready.extend(flow.depth(due_ns, now_ms))
         elif draw < _DEPTH_SHARE + _TRADE_SHARE / 2:
             frames = flow.trade(due_ns, now_ms)
-            self._now_s += rng.expovariate(self._rate * factor)
+            self._wait()  # a trade is two messages
             self._ready.extend(frames)
         else:
             self._ready.extend(flow.quote(due_ns, now_ms))
+
+    def _wait(self) -> None:
+        """Move to the next arrival: one unit of exponential waiting, used up at the rate of each phase passed."""
+        left = self._rng.expovariate(1.0)
+        while True:
+            rate = self._rate * (_BUSY_FACTOR if self._busy else _QUIET_FACTOR)
+            room = (self._switch_s - self._now_s) * rate
+            if left <= room:
+                self._now_s += left / rate
+                return
+            left -= room
+            self._now_s = self._switch_s
+            self._busy = not self._busy
+            self._switch_s += self._rng.expovariate(1 / (_BUSY_S if self._busy else _QUIET_S))
