@@ -25,6 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich would double the time it takes
     help="Market data recordings to HftBacktest event arrays. "
     "Exit codes: 0 done, 1 error, 2 wrong usage, 3 --strict met damage, 4 validate found faults.",
 )

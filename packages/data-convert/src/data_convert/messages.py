@@ -108,11 +108,16 @@ class MessagesBuilder:
     def __len__(self) -> int:
         return len(self.what)
 
+    @property
+    def nameless(self) -> bool:
+        """Tell whether some messages name no symbol."""
+        return "" in self.symbols
+
     def build(self, symbol: str | None, nameless: bool = True) -> Messages:
         """Freeze the messages of `symbol` (None: all of them); `nameless` ones (REST snapshots) stay by default."""
         table = np.frombuffer(self.ints, dtype=np.int64).reshape(-1, 9) if self.ints else np.empty((0, 9), np.int64)
         what = np.frombuffer(self.what, dtype=np.uint8) if self.what else np.empty(0, np.uint8)
-        keep = np.arange(len(what))
+        keep: Ints = np.arange(len(what))
         if symbol is not None:
             numbers = np.frombuffer(self.symbol, dtype=np.intc) if self.symbol else np.empty(0, np.intc)
             wanted = [n for name, n in self.symbols.items() if name == symbol or (nameless and not name)]

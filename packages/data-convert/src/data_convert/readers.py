@@ -13,13 +13,14 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from isal import isal_zlib
 
 from data_convert.errors import InputError
 
 _MAGIC: Final = b"\x1f\x8b\x08"
+_INFLATE_ERROR: Final = cast(type[Exception], isal_zlib.error)
 _BLOCK: Final = 1 << 20
 _GZIP_WBITS: Final = 31
 _PEEK: Final = 256
@@ -137,7 +138,7 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
                 break
             try:
                 text = inflater.decompress(data[position:stop])
-            except isal_zlib.error as error:
+            except _INFLATE_ERROR as error:
                 text, problem = _until_error(data, start, position, stop), f"is damaged ({error})"
             position = stop
             stats.done_bytes = position
@@ -170,7 +171,7 @@ def _next_member(data: mmap.mmap, position: int) -> int | None:
     while (position := data.find(_MAGIC, position)) >= 0:
         try:
             peek = isal_zlib.decompressobj(_GZIP_WBITS).decompress(data[position : position + 4096], _PEEK)
-        except isal_zlib.error:
+        except _INFLATE_ERROR:
             peek = b""
         if peek and _TEXT.issuperset(peek):
             return position

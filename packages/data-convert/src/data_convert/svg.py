@@ -26,15 +26,28 @@ def nice_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     return [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def line(xs: Sequence[float], ys: Sequence[float | None], *, label: str, unit: str = "", steps: bool = False) -> str:
-    """Draw ys over xs (seconds); None breaks the line. `steps` holds each value until the next."""
+def line(
+    xs: Sequence[float],
+    ys: Sequence[float | None],
+    *,
+    label: str,
+    unit: str = "",
+    steps: bool = False,
+    zero: bool = False,
+) -> str:
+    """Draw ys over xs (seconds); None breaks the line.
+
+    `steps` holds each value until the next, `zero` lets the axis begin at 0.
+    """
     known = [y for y in ys if y is not None]
     if not known:
         return _empty(label)
     low, high = min(known), max(known)
+    if zero:
+        low = min(low, 0.0)
     if high == low:
         pad = abs(high) * 1e-4 or 1.0
-        low, high = (0.0, high * 2) if high > 0 and low == high and steps else (low - pad, high + pad)
+        low, high = low - pad, high + pad
     right = max(xs[-1], xs[0] + 1e-9)
     path, drawing, last_y = [], False, 0.0
     for x, y in zip(xs, ys, strict=True):
@@ -90,19 +103,19 @@ def _axis_y(low: float, high: float, unit: str) -> str:
     for tick in ticks:
         y = _y(tick, low, high)
         parts.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="var(--grid)"/>')
-        parts.append(
-            f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(tick, step)}{escape(unit)}</text>'
-        )
+        text = f"{_number(tick, step)}{escape(unit)}"
+        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
     return "".join(parts)
 
 
 def _axis_x(low: float, high: float, unit: str) -> str:
     ticks = nice_ticks(low, high, 8)
     step = ticks[1] - ticks[0] if len(ticks) > 1 else abs(high - low)
-    return "".join(
-        f'<text x="{_x(tick, low, high):.1f}" y="{HEIGHT - 10}" text-anchor="middle">{_number(tick, step)} {escape(unit)}</text>'
-        for tick in ticks
-    )
+    parts = []
+    for tick in ticks:
+        text = f"{_number(tick, step)} {escape(unit)}"
+        parts.append(f'<text x="{_x(tick, low, high):.1f}" y="{HEIGHT - 10}" text-anchor="middle">{text}</text>')
+    return "".join(parts)
 
 
 def _frame(label: str, inside: str) -> str:

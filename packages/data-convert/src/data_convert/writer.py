@@ -6,7 +6,6 @@ bytes. A file appears whole or not at all: it is written beside its place under 
 
 from __future__ import annotations
 
-import io
 import os
 import struct
 import zlib
@@ -21,7 +20,7 @@ import numpy as np
 from isal import isal_zlib
 
 from data_convert.errors import InputError, OutputError
-from data_convert.events import EVENT_DTYPE, Events
+from data_convert.events import EVENT_DTYPE, FIELDS, Events
 
 Compress = Literal["fast", "default", "small", "none"]
 COMPRESSIONS: Final = ("fast", "default", "small", "none")
@@ -30,6 +29,8 @@ _BLOCK: Final = 4 << 20
 _MEMBER: Final = b"data.npy"
 _ZIP64_VERSION: Final = 45
 _DOS_1980: Final = 0x0021 << 16  # 1 January 1980, midnight: equal arrays give equal bytes
+_PREAMBLE_BYTES: Final = 10
+_ALIGN: Final = 64
 _U32_MAX: Final = 0xFFFFFFFF
 _RAW_DEFLATE: Final = -15
 
@@ -56,7 +57,7 @@ def _deflate(compress: Compress) -> _Deflate:
             fast: _Deflate = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _RAW_DEFLATE)
             return fast
         case "default":
-            return zlib.compressobj(4, zlib.DEFLATED, _RAW_DEFLATE)
+            return zlib.compressobj(5, zlib.DEFLATED, _RAW_DEFLATE)
         case "small":
             return zlib.compressobj(9, zlib.DEFLATED, _RAW_DEFLATE)
         case "none":
@@ -112,20 +113,18 @@ def whole_file(path: Path, force: bool) -> Iterator[IO[bytes]]:
         except OSError:
             partial.rename(path)
     except OSError as error:
-        raise OutputError(
-            path, f"cannot be written ({error.strerror or error})", "check space and permissions"
-        ) from error
+        problem = f"cannot be written ({error.strerror or error})"
+        raise OutputError(path, problem, "check space and permissions") from error
     finally:
         partial.unlink(missing_ok=True)
 
 
 def _header(rows: int) -> bytes:
     """Npy format 1.0 header, padded so that the data begins at a multiple of 64."""
-    head = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        head, {"descr": np.lib.format.dtype_to_descr(EVENT_DTYPE), "fortran_order": False, "shape": (rows,)}
-    )
-    return head.getvalue()
+    described = repr({"descr": FIELDS, "fortran_order": False, "shape": (rows,)})
+    length = -(-(_PREAMBLE_BYTES + len(described) + 1) // _ALIGN) * _ALIGN - _PREAMBLE_BYTES
+    text = described.ljust(length - 1) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode("latin1")
 
 
 def _write_npz(file: IO[bytes], events: Events, compress: Compress) -> None:
@@ -180,9 +179,8 @@ def load(path: str | os.PathLike[str]) -> Events:
     try:
         with np.load(target, allow_pickle=False) as archive:
             if "data" not in archive:
-                raise InputError(
-                    target, f"has no member 'data' (it has {', '.join(archive) or 'none'})", "name an event file"
-                )
+                found = ", ".join(archive) or "none"
+                raise InputError(target, f"has no member 'data' but {found}", "name an event file")
             events: Events = archive["data"]
     except AttributeError:
         raise InputError(target, "is a bare .npy", "save it with data_convert.save") from None

@@ -25,9 +25,10 @@ main { max-width: 1020px; margin: 0 auto; padding: 40px 24px 64px; }
 h1 { font-size: 26px; font-weight: 650; letter-spacing: -0.01em; margin: 0 0 4px; }
 h2 { font-size: 14px; font-weight: 600; margin: 0 0 10px; }
 p.sub { color: var(--muted); margin: 0 0 24px; }
+p.note { color: var(--muted); margin: 12px 0 0; font-size: 13px; }
 section { background: var(--card); border: 1px solid var(--grid); border-radius: 10px; padding: 18px 20px;
   margin: 0 0 16px; overflow-x: auto; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px; margin: 0 0 16px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin: 0 0 16px; }
 .tile { background: var(--card); border: 1px solid var(--grid); border-radius: 10px; padding: 14px 16px; }
 .tile b { display: block; font-size: 22px; font-weight: 620; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--muted); font-size: 13px; }
@@ -87,9 +88,8 @@ def _tiles(report: Report) -> Iterable[str]:
     yield _tile(f"{report.rows:,}", "rows")
     yield _tile(f"{len(report.gaps):,}", "gaps", "bad" if report.gaps else "good")
     yield _tile(f"{crossed:,}", "crossed books", "bad" if crossed else "good")
-    yield _tile(
-        "wrong" if report.order_error else "right", "order on both clocks", "bad" if report.order_error else "good"
-    )
+    order, style = ("wrong", "bad") if report.order_error else ("right", "good")
+    yield _tile(order, "order on both clocks", style)
     if report.files:
         yield _tile(f"{report.bad_lines:,}", f"bad of {report.lines:,} lines", "bad" if report.bad_lines else "good")
     if report.latency and report.latency.after:
@@ -106,7 +106,7 @@ def _plots(report: Report) -> Iterable[str]:
         yield _section("Mid price", svg.line(series.seconds, series.mid, label="mid price over time"))
         yield _section("Spread", svg.line(series.seconds, series.spread, label="spread over time", steps=True))
     if series.rate:
-        plot = svg.line(series.rate_seconds, series.rate, label="rows a second over time", steps=True)
+        plot = svg.line(series.rate_seconds, series.rate, label="rows a second over time", steps=True, zero=True)
         yield _section("Rows a second", plot)
     if series.latency_ms:
         bins = series.latency_ms
@@ -142,7 +142,7 @@ def _latency(report: Report) -> str:
     note = ""
     if latency.smallest_at:
         moved = f"Local times moved by {duration(latency.shift_ns)}" if latency.shift_ns else "No local time moved"
-        note = f'<p class="sub" style="margin:12px 0 0">{escape(moved)}; the smallest latency is at {escape(latency.smallest_at)}.</p>'
+        note = f'<p class="note">{escape(moved)}; the smallest latency is at {escape(latency.smallest_at)}.</p>'
     return _section("Latency in ms", _table(("", "min", "p1", "p50", "p99", "p99.9", "max", "messages"), rows) + note)
 
 

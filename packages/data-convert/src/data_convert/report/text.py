@@ -8,6 +8,7 @@ from typing import Final
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from data_convert.report.values import Quantiles, Report
@@ -19,22 +20,20 @@ GAPS_SHOWN: Final = 20
 def render_text(report: Report, width: int = 110, colour: bool = False) -> str:
     """Render a report as plain text; `colour` adds terminal colours."""
     console = Console(file=io.StringIO(), width=width, force_terminal=colour, color_system="auto" if colour else None)
-    console.rule(f"[bold]{report.title}")
+    console.rule(f"[bold]{escape(report.title)}")
     for warning in report.warnings:
-        console.print(f"[yellow]warning:[/] {warning}", highlight=False)
+        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
     for file in report.files:
         kind = f"gzip, {file.members} members" if file.compressed else "plain"
-        console.print(f"{file.path}: {size(file.size_bytes)} ({kind}), {file.lines:,} lines", highlight=False)
+        console.print(f"{escape(file.path)}: {size(file.size_bytes)} ({kind}), {file.lines:,} lines", highlight=False)
         for damage in file.damage:
-            console.print(f"  [yellow]damage:[/] {damage}", highlight=False)
+            console.print(f"  [yellow]damage:[/] {escape(damage)}", highlight=False)
     if report.settings:
-        console.print(", ".join(f"{key}: {value}" for key, value in report.settings.items()), highlight=False)
+        console.print(escape(", ".join(f"{key}: {value}" for key, value in report.settings.items())), highlight=False)
     for name, times in (("local", report.local_span_ns), ("exchange", report.exch_span_ns)):
         if times:
-            console.print(
-                f"{name:>9}: {when(times[0])} to {when(times[1])} UTC ({duration(times[1] - times[0])})",
-                highlight=False,
-            )
+            length = duration(times[1] - times[0])
+            console.print(f"{name}: {when(times[0])} to {when(times[1])} UTC ({length})", highlight=False)
     _counts(console, "rows", {**report.kinds, "total": report.rows})
     _counts(console, "rows by clock", report.sides)
     _counts(console, "lines by stream", report.streams)
@@ -51,7 +50,9 @@ def render_text(report: Report, width: int = 110, colour: bool = False) -> str:
             f"with {book.bids:,} bids, {book.asks:,} asks",
             highlight=False,
         )
-    console.print(f"order: [red]{report.order_error}[/]" if report.order_error else "order: right on both clocks")
+    console.print(
+        f"order: [red]{escape(report.order_error)}[/]" if report.order_error else "order: right on both clocks"
+    )
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return str(text)
 
@@ -66,10 +67,8 @@ def _table(title: str, columns: Iterable[str]) -> Table:
 def _counts(console: Console, title: str, counts: Mapping[str, int]) -> None:
     if not counts:
         return
-    table = _table(title, ("", "count"))
-    for name, count in counts.items():
-        table.add_row(spell(name), f"{count:,}")
-    console.print(table)
+    listed = ", ".join(f"{spell(name)} {count:,}" for name, count in counts.items())
+    console.print(f"[bold]{title}:[/] {escape(listed)}", highlight=False)
 
 
 def _bad(console: Console, report: Report) -> None:
@@ -77,7 +76,7 @@ def _bad(console: Console, report: Report) -> None:
         return
     table = _table("lines that could not be used", ("reason", "lines", "first at"))
     for bad in report.bad:
-        table.add_row(bad.reason, f"{bad.count:,}", bad.examples[0] if bad.examples else "")
+        table.add_row(escape(bad.reason), f"{bad.count:,}", escape(bad.examples[0]) if bad.examples else "")
     console.print(table)
 
 
@@ -87,7 +86,7 @@ def _gaps(console: Console, report: Report) -> None:
     table = _table(f"gaps: {len(report.gaps)}", ("found at line", "local time", "book unknown for", "reason", "ids"))
     for gap in report.gaps[:GAPS_SHOWN]:
         line = str(gap.found_line) if len(report.files) < 2 else f"{gap.found_file + 1}:{gap.found_line}"
-        table.add_row(line, when(gap.found_local_ns), duration(gap.length_ns), gap.reason, gap_ids(gap))
+        table.add_row(line, when(gap.found_local_ns), duration(gap.length_ns), escape(gap.reason), gap_ids(gap))
     console.print(table)
     if len(report.gaps) > GAPS_SHOWN:
         console.print(f"... and {len(report.gaps) - GAPS_SHOWN} more (all are in --json)")
@@ -105,7 +104,7 @@ def _latency(console: Console, report: Report) -> None:
     if latency.smallest_at:
         console.print(
             f"local times moved by {duration(latency.shift_ns) if latency.shift_ns else 'nothing'}; smallest latency "
-            f"{latency.smallest_ns} ns at {latency.smallest_at}",
+            f"{latency.smallest_ns} ns at {escape(latency.smallest_at)}",
             highlight=False,
         )
 
