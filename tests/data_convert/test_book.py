@@ -7,12 +7,11 @@ import math
 import numpy as np
 import pytest
 from convert_naive import freeze, play, states
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from data_convert import replay_book
 from data_convert.book import walk_rows
 from data_convert.events import BUY, EVENT_DTYPE, EXCH, LOCAL, SELL
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 PRICES = st.sampled_from((0.1, 0.2, 0.30000000000000004, 0.3, 1.0, 7.0, float("nan"), float("inf")))
 SIDES = st.sampled_from((0, BUY, SELL))

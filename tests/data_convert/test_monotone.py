@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from itertools import combinations, pairwise
 
+from data_convert.monotone import nondecreasing
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from data_convert.monotone import nondecreasing
 
 
 def fewest_changes(values):

@@ -7,12 +7,11 @@ import json
 import numpy as np
 import pytest
 from convert_naive import merged
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from data_convert.errors import ClockError, OrderError
 from data_convert.events import BUY, DEPTH, EVENT_DTYPE, EXCH, LOCAL, SELL, TRADE
 from data_convert.timeline import check_order, correct_local_timestamp, order_events
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 TIMES = st.integers(-3, 6)
 

@@ -20,9 +20,7 @@ def merged(events):
                 out.append((by_exch[e], EXCH | LOCAL))
                 e, k = e + 1, k + 1
                 continue
-            exch_first = a["exch_ts"] < b["exch_ts"] or (
-                a["exch_ts"] == b["exch_ts"] and a["local_ts"] < b["local_ts"]
-            )
+            exch_first = a["exch_ts"] < b["exch_ts"] or (a["exch_ts"] == b["exch_ts"] and a["local_ts"] < b["local_ts"])
         else:
             exch_first = e < n
         if exch_first:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from data_convert.errors import ConvertError
     from data_convert.events import EVENT_DTYPE
     from data_convert.report import Report, render_html, render_json, render_text
-    from data_convert.validate import validate
+    from data_convert.validation import validate
     from data_convert.writer import load, save
 
 _HOME = {
@@ -30,7 +30,7 @@ _HOME = {
     "render_text": "data_convert.report",
     "replay_book": "data_convert.book",
     "save": "data_convert.writer",
-    "validate": "data_convert.validate",
+    "validate": "data_convert.validation",
 }
 
 __all__ = [

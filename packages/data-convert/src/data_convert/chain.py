@@ -308,6 +308,7 @@ class LinkOrder:
         self._held: list[Unit] = []
         self._open: list[Gap] = []
         self._last_local_ns = 0
+        self._last_exch_ns = 0
 
     def on_message(self, message: int) -> list[Unit]:
         """Take the next message in file order; return what is to be emitted now."""
@@ -336,8 +337,8 @@ class LinkOrder:
 
     def _unit(self, action: Action, message: int) -> Unit:
         data = self._messages
-        self._last_local_ns = int(data.local_ns[message])
-        return Unit(action, message, int(data.exch_ns[message]), self._last_local_ns, message)
+        self._last_local_ns, self._last_exch_ns = int(data.local_ns[message]), int(data.exch_ns[message])
+        return Unit(action, message, self._last_exch_ns, self._last_local_ns, message)
 
     def _on_update(self, message: int) -> list[Unit]:
         unit = self._unit(Action.ROWS, message)
@@ -376,8 +377,9 @@ class LinkOrder:
                 found_local_ns=int(data.local_ns[message]),
             )
         )
-        clear = self._unit(Action.CLEAR, message)
-        self._last_local_ns = before_ns
+        # A gap is the recorder's event and has no exchange time of its own.
+        exch_ns = self._last_exch_ns or int(data.exch_ns[message])
+        clear = Unit(Action.CLEAR, message, exch_ns, int(data.local_ns[message]), message)
         if self._anchored:
             self._anchored = False
             return [clear]

@@ -144,7 +144,7 @@ def validate(
     if any(path.suffix == ".npz" for path in paths):
         if len(paths) != 1:
             raise typer.BadParameter("one .npz at a time, or recordings only")
-        from data_convert.validate import validate as check
+        from data_convert.validation import validate as check
         from data_convert.writer import load
 
         found = check(load(paths[0]))

@@ -20,7 +20,7 @@ from data_convert.report.measure import check_book, make_series, quantiles, walk
 from data_convert.report.values import Latency, Report
 from data_convert.snapshot import POLICIES, Policy, Unanchored, build_rows, make_plan
 from data_convert.timeline import check_order, correct_local_timestamp, order_events
-from data_convert.validate import count_sides, span
+from data_convert.validation import count_sides, span
 
 OUTLIER_NS: Final = 1_000_000_000
 """A smallest latency this far below the first percentile is called out as a single wrong stamp."""

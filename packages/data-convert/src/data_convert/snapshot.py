@@ -52,6 +52,9 @@ def _by_id(messages: Messages, machine: IdChain | LinkOrder) -> Plan:
         for unit, place in zip(units, zip(exch_ns, local_ns, slots, strict=True), strict=True)
     ]
     counts = machine.counts
+    counts["updates applied"] = sum(
+        unit.action is Action.ROWS and int(messages.what[unit.message]) == What.UPDATE for unit in units
+    )
     counts["depth messages moved in exchange time to keep the order of ids"] += moved_exch
     counts["depth messages moved in local time to keep the order of ids"] += moved_local
     return Plan(_with_others(messages, units), tuple(machine.gaps), +counts, list(machine.warnings))
