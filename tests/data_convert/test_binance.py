@@ -85,6 +85,13 @@ def test_the_published_three_lines_without_ids_and_transaction_times_convert(tmp
     assert any("without ids" in warning for warning in result.report.warnings)
 
 
+def test_partial_books_are_counted_and_not_taken_for_changes(tmp_path):
+    lines = [(1700000000000000000, wrap(DEPTH, "btcusdt@depth5@100ms")), (1700000000000000001, wrap(DEPTH))]
+    result = convert_recording(recording(tmp_path, *lines))
+    assert result.report.streams == {"depth5@100ms": 1, "depth@0ms": 1}
+    assert len(result.events) == 2
+
+
 @pytest.mark.parametrize(("maker", "ev"), [(True, 0xD0000002), (False, 0xE0000002)])
 def test_a_trade_is_a_sale_if_and_only_if_the_buyer_is_the_maker(tmp_path, maker, ev):
     path = recording(tmp_path, (1700000000000000000, wrap({**TRADE, "m": maker})))

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import data_convert
 import pytest
 from convert_feed import record
+from data_convert.cli import main
 
-COMMAND = (sys.executable, "-c", "from data_convert.cli import main; main()")
 
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command in this process; returns (exit code, stdout, stderr)."""
+    handler = signal.getsignal(signal.SIGTERM)
 
-def run(*arguments, cwd=None):
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120, cwd=cwd, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["data-convert", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    yield call
+    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.fixture
@@ -28,7 +40,7 @@ def recording(tmp_path):
     return path
 
 
-def test_convert_validate_inspect_in_a_row(tmp_path, recording):
+def test_convert_validate_inspect_in_a_row(run, tmp_path, recording):
     out, page = tmp_path / "out.npz", tmp_path / "report.html"
     code, text, error = run("collector", recording, out, "--report", page, "--compress", "fast")
     assert (code, "out.npz" in error) == (0, True)
@@ -47,21 +59,21 @@ def test_convert_validate_inspect_in_a_row(tmp_path, recording):
     assert sorted(os.listdir(tmp_path)) == ["out.npz", "report.html", recording.name]
 
 
-def test_usage_errors_exit_with_2(recording):
+def test_usage_errors_exit_with_2(run, recording):
     assert run("collector", recording)[0] == 2
     assert run("collector", recording, "out.txt")[0] == 2
     assert run("collector", recording, "o.npz", "--time", "Z")[0] == 2
     assert run("nothing")[0] == 2
 
 
-def test_strict_exits_with_3_and_writes_nothing(tmp_path, recording):
+def test_strict_exits_with_3_and_writes_nothing(run, tmp_path, recording):
     recording.write_text(recording.read_text() + "bad\n")
     code, _, error = run("collector", recording, tmp_path / "out.npz", "--strict")
     assert (code, f"{recording}:" in error) == (3, True)
     assert not (tmp_path / "out.npz").exists()
 
 
-def test_validation_of_a_crossed_array_exits_with_4(tmp_path):
+def test_validation_of_a_crossed_array_exits_with_4(run, tmp_path):
     import numpy as np
 
     events = np.zeros(2, data_convert.EVENT_DTYPE)
@@ -70,7 +82,7 @@ def test_validation_of_a_crossed_array_exits_with_4(tmp_path):
     assert run("validate", tmp_path / "a.npz")[0] == 4
 
 
-def test_a_directory_is_an_error_that_names_the_remedy(tmp_path):
+def test_a_directory_is_an_error_that_names_the_remedy(run, tmp_path):
     code, _, error = run("collector", tmp_path, tmp_path / "out.npz")
     assert code == 1
     assert "name the files in it" in error

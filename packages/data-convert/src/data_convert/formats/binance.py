@@ -41,8 +41,8 @@ class DirectDecoder:
             data = frame.get("data")
             if not isinstance(data, dict):
                 raise BadLine("field 'data' is no object", repr(data)[:60])
-            word = data.get("e")
             name = stream.partition("@")[2] or stream
+            word = _word(name, data)
         else:
             data, word = frame, frame.get("e")
             name = f"{word} (bare)" if word is not None else "REST snapshot"
@@ -113,3 +113,16 @@ class DirectDecoder:
         ids = (NO_ID, integer(data["t"], "t") if "t" in data else NO_ID, NO_ID)
         side = TRADE | (SELL if seller else BUY)
         builder.add(What.TRADE, symbol, place, local_ns, exch_ns, ids, ((side,), (price,), (quantity,)))
+
+
+def _word(name: str, data: dict[str, Any]) -> object:
+    """Tell the event word of a wrapped frame, by its stream where the frame has none (old samples).
+
+    Partial books (`depth5@100ms`) call themselves depthUpdate too, but are no changes: they go by their stream.
+    """
+    kind = name.partition("@")[0]
+    if kind.startswith("depth") and kind != "depth":
+        return "partial depth"
+    if "e" in data:
+        return data["e"]
+    return {"depth": "depthUpdate", "trade": "trade"}.get(kind, name)
