@@ -256,3 +256,44 @@ def test_one_absurd_exchange_time_moves_only_its_own_message(tmp_path, exchange)
     result = scenario(tmp_path, snapshot, *updates)
     assert last_states(result) == both(exchange.states[updates[-1]["u"]])
     assert result.report.snapshots["depth messages moved in exchange time to keep the order of ids"] == 1
+
+
+def test_the_book_is_unknown_from_the_hole_to_the_next_snapshot(tmp_path, exchange):
+    snapshot, first = exchange.snapshot(), exchange.update()
+    exchange.update()
+    third = exchange.update()
+    result = scenario(tmp_path, snapshot, first, third, exchange.snapshot())
+    shown = [state for _, state in states(result.events, "local")]
+    assert shown == [exchange.states[1000], exchange.states[first["u"]], EMPTY, exchange.states[third["u"]]]
+
+
+def test_a_snapshot_received_before_the_hole_shows_ends_it_without_moving_what_came_before(tmp_path, exchange):
+    snapshot, first, second = exchange.snapshot(), exchange.update(), exchange.update()
+    third = exchange.update()
+    ahead, fourth = exchange.snapshot(third["u"]), exchange.update()
+    result = scenario(tmp_path, snapshot, first, ahead, second, fourth)
+    assert last_states(result) == both(exchange.states[fourth["u"]])
+    assert [at for at, _ in states(result.events, "local")] == [
+        1_700_000_000_100_000_000 + i * 10_000_000 for i in (0, 1, 3, 4)
+    ]
+    assert len(result.report.gaps) == 1
+    assert not any("moved" in name for name in result.report.snapshots)
+
+
+def test_an_update_received_twice_is_emitted_once(tmp_path, exchange):
+    snapshot, first = exchange.snapshot(), exchange.update()
+    result = scenario(tmp_path, snapshot, first, first)
+    assert result.report.snapshots["updates duplicate"] == 1
+    assert result.report.snapshots["updates applied"] == 1
+    assert result.report.kinds["depth"] == len(first["b"]) + len(first["a"])
+
+
+def test_a_partial_book_of_kept_updates_never_survives_a_hole(tmp_path, exchange):
+    first = exchange.update()
+    exchange.update()
+    third, snapshot = exchange.update(), exchange.snapshot()
+    result = scenario(tmp_path, first, third, snapshot, unanchored="keep")
+    assert last_states(result) == both(exchange.states[third["u"]])
+    for side in ("local", "exchange"):
+        shown = [state for _, state in states(result.events, side)]
+        assert all(any(state <= truth for truth in exchange.states.values()) for state in shown)
