@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 QUIET = ("update", "trade", "twice")
 TROUBLE = (*QUIET, "drop", "late", "snapshot", "old snapshot", "early snapshot")
-RELAXED = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RELAXED = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def convert(tmp_path, text, **options):

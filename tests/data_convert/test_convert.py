@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from convert_feed import Exchange, line
 from convert_naive import play
-from data_convert import convert_recording, replay_book
+from data_convert import convert_recording, replay_book, save
 from data_convert.book import depth_rows
 from data_convert.errors import FormatError, InputError, StrictError, SymbolError
 from data_convert.events import BUY, EXCH, LOCAL, has_flag
@@ -220,3 +220,28 @@ def test_the_last_line_without_a_newline_is_used_when_it_is_whole(tmp_path):
     result = convert_recording(path)
     assert len(result.events) == 1
     assert result.report.files[0].damage == ()
+
+
+def test_hftbacktest_ends_in_the_same_touch(tmp_path, by_id):
+    hftbacktest = pytest.importorskip("hftbacktest")
+    save(by_id.events, tmp_path / "a.npz", compress="fast")
+    asset = (
+        hftbacktest.BacktestAsset()
+        .data([str(tmp_path / "a.npz")])
+        .linear_asset(1.0)
+        .constant_order_latency(0, 0)
+        .risk_adverse_queue_model()
+        .no_partial_fill_exchange()
+        .trading_value_fee_model(0.0, 0.0)
+        .tick_size(0.1)
+        .lot_size(0.001)
+    )
+    backtest = hftbacktest.HashMapMarketDepthBacktest([asset])
+    try:
+        while backtest.elapse(1_000_000_000) == 0:
+            pass
+        depth, book = backtest.depth(0), replay_book(by_id.events)
+        assert (depth.best_bid_tick, depth.best_ask_tick) == (round(book.best_bid / 0.1), round(book.best_ask / 0.1))
+        assert (depth.best_bid_qty, depth.best_ask_qty) == (book.bids[0, 1], book.asks[0, 1])
+    finally:
+        backtest.close()

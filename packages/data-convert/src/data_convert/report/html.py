@@ -30,7 +30,7 @@ section { background: var(--card); border: 1px solid var(--grid); border-radius:
   margin: 0 0 16px; overflow-x: auto; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin: 0 0 16px; }
 .tile { background: var(--card); border: 1px solid var(--grid); border-radius: 10px; padding: 14px 16px; }
-.tile b { display: block; font-size: 22px; font-weight: 620; font-variant-numeric: tabular-nums; }
+.tile b { display: block; font-size: 20px; font-weight: 620; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--muted); font-size: 13px; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 16px; }
 .columns section { margin: 0; } .columns { margin: 0 0 16px; }

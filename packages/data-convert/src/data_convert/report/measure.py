@@ -45,7 +45,7 @@ def make_series(events: Events, walk: Walk, walked_ns: _Ints, latency_ns: _Ints)
     span_s = max((last - first) / 1e9, 1e-9)
     picked = np.unique(np.linspace(0, len(walked_ns) - 1, min(SERIES_POINTS, len(walked_ns))).astype(np.int64))
     bid, ask = walk.best_bid[picked], walk.best_ask[picked]
-    counts, edges = np.histogram((local - first) / 1e9, bins=min(300, max(1, round(span_s))), range=(0.0, span_s))
+    counts, edges = np.histogram((local - first) / 1e9, bins=min(300, max(30, round(span_s))), range=(0.0, span_s))
     return Series(
         seconds=tuple(((walked_ns[picked] - first) / 1e9).round(6).tolist()),
         mid=_or_none((bid + ask) / 2),
