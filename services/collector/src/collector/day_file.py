@@ -9,7 +9,7 @@ import fcntl
 import os
 import re
 from dataclasses import dataclass
-from errno import EISDIR, ENOTSUP
+from errno import EISDIR, ENOENT, ENOTSUP, EPERM, EXDEV
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Final
@@ -142,7 +142,7 @@ def _open_locked(path: Path) -> int:
         except FileNotFoundError:
             made = _create_locked(path)
             if made is None:
-                continue  # another process was faster
+                continue
             return made
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,23 +157,32 @@ def _open_locked(path: Path) -> int:
 
 
 def _create_locked(path: Path) -> int | None:
+    """Create a file with its lock and an empty member, then give it its name; None: open it by its name now."""
     try:
         fd = os.open(path.parent, os.O_TMPFILE | _FLAGS, _MODE)
     except OSError as error:
         if error.errno not in (EISDIR, ENOTSUP):
             raise
-        return os.open(path, _FLAGS | os.O_CREAT, _MODE)  # a file system without nameless files
+        _create_plainly(path)  # a file system without nameless files
+        return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         _write_all(fd, pack(b""))
-        os.link(f"/proc/self/fd/{fd}", path, follow_symlinks=True)
-    except FileExistsError:
+        # A directory descriptor, though not used, makes this linkat(2), which alone can name an open file.
+        os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
+    except OSError as error:
         os.close(fd)
-        return None
-    except BaseException:
-        os.close(fd)
+        if isinstance(error, FileExistsError):  # another process was faster
+            return None
+        if error.errno in (EXDEV, EPERM, ENOENT):  # no /proc, or a file system without links
+            _create_plainly(path)
+            return None
         raise
     return fd
+
+
+def _create_plainly(path: Path) -> None:
+    os.close(os.open(path, _FLAGS | os.O_CREAT, _MODE))
 
 
 def _lock_holder(inode: int) -> int | None:

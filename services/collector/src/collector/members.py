@@ -11,13 +11,14 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from mmap import mmap
-from typing import Final
+from typing import Final, cast
 
 from isal import igzip_lib, isal_zlib
 
 LEVEL: Final = 2
 _MAGIC: Final = b"\x1f\x8b\x08"
 _GZIP: Final = 31  # zlib's wbits for: gzip header, gzip trailer, checksum verified
+_Corrupt = cast("type[Exception]", igzip_lib.IsalError)  # its stub calls it an instance
 _STEP: Final = 1 << 16  # small, because what follows a member in the same step is copied
 
 
@@ -55,8 +56,8 @@ def whole_until(data: bytes | mmap, start: int = 0) -> int:
 def mend(tail: bytes) -> Mended:
     """Keep all that is proven of `tail`, a stretch that does not begin with a whole member.
 
-    A member that was cut short inflates to the text that was written first: its whole lines come back as a member of their own. Whole
-    members behind a damaged place are kept as they are.
+    A last member that was cut short inflates to the text that was written first: its whole lines come back as a member of their own.
+    Whole members behind a damaged place are kept as they are; what stands before them was not cut short, so nothing in it is proven.
     """
     parts: list[bytes] = []
     cut = lines = position = 0
@@ -68,8 +69,8 @@ def mend(tail: bytes) -> Mended:
             break
         following = _next_whole(tail, end)
         stretch = tail[end : len(tail) if following is None else following]
-        text = _inflate_cut_short(stretch)
-        torn = torn and following is None and text is not None
+        text = _inflate_cut_short(stretch) if following is None else None
+        torn = torn and text is not None
         saved = b"" if text is None else text[: text.rfind(b"\n") + 1]
         if saved:
             parts.append(pack(saved))
@@ -88,7 +89,7 @@ def _member_end(data: bytes | mmap, start: int) -> int | None:
         position += len(piece)
         try:
             inflater.decompress(piece)
-        except igzip_lib.IsalError:
+        except _Corrupt:
             return None
         if inflater.eof:
             return position - len(inflater.unused_data)
