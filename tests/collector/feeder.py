@@ -17,7 +17,7 @@ DAY = Day(20_000)
 
 def line(seed: int, n: int) -> bytes:
     draw = random.Random(seed * 1_000_003 + n)
-    return b'%d {"seed":%d,"n":%d,"x":"%s"}\n' % (n, seed, n, draw.randbytes(draw.choice((5, 50, 3000))).hex().encode())
+    return b'%d {"seed":%d,"n":%d,"x":"%s"}\n' % (n, seed, n, draw.randbytes(draw.choice((5, 50, 800))).hex().encode())
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     writer._file(("x", DAY))
     writer.start()
     journal = os.open(directory / f"journal-{seed}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    pause = random.Random(seed).choice((0.0, 0.001, 0.02))
+    pause = random.Random(seed).choice((0.001, 0.005, 0.02))
     print("ready", flush=True)
     n = 0
     while True:

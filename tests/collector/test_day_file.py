@@ -52,7 +52,7 @@ def test_file_system_without_nameless_files_will_do(
     real = os.open
 
     def refuse(*args: object, **more: object) -> int:
-        if missing == "open" and not int(args[1]) & os.O_TMPFILE == os.O_TMPFILE:  # type: ignore[call-overload]
+        if missing == "open" and int(args[1]) & os.O_TMPFILE != os.O_TMPFILE:  # type: ignore[call-overload]
             return real(*args)  # type: ignore[arg-type]
         raise OSError(ENOTSUP if missing == "open" else EXDEV, "not here")
 
