@@ -1,17 +1,22 @@
-"""The one place where kernels are compiled: settings for all of them, and a decorator that keeps their types.
-
-Compiled kernels are cached beside their module. `NUMBA_DISABLE_JIT=1` runs them as plain Python.
-"""
+"""The one way kernels are compiled: cached on disk, without the interpreter lock, and plain Python under NUMBA_DISABLE_JIT=1."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, cast
 
 import numba
 
-P = ParamSpec("P")
-R = TypeVar("R")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
-def jit(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a kernel: no Python objects inside, the interpreter lock released, cached on disk."""
-    return cast(Callable[P, R], numba.njit(function, cache=True, nogil=True))
+def jit(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Compile a kernel when it is first called.
+
+    Where no directory can be written, neither the package's own nor the user's, numba refuses to cache; the kernel is then compiled anew
+    in each process instead of failing.
+    """
+    try:
+        compiled = numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:
+        compiled = numba.njit(nogil=True)(function)
+    return cast("Callable[Parameters, Result]", compiled)

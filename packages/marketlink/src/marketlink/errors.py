@@ -17,11 +17,14 @@ class MarketlinkError(Exception):
 
 
 class MalformedMessage(MarketlinkError):
-    """A venue's message lacks a usable field."""
+    """A venue's message lacks a usable field; `symbol` and `stream` say whose message it was where that can be told."""
 
-    def __init__(self, venue: str, field: str, raw: bytes) -> None:
+    def __init__(
+        self, venue: str, field: str, raw: bytes, *, symbol: str | None = None, stream: str | None = None
+    ) -> None:
         super().__init__(f"{venue}: no usable {field!r} in {raw[:160]!r}")
         self.venue, self.field, self.raw = venue, field, raw
+        self.symbol, self.stream = symbol, stream
 
 
 class VenueRefused(MarketlinkError):

@@ -87,7 +87,7 @@ class SyncLimits:
 
     max_held: int = 20_000
     max_old_in_a_row: int = 256
-    answer_within_ns: int = 20 * SECOND_NS
+    answer_within_ns: int = 120 * SECOND_NS
     quiet_ns: int = 2 * SECOND_NS
     retry_ns: int = SECOND_NS // 4
     retry_ceiling_ns: int = 30 * SECOND_NS

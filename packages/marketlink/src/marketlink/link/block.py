@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class FeedEncoder:
     def messages(self, symbol: str, events: Events, session: int = 0, first_seq: int = 0) -> list[bytes]:
         """Encode and copy out, each message with its trailer."""
         _, offsets = self.encode(symbol, events, session, first_seq)
-        return [self._out[start:end].tobytes() for start, end in zip(offsets, offsets[1:], strict=False)]
+        return [self._out[start:end].tobytes() for start, end in pairwise(offsets)]
 
 
 def feed_symbol(message: bytes) -> str:

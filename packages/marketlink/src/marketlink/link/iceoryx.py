@@ -1,7 +1,8 @@
 """The link over iceoryx2 shared memory: the only module that touches the library (docs/link.md).
 
-The library is built to abort on misuse, so nothing outside this module ever sees a raw sample: payloads are copied out and samples
-dropped at once. Signals stay Python's: nodes are made with signal handling disabled. Waiting is done on listeners only, which release the interpreter lock.
+The library is built to abort on misuse, so nothing outside this module ever sees a raw sample: payloads are copied out and
+samples dropped at once. Signals stay Python's: nodes are made with signal handling disabled. Waiting is done on listeners
+only, which release the interpreter lock.
 """
 
 import ctypes
@@ -66,7 +67,7 @@ class _Node:
                 .create(iox.ServiceType.Ipc)
             )
             state = self.node.try_cleanup_dead_nodes()
-        except Exception as error:  # noqa: BLE001 the binding's errors share no base of their own
+        except Exception as error:
             raise LinkError(
                 name, f"no node: {error!r}", "Check that /dev/shm and the link's root can be written."
             ) from error
@@ -113,11 +114,11 @@ class _Node:
     def _open(self, which: str, build: Callable[[], Any]) -> Any:
         try:
             return build()
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             what = f"{which} can't be opened: {error!r}"
             if "Corrupted" in repr(error) or "Incompatible" in repr(error):
                 where = self.settings.root or "the library's root (/tmp/iceoryx2)"
-                remedy = f"Files of another version are in the way: stop all its processes, then remove {where} and /dev/shm/iox2_* of yours."
+                remedy = f"Files of another version are in the way: stop its processes, then remove {where} and your /dev/shm/iox2_*."
             else:
                 remedy = "Check that every process uses the same buffer_size and max_bots, and runs as the same user."
             raise LinkError(self.name, what, remedy) from error
@@ -136,7 +137,7 @@ class _Sender:
         )
         self._events = node.events(which)
         self._notifier = self._events.notifier_builder().create()
-        self._loan = getattr(self._publisher, "__loan_slice_uninit")  # noqa: B009 the idiomatic wrapper costs as much again
+        self._loan = getattr(self._publisher, "__loan_slice_uninit")
         self._header = _Header()
         self._header_address = ctypes.addressof(self._header)
         self._encoder = FeedEncoder()
@@ -157,8 +158,8 @@ class _Sender:
             sample = self._loan(size)
             ctypes.memmove(sample.payload_ptr, payload, size)
             ctypes.memmove(sample.user_header_ptr, self._header_address, 16)
-            getattr(sample, "__assume_init")().send()  # noqa: B009
-        except Exception as error:  # noqa: BLE001
+            getattr(sample, "__assume_init")().send()
+        except Exception as error:
             raise LinkError(
                 self._name, f"a sample could not be sent: {error!r}", "Check the free space of /dev/shm."
             ) from error
@@ -179,14 +180,14 @@ class _Sender:
                 sample = loan(size)
                 memmove(sample.payload_ptr, address + start, size)
                 memmove(sample.user_header_ptr, header_address, 16)
-                getattr(sample, "__assume_init")().send()  # noqa: B009
+                getattr(sample, "__assume_init")().send()
                 start = end
                 sent += 1
                 if not sent % _NOTIFY_EVERY:
                     self.notify()
                     if not sent % self._pause_every:  # better a millisecond late than lost in a full buffer
                         time.sleep(0.001)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             raise LinkError(
                 self._name, f"a sample could not be sent: {error!r}", "Check the free space of /dev/shm."
             ) from error
@@ -228,13 +229,13 @@ class _Receiver:
                 if sample is None:
                     break
                 to, length = header(string_at(sample.user_header_ptr, 16))
-                size = getattr(sample, "__slice_len")  # noqa: B009
+                size = getattr(sample, "__slice_len")
                 # A header that says more than there is would make us read foreign memory.
                 samples.append(
                     (to, min(length, size), string_at(sample.payload_ptr, min(size, length + TRAILER_BYTES)))
                 )
                 sample.delete()
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             raise LinkError(self._name, f"receiving failed: {error!r}", "Restart this process.") from error
         return samples
 

@@ -1,7 +1,8 @@
 """The bytes of the link: bincode 2 `standard()` messages, exactly the source's (docs/link.md).
 
-Little endian. Unsigned integers are varints (below 251 one byte, then a marker 251, 252, 253 and 2, 4, 8 bytes), signed integers zigzag first; u8 and bool
-one byte; f64 eight; strings, lists and maps a varint length and their content; an enum the varint of its declaration index.
+Little endian. Unsigned integers are varints (below 251 one byte, then a marker 251, 252, 253 and 2, 4, 8 bytes), signed
+integers zigzag first; u8 and bool one byte; f64 eight; strings, lists and maps a varint length and their content; an enum
+the varint of its declaration index.
 A feed of many levels goes through `link.block`, which does the same for whole arrays.
 """
 

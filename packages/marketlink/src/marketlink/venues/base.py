@@ -96,6 +96,15 @@ class ExchangeInfo:
     weight_limit: WeightLimit
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A venue's error answer to a request: its own number, its words, and the end of a ban where the words name one."""
+
+    code: int | None
+    text: str
+    until_ns: int | None = None  # wall clock
+
+
 class PublicVenue(Protocol):
     """The public half of a venue: constants and pure functions."""
 
@@ -119,6 +128,10 @@ class PublicVenue(Protocol):
     def used_weight_header(self) -> str:
         """The answer header that says how much weight this address has used."""
 
+    @property
+    def weight_limit(self) -> WeightLimit:
+        """The request limit as documented, to start with; `decode_info` tells the true one."""
+
     def normal_symbol(self, symbol: str) -> str:
         """Spell a symbol as the venue's streams do."""
 
@@ -137,6 +150,9 @@ class PublicVenue(Protocol):
     def unsubscribe(self, streams: Sequence[str], request_id: int) -> bytes:
         """The message that ends subscriptions."""
 
+    def control(self, frame: bytes) -> Answer | ShuttingDown | None:
+        """Read a frame about the connection itself; None for data and for what can't be read. Cheap for data."""
+
     def decode(self, frame: bytes, recv_ns: int) -> VenueMessage:
         """Decode a frame. Raises MalformedMessage."""
 
@@ -148,6 +164,9 @@ class PublicVenue(Protocol):
 
     def decode_snapshot(self, symbol: str, body: bytes, recv_ns: int) -> Snapshot:
         """Decode a whole book; its events are bids then asks, best first, of kind depth. Raises MalformedMessage."""
+
+    def refusal(self, body: bytes) -> Refusal | None:
+        """Read an error answer to a request; None when the body is not one."""
 
     def info_request(self) -> Get:
         """The request for the instruments and limits."""

@@ -1,0 +1,376 @@
+"""One websocket connection to a venue's public data, kept alive: subscribed, watched, and made again when it ends.
+
+Frames reach the listener synchronously from the socket's read callback, so a slow listener slows the reading and nothing is queued.
+Every wait has an end, every end has a reason, and every reason but a bug of the listener leads to a new connection.
+"""
+
+import asyncio
+import functools
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, Protocol
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+from websockets.uri import parse_uri
+
+from marketlink.errors import SettingsError
+from marketlink.run.retry import Backoff, BackoffSettings, retry_after_s
+from marketlink.run.stamped import StampedConnection
+from marketlink.run.subscriptions import SubscriptionLimits, Subscriptions
+from marketlink.venues.base import Answer, PublicVenue
+
+SECOND_NS: Final = 1_000_000_000
+log = logging.getLogger(__name__)
+
+
+class FeedListener(Protocol):
+    """Who takes what a feed brings. A listener that raises ends the feed: that is a bug of the listener's."""
+
+    def on_connected(self) -> None:
+        """Note a new connection, nothing subscribed yet."""
+
+    def on_subscribed(self, streams: Sequence[str]) -> None:
+        """Note that the venue acknowledged these streams."""
+
+    def on_refused(self, streams: Sequence[str], error: str) -> None:
+        """Note that the venue refused these streams; they are asked for again on the next connection."""
+
+    def on_frame(self, recv_ns: int, frame: bytes) -> None:
+        """Take a data frame, in order of arrival, stamped with the wall clock at the read of its last bytes."""
+
+    def on_disconnected(self, reason: str) -> None:
+        """Note the end of a connection: once for every `on_connected`, and no frame comes between the two calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """Patience and sizes. `lifetime_s` ends a connection before the venue's 24 hours do; the jitter shortens or lengthens it."""
+
+    connect_timeout_s: float = 10.0
+    answer_timeout_s: float = 10.0
+    data_age_s: float = 30.0
+    ping_age_s: float = 300.0
+    keepalive_s: float = 20.0
+    close_timeout_s: float = 1.0
+    lifetime_s: float = 23 * 3600 + 50 * 60
+    lifetime_jitter_s: float = 300.0
+    shutdown_delay_s: float = 3.0
+    batch: int = 50
+    max_size: int = 16 * 2**20
+    backoff: BackoffSettings = field(default_factory=BackoffSettings)
+
+
+class End(Enum):
+    """Why a connection ended, or did not come about."""
+
+    CONNECT = "connect failed"
+    CLOSED = "closed by the venue"
+    DATA_AGE = "no data"
+    PING_AGE = "no ping"
+    UNANSWERED = "subscription not answered"
+    SEND = "sending failed"
+    LIFETIME = "end of planned lifetime"
+    SHUTDOWN = "venue is shutting down"
+    LISTENER = "listener failed"
+    STOPPED = "stopped"
+
+
+QUIET_ENDS: Final = frozenset({End.LIFETIME, End.SHUTDOWN, End.STOPPED})
+
+
+@dataclass(slots=True)
+class FeedCounts:
+    """What happened since the feed began; `ends` counts reconnect reasons by the text of `End`."""
+
+    connections: int = 0
+    frames: int = 0
+    bytes: int = 0
+    pings: int = 0
+    refused: int = 0
+    unanswered: int = 0
+    last_recv_ns: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How one attempt at a connection went."""
+
+    end: End
+    detail: str
+    lasted_s: float = 0.0
+    retry_after_s: float = 0.0
+
+
+class Feed:
+    """One connection of one venue; see `run`. All methods belong to the event loop's thread."""
+
+    def __init__(
+        self,
+        venue: PublicVenue,
+        url: str,
+        listener: FeedListener,
+        *,
+        settings: FeedSettings | None = None,
+        rng: random.Random,
+        wall_ns: Callable[[], int] = time.time_ns,
+        mono_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Raise SettingsError when the URL is not a websocket's."""
+        try:
+            parse_uri(url)
+        except InvalidURI as error:
+            raise SettingsError("feed", "url", str(error), "Give a ws:// or wss:// URL.") from error
+        self.venue, self.url, self.listener = venue, url, listener
+        self.counts = FeedCounts()
+        self._settings, self._rng = settings or FeedSettings(), rng
+        self._wall_ns, self._mono_ns = wall_ns, mono_ns
+        spacing_ns = 2 * SECOND_NS // venue.max_messages_per_s  # half of what is allowed: pongs and pings count as well
+        answer_ns = int(self._settings.answer_timeout_s * SECOND_NS)
+        self._subscriptions = Subscriptions(
+            SubscriptionLimits(venue.max_streams, self._settings.batch, spacing_ns, answer_ns)
+        )
+        self._session: _Session | None = None
+
+    def subscribe(self, streams: Iterable[str]) -> None:
+        """Add streams, now and on every later connection. Raises ValueError when one connection can't carry them all."""
+        self._subscriptions.want(streams)
+        if self._session is not None:
+            self._session.changed.set()
+
+    def unsubscribe(self, streams: Iterable[str]) -> None:
+        """Remove streams."""
+        self._subscriptions.unwant(streams)
+        if self._session is not None:
+            self._session.changed.set()
+
+    async def run(self) -> None:
+        """Connect, and connect again, until cancelled. Raises what the listener raises."""
+        backoff = Backoff(self._rng, self._settings.backoff)
+        while True:
+            ended = await self._connect_once()
+            self.counts.ends[ended.end.value] += 1
+            delay_s = max(backoff.delay_s(ended.lasted_s), ended.retry_after_s)
+            level = logging.INFO if ended.end in QUIET_ENDS else logging.WARNING
+            log.log(level, "feed %s: %s (%s); again in %.2f s", self.url, ended.end.value, ended.detail, delay_s)
+            await asyncio.sleep(delay_s)
+
+    async def _connect_once(self) -> _Ended:
+        settings = self._settings
+        session = _Session(self.venue, self.listener, self._subscriptions, self.counts, self._mono_ns)
+        ended = _Ended(End.STOPPED, "cancelled")
+        connection = None
+        make: Any = functools.partial(StampedConnection, sink=session, wall_ns=self._wall_ns)
+        try:
+            connection = await connect(
+                self.url,
+                create_connection=make,
+                compression=None,
+                proxy=None,
+                max_size=settings.max_size,
+                max_queue=None,
+                open_timeout=settings.connect_timeout_s,
+                ping_interval=settings.keepalive_s,
+                ping_timeout=settings.keepalive_s,
+                close_timeout=settings.close_timeout_s,
+            )
+            session.open()
+            self._session = session
+            ended = await self._keep(session, connection)
+        except InvalidStatus as error:
+            headers, status = error.response.headers, error.response.status_code
+            wait_s = retry_after_s(headers.get("Retry-After"), self._wall_ns())
+            ended = _Ended(End.CONNECT, f"HTTP {status}", retry_after_s=wait_s or 0.0)
+        except (OSError, EOFError, WebSocketException) as error:  # TimeoutError is an OSError
+            ended = _Ended(End.CONNECT, f"{type(error).__name__}: {error}")
+        finally:
+            self._session = None
+            session.close(f"{ended.end.value}: {ended.detail}")
+            if connection is not None:
+                await self._hang_up(connection, politely=ended.end in QUIET_ENDS)
+        session.raise_failure()
+        return ended
+
+    async def _keep(self, session: "_Session", connection: Any) -> _Ended:
+        """Send what is to be sent and watch the clocks, until the connection is over."""
+        settings, subscriptions = self._settings, self._subscriptions
+        jitter_s = settings.lifetime_jitter_s * self._rng.uniform(-1.0, 1.0)
+        planned_ns = session.opened_ns + int((settings.lifetime_s + jitter_s) * SECOND_NS)
+        shutdown_ns: int | None = None
+
+        def over(end: End, detail: str) -> _Ended:
+            return _Ended(end, detail, (self._mono_ns() - session.opened_ns) / SECOND_NS)
+
+        while True:
+            session.changed.clear()
+            now_ns = self._mono_ns()
+            data_due_ns = session.data_due_ns(int(settings.data_age_s * SECOND_NS))
+            ping_due_ns = session.ping_ns + int(settings.ping_age_s * SECOND_NS)
+            if session.shutting_down and shutdown_ns is None:
+                shutdown_ns = now_ns + int(self._rng.uniform(0.0, settings.shutdown_delay_s) * SECOND_NS)
+            if session.closing is not None:
+                return over(End.LISTENER if session.failed else End.CLOSED, session.closing)
+            if (late := subscriptions.overdue(now_ns)) is not None:
+                self.counts.unanswered += len(late.streams)
+                return over(End.UNANSWERED, f"{len(late.streams)} streams in {settings.answer_timeout_s:g} s")
+            if data_due_ns is not None and now_ns >= data_due_ns:
+                return over(End.DATA_AGE, f"{settings.data_age_s:g} s")
+            if now_ns >= ping_due_ns:
+                return over(End.PING_AGE, f"{settings.ping_age_s:g} s")
+            if now_ns >= planned_ns:
+                return over(End.LIFETIME, f"{(now_ns - session.opened_ns) / SECOND_NS:.0f} s")
+            if shutdown_ns is not None and now_ns >= shutdown_ns:
+                return over(End.SHUTDOWN, "as announced")
+            request = subscriptions.next_request(now_ns)
+            if request is not None:
+                write = self.venue.subscribe if request.subscribe else self.venue.unsubscribe
+                try:
+                    async with asyncio.timeout(settings.answer_timeout_s):
+                        await connection.send(write(request.streams, request.request_id).decode())
+                except (ConnectionClosed, OSError) as error:
+                    if session.closing is None:
+                        return over(End.SEND, f"{type(error).__name__}: {error}")
+                continue
+            dues = (data_due_ns, ping_due_ns, planned_ns, shutdown_ns, subscriptions.due_ns())
+            due_ns = min(due for due in dues if due is not None)
+            try:
+                async with asyncio.timeout(max(0.0, (due_ns - self._mono_ns()) / SECOND_NS)):
+                    await session.changed.wait()
+            except TimeoutError:
+                pass
+
+    async def _hang_up(self, connection: Any, *, politely: bool) -> None:
+        """Close so that nothing is left behind; a peer that no longer answers is waited for no longer than this."""
+        timeout_s = self._settings.close_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                if politely:
+                    await connection.close()
+        except (TimeoutError, OSError, WebSocketException):
+            pass
+        finally:
+            connection.transport.abort()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await connection.wait_closed()
+        except TimeoutError:
+            pass
+
+
+class _Session:
+    """One connection as its listener sees it; the sink of its messages."""
+
+    def __init__(
+        self,
+        venue: PublicVenue,
+        listener: FeedListener,
+        subscriptions: Subscriptions,
+        counts: FeedCounts,
+        mono_ns: Callable[[], int],
+    ) -> None:
+        self._venue, self._listener, self._subscriptions, self._counts = venue, listener, subscriptions, counts
+        self._mono_ns = mono_ns
+        self._open = self._done = False
+        self._failure: Exception | None = None
+        self.changed = asyncio.Event()
+        self.closing: str | None = None
+        self.shutting_down = False
+        self.opened_ns = self.ping_ns = mono_ns()
+        self._data_ns: int | None = None  # of the last frame, or of the first acknowledgement
+
+    def open(self) -> None:
+        """Announce the connection, if a frame in the handshake's own read has not done so already."""
+        if self._open or self._done:
+            return
+        self._open = True
+        self.opened_ns = self.ping_ns = self._mono_ns()
+        self._counts.connections += 1
+        self._subscriptions.on_connected()
+        self._tell(self._listener.on_connected)
+
+    def close(self, reason: str) -> None:
+        """Announce the end; whatever still comes in is dropped."""
+        if self._open and not self._done:
+            self._done = True
+            self._tell(self._listener.on_disconnected, reason)
+        self._done = True
+
+    def raise_failure(self) -> None:
+        """Raise what the listener raised, if it did."""
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def failed(self) -> bool:
+        """Whether the listener raised."""
+        return self._failure is not None
+
+    def data_due_ns(self, age_ns: int) -> int | None:
+        """When the data will be too old; None while none is to be expected."""
+        return None if self._data_ns is None or not self._subscriptions.on else self._data_ns + age_ns
+
+    def on_message(self, recv_ns: int, message: bytes) -> None:
+        """Take a message of the venue."""
+        if self._done or self._failure is not None:
+            return
+        if not self._open:
+            self.open()
+        control = self._venue.control(message)
+        if control is None:
+            counts = self._counts
+            counts.frames += 1
+            counts.bytes += len(message)
+            counts.last_recv_ns = recv_ns
+            self._data_ns = self._mono_ns()
+            try:
+                self._listener.on_frame(recv_ns, message)
+            except Exception as error:  # noqa: BLE001 - carried out of the read callback, raised by `run`
+                self._fail(error)
+            return
+        if isinstance(control, Answer):
+            self._on_answer(control)
+        else:
+            self.shutting_down = True
+        self.changed.set()
+
+    def on_ping(self) -> None:
+        """Note a ping of the venue's."""
+        self.ping_ns = self._mono_ns()
+        self._counts.pings += 1
+
+    def on_closing(self, reason: str) -> None:
+        """Note that nothing more will come."""
+        if self.closing is None:
+            self.closing = reason
+        self.changed.set()
+
+    def _on_answer(self, answer: Answer) -> None:
+        request = self._subscriptions.on_answer(answer)
+        if request is None or not request.subscribe:
+            if answer.error is not None:
+                log.warning("feed: %s answered %s", self._venue.name, answer.error)
+        elif answer.error is None:
+            if self._data_ns is None:
+                self._data_ns = self._mono_ns()
+            self._tell(self._listener.on_subscribed, request.streams)
+        else:
+            self._counts.refused += len(request.streams)
+            log.warning("feed: %s refused %d streams: %s", self._venue.name, len(request.streams), answer.error)
+            self._tell(self._listener.on_refused, request.streams, answer.error)
+
+    def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
+        try:
+            callback(*arguments)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if self._failure is None:
+            self._failure = error
+        self.on_closing(f"{type(error).__name__}: {error}")

@@ -1,0 +1,54 @@
+"""How long to wait before the next attempt, and what a Retry-After header says: pure, randomness and time are arguments."""
+
+import math
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+MAX_RETRY_AFTER_S: Final = 3 * 86400.0  # the longest ban that the exchange documents
+
+
+@dataclass(frozen=True, slots=True)
+class BackoffSettings:
+    """`min_s`, times `factor` with each attempt, up to `cap_s`; anew once a connection lasted longer than `lasting_s`."""
+
+    min_s: float = 0.1
+    factor: float = 2.0
+    cap_s: float = 60.0
+    lasting_s: float = 30.0
+
+
+class Backoff:
+    """Growing delays with jitter: each is drawn between half of its step and all of it, so that many feeds don't return at once."""
+
+    def __init__(self, rng: random.Random, settings: BackoffSettings | None = None) -> None:
+        self._rng, self._settings = rng, settings or BackoffSettings()
+        self._step_s = self._settings.min_s
+
+    def delay_s(self, lasted_s: float = 0.0) -> float:
+        """Return the wait after a connection that lasted `lasted_s` (0: it never came about)."""
+        settings = self._settings
+        if lasted_s > settings.lasting_s:
+            self._step_s = settings.min_s
+        whole_s = min(self._step_s, settings.cap_s)
+        self._step_s = min(whole_s * settings.factor, settings.cap_s)
+        return whole_s * self._rng.uniform(0.5, 1.0)
+
+
+def retry_after_s(header: str | None, wall_ns: int) -> float | None:
+    """Read a Retry-After header, seconds or an HTTP date (RFC 9110 10.2.3); None when it is absent or says nothing usable."""
+    if header is None:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            when = parsedate_to_datetime(header)
+        except ValueError:
+            return None
+        if when.tzinfo is None:  # "-0000": UTC all the same
+            when = when.replace(tzinfo=UTC)
+        seconds = (when - datetime.fromtimestamp(wall_ns / 1e9, UTC)).total_seconds()
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), MAX_RETRY_AFTER_S)

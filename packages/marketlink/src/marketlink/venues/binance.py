@@ -1,0 +1,388 @@
+"""Binance's public market data, USD-M futures: what it is asked, and what its answers mean (docs/venues/binance.md).
+
+The exchange's one-letter fields end here. `decode` is the whole and exact reading of a frame; `heading` and `control` read only
+what a recorder and a feed need, by a pattern for the layout that the exchange sends today, else by the same way as `decode`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+import orjson
+
+from marketlink.book.rules import ByPreviousId, DepthUpdate, Rule, Snapshot
+from marketlink.errors import MalformedMessage
+from marketlink.events import BUY, DEPTH_BBO, LOCAL, SELL, TRADE, Events, empty_events
+from marketlink.venues.base import (
+    Answer,
+    Depth,
+    ExchangeInfo,
+    Get,
+    Heading,
+    Instrument,
+    NotUsed,
+    Refusal,
+    ShuttingDown,
+    Ticks,
+    VenueMessage,
+    WeightLimit,
+)
+from marketlink.venues.fields import (
+    MAX_MS,
+    MS_NS,
+    Unusable,
+    best_first,
+    decimals,
+    depth_events,
+    json_object,
+    level_numbers,
+    text,
+    time_ns,
+    whole,
+)
+from marketlink.venues.scan import scan_depth
+
+STREAM_OF: Final = {"depthUpdate": "depth", "trade": "trade", "bookTicker": "bookTicker"}
+KIND_OF: Final = {stream: kind for kind, stream in STREAM_OF.items()}
+KNOWN_UNUSED: Final = frozenset(
+    re.findall(
+        r"\w+",
+        "aggTrade markPriceUpdate indexPriceUpdate forceOrder kline continuous_kline 24hrTicker 24hrMiniTicker contractInfo "
+        "compositeIndex assetIndexUpdate tradingSession rpiDepth depth5 depth10 depth20",
+    )
+)
+SECONDS_OF: Final = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400}
+
+_ROOT_ENDS: Final = re.compile(r"(?:/(?:public|market|private))?(?:/(?:ws|stream))?/*(?:\?.*)?$")
+_BANNED_UNTIL: Final = re.compile(r"banned until ([0-9]{13})")
+_STREAM: Final = re.compile(rb'"stream"\s*:\s*"([^"@!\\]+)@([A-Za-z0-9]+)')
+_SYMBOL: Final = re.compile(rb'"s"\s*:\s*"([^"\\]+)"')
+_KIND: Final = re.compile(rb'"e"\s*:\s*"([A-Za-z0-9]+)"')
+_TICK_HEAD: Final = re.compile(
+    rb'\{"stream":"([^"@!\\]+)@(?:(trade)","data":\{"e":"trade"|(bookTicker)","data":\{"e":"bookTicker"),'
+)
+_DEPTH_HEAD: Final = re.compile(
+    rb'\{"stream":"([^"@!\\]+)@depth(?:@[0-9]+ms)?","data":\{"e":"depthUpdate",(?:"[ET]":[0-9]+,)*"s":"([^"\\]+)",'
+    rb'(?:"(?:st|ps)":(?:[0-9]+|"[^"\\]*"),)*"U":([0-9]{1,18}),"u":([0-9]{1,18}),"pu":([0-9]{1,18}),'
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Payload:
+    """A message of a kind that is used."""
+
+    kind: str
+    symbol: str
+    data: Mapping[str, object]
+
+
+def _request_id(message: Mapping[str, object]) -> int | str | None:
+    value = message.get("id")
+    return value if type(value) is int or type(value) is str else None
+
+
+def _answer(message: Mapping[str, object]) -> Answer | None:
+    error = message.get("error")
+    if error is None and "code" in message and "msg" in message:
+        error = message
+    if isinstance(error, Mapping):
+        return Answer(_request_id(message), f"{error.get('code')}: {error.get('msg')}")
+    if error is not None:
+        return Answer(_request_id(message), str(error))
+    return Answer(_request_id(message), None) if "result" in message and "id" in message else None
+
+
+@lru_cache(maxsize=4096)
+def _lower(symbol: bytes) -> str:
+    return symbol.decode(errors="replace").lower()
+
+
+@lru_cache(maxsize=8192)
+def _tick_heading(symbol: bytes, stream: bytes) -> Heading:
+    return Heading(_lower(symbol), stream.decode())
+
+
+def reduced_root(url: str) -> str | None:
+    """Return the root below a URL that names a route (`/ws`, `/stream`, `/public/ws?...`); None when it is a root already.
+
+    The routes without a category are the exchange's older form, which since 2026-04-23 leaves part of the data out in silence.
+    """
+    root = _ROOT_ENDS.sub("", url, count=1)
+    return None if root == url.rstrip("/") else root
+
+
+@dataclass(frozen=True)
+class BinanceUsdm:
+    """The USD-M row: constants and pure functions. Errors: MalformedMessage only."""
+
+    name: str = "binancefutures"
+    rule: Rule = field(default_factory=ByPreviousId)
+    max_streams: int = 200
+    max_messages_per_s: int = 10
+    used_weight_header: str = "X-MBX-USED-WEIGHT-1M"
+    weight_limit: WeightLimit = field(default_factory=lambda: WeightLimit(2400, 60))
+    stream_root: str = "wss://fstream.binance.com"
+    rest_root: str = "https://fapi.binance.com"
+    test_stream_root: str = "wss://fstream.binancefuture.com"
+    test_rest_root: str = "https://demo-fapi.binance.com"
+    api: str = "/fapi/v1"
+    depth_limit: int = 1000
+    depth_weight: int = 20
+    product: int = 1  # of the field `st`: 1 USD-M, 2 COIN-M
+
+    def normal_symbol(self, symbol: str) -> str:
+        """Lower case, as in stream names."""
+        return symbol.strip().lower()
+
+    def stream_url(self, root: str) -> str:
+        """Return `{root}/public/stream`; a URL in the older style is reduced to its root first (see `reduced_root`)."""
+        return f"{(reduced_root(root) or root).rstrip('/')}/public/stream"
+
+    def live_streams(self, symbol: str) -> Sequence[str]:
+        """Trades and unthrottled depth."""
+        return (f"{symbol}@trade", f"{symbol}@depth@0ms")
+
+    def recorded_streams(self, symbol: str) -> Sequence[str]:
+        """Trades, best quotes and unthrottled depth."""
+        return (f"{symbol}@trade", f"{symbol}@bookTicker", f"{symbol}@depth@0ms")
+
+    def subscribe(self, streams: Sequence[str], request_id: int) -> bytes:
+        """Return the SUBSCRIBE message."""
+        return orjson.dumps({"method": "SUBSCRIBE", "params": list(streams), "id": request_id})
+
+    def unsubscribe(self, streams: Sequence[str], request_id: int) -> bytes:
+        """Return the UNSUBSCRIBE message."""
+        return orjson.dumps({"method": "UNSUBSCRIBE", "params": list(streams), "id": request_id})
+
+    def control(self, frame: bytes) -> Answer | ShuttingDown | None:
+        """Read an answer or a notice of shutdown; None for data and for what can't be read."""
+        if frame.startswith((b'{"stream":"', b'{"e":"')) and frame.find(b'"serverShutdown"', 0, 200) < 0:
+            return None
+        try:
+            opened = self._open(frame)
+        except MalformedMessage:
+            return None
+        return opened if isinstance(opened, (Answer, ShuttingDown)) else None
+
+    def decode(self, frame: bytes, recv_ns: int) -> VenueMessage:
+        """Decode a combined (`/stream`) or bare (`/ws`) frame; an ordinary depth update without a parser's help."""
+        if b'"depthUpdate"' in frame and b'"st":2' not in frame:
+            scanned = scan_depth(frame, recv_ns)
+            if scanned is not None:
+                symbol, update = scanned
+                if update.first_id <= update.last_id:
+                    return Depth(symbol, update)
+        return self.decode_json(frame, recv_ns)
+
+    def decode_json(self, frame: bytes, recv_ns: int) -> VenueMessage:
+        """Decode by parsing the JSON: the slow twin of any quicker way that `decode` may take first."""
+        opened = self._open(frame)
+        if not isinstance(opened, _Payload):
+            return opened
+        data, symbol = opened.data, opened.symbol
+        try:
+            match opened.kind:
+                case "depthUpdate":
+                    return Depth(symbol, self._depth(data, recv_ns))
+                case "trade":
+                    return Ticks(symbol, self._trade(data, recv_ns))
+                case _:
+                    return Ticks(symbol, self._quotes(data, recv_ns))
+        except Unusable as error:
+            raise MalformedMessage(
+                self.name, str(error), frame, symbol=symbol, stream=STREAM_OF[opened.kind]
+            ) from error
+
+    def heading(self, frame: bytes) -> Heading | Answer | ShuttingDown | NotUsed:
+        """Read whose frame it is and, of depth, its ids; levels and prices are not looked at."""
+        if frame.endswith(b"}}") and b'"st":2' not in frame:
+            if found := _TICK_HEAD.match(frame):
+                return _tick_heading(found[1], found[2] or found[3])
+            if found := _DEPTH_HEAD.match(frame):
+                symbol, first, last, prev = _lower(found[1]), int(found[3]), int(found[4]), int(found[5])
+                if symbol == _lower(found[2]) and first <= last:
+                    return Heading(symbol, "depth", first, last, prev)
+        opened = self._open(frame)
+        if not isinstance(opened, _Payload):
+            return opened
+        if opened.kind != "depthUpdate":
+            return Heading(opened.symbol, STREAM_OF[opened.kind])
+        try:
+            first, last, prev = self._ids(opened.data)
+        except Unusable as error:
+            raise MalformedMessage(self.name, str(error), frame, symbol=opened.symbol, stream="depth") from error
+        return Heading(opened.symbol, "depth", first, last, prev)
+
+    def snapshot_request(self, symbol: str) -> Get:
+        """Ask for the 1000 best levels a side: all that the exchange gives."""
+        return Get(f"{self.api}/depth", {"symbol": symbol.upper(), "limit": str(self.depth_limit)}, self.depth_weight)
+
+    def decode_snapshot(self, symbol: str, body: bytes, recv_ns: int) -> Snapshot:
+        """Decode a whole book. Exchange time is `T`, else `E`, else the time of receipt (spot's form has neither)."""
+        try:
+            data = json_object(body)
+            last_id = whole(data, "lastUpdateId")
+            times = [whole(data, name, MAX_MS) * MS_NS for name in ("T", "E") if data.get(name) is not None]
+            bids = best_first(level_numbers(data, "bids"), descending=True)
+            asks = best_first(level_numbers(data, "asks"), descending=False)
+        except Unusable as error:
+            raise MalformedMessage(self.name, str(error), body, symbol=symbol, stream="snapshot") from error
+        return Snapshot(last_id, depth_events(bids, asks, times[0] if times else recv_ns, recv_ns, last_id))
+
+    def refusal(self, body: bytes) -> Refusal | None:
+        """Read `{"code":..,"msg":..}`; the text of -1003 may name the end of a ban in milliseconds."""
+        try:
+            data = json_object(body)
+        except Unusable:
+            return None
+        code, words = data.get("code"), data.get("msg")
+        if type(code) is not int or code == 200 or type(words) is not str:
+            return None
+        until = _BANNED_UNTIL.search(words)
+        return Refusal(code, words, int(until[1]) * MS_NS if until else None)
+
+    def info_request(self) -> Get:
+        """Ask for instruments and limits."""
+        return Get(f"{self.api}/exchangeInfo", {}, 1)
+
+    def decode_info(self, body: bytes) -> ExchangeInfo:
+        """Decode them. An instrument without usable steps is left out: the others must not suffer for it."""
+        try:
+            data = json_object(body)
+            symbols, limits = data.get("symbols"), data.get("rateLimits", [])
+            if type(symbols) is not list:
+                raise Unusable("symbols")
+            if type(limits) is not list:
+                raise Unusable("rateLimits")
+            instruments: dict[str, Instrument] = {}
+            for row in symbols:
+                try:
+                    instrument = self._instrument(row)
+                except Unusable:
+                    continue
+                instruments[instrument.symbol] = instrument
+            if symbols and not instruments:
+                raise Unusable("symbols")
+            return ExchangeInfo(instruments, self._weight_limit(limits))
+        except Unusable as error:
+            raise MalformedMessage(self.name, str(error), body, stream="info") from error
+
+    def _open(self, frame: bytes) -> _Payload | Answer | ShuttingDown | NotUsed:
+        try:
+            return self._route(frame)
+        except Unusable as error:
+            symbol, stream = _told(frame)
+            raise MalformedMessage(self.name, str(error), frame, symbol=symbol, stream=stream) from error
+
+    def _route(self, frame: bytes) -> _Payload | Answer | ShuttingDown | NotUsed:
+        """Find the payload of a frame. A stream's name and its payload must agree on the kind and on the symbol."""
+        try:
+            message = orjson.loads(frame)
+        except orjson.JSONDecodeError as error:
+            raise Unusable("json") from error
+        symbol, stream, data = "", "", message
+        if type(message) is dict and "stream" in message:
+            if type(message["stream"]) is not str:
+                raise Unusable("stream")
+            symbol, _, rest = message["stream"].partition("@")
+            stream, data = rest.partition("@")[0], message.get("data")
+        elif type(message) is dict and type(message.get("event")) is dict:
+            data = message["event"]
+        if type(data) is list and data and type(data[0]) is dict:  # all symbols at once: `!ticker@arr`
+            kind = str(data[0].get("e", symbol))
+            return NotUsed(kind, kind in KNOWN_UNUSED)
+        if type(data) is not dict:
+            raise Unusable("data" if data is not message else "json object")
+        if data is message and "e" not in data:
+            answer = _answer(data)
+            return answer or NotUsed("?", known=False)
+        named = data.get("e")
+        kind = named if type(named) is str else "?"
+        if kind == "serverShutdown":
+            return ShuttingDown()
+        if stream in KIND_OF and kind != KIND_OF[stream]:
+            raise Unusable("e")
+        if kind not in STREAM_OF:
+            return NotUsed(kind, kind in KNOWN_UNUSED)
+        if stream and stream != STREAM_OF[kind]:  # partial depth and rpiDepth call themselves depthUpdate as well
+            return NotUsed(stream, stream in KNOWN_UNUSED)
+        product = data.get("st", self.product)
+        if product != self.product:  # streams may carry both products since 2026-06-30
+            return NotUsed(f"{kind} st={product}", known=product == 2)
+        own = text(data, "s").lower()
+        if stream and own != symbol.lower():
+            raise Unusable("s")
+        return _Payload(kind, own, data)
+
+    def _ids(self, data: Mapping[str, object]) -> tuple[int, int, int]:
+        first, last, prev = whole(data, "U"), whole(data, "u"), whole(data, "pu")
+        if first > last:
+            raise Unusable("u")
+        return first, last, prev
+
+    def _depth(self, data: Mapping[str, object], recv_ns: int) -> DepthUpdate:
+        first, last, prev = self._ids(data)
+        bids, asks = level_numbers(data, "b"), level_numbers(data, "a")
+        return DepthUpdate(first, last, prev, depth_events(bids, asks, time_ns(data), recv_ns, last))
+
+    def _trade(self, data: Mapping[str, object], recv_ns: int) -> Events:
+        """Only `X == "MARKET"` is a trade of the book; insurance fund and ADL are not, and a placeholder has the price zero."""
+        if text(data, "X") != "MARKET":
+            return empty_events()
+        buyer_is_maker = data.get("m")
+        if type(buyer_is_maker) is not bool:
+            raise Unusable("m")
+        price, quantity = decimals([text(data, "p")], "p")[0], decimals([text(data, "q")], "q")[0]
+        if price == 0:
+            raise Unusable("p")
+        events = empty_events(1)
+        side = SELL if buyer_is_maker else BUY
+        events[0] = (LOCAL | TRADE | side, time_ns(data), recv_ns, price, quantity, 0, whole(data, "t"), 0.0)
+        return events
+
+    def _quotes(self, data: Mapping[str, object], recv_ns: int) -> Events:
+        """Best bid and best ask; an empty side is price and quantity zero."""
+        bid, bid_qty, ask, ask_qty = (decimals([text(data, name)], name)[0] for name in "bBaA")
+        exch_ns, last_id = time_ns(data), whole(data, "u")
+        events = empty_events(2)
+        events[0] = (LOCAL | DEPTH_BBO | BUY, exch_ns, recv_ns, bid, bid_qty, 0, last_id, 0.0)
+        events[1] = (LOCAL | DEPTH_BBO | SELL, exch_ns, recv_ns, ask, ask_qty, 0, last_id, 0.0)
+        return events
+
+    def _instrument(self, row: object) -> Instrument:
+        if type(row) is not dict or type(row.get("filters")) is not list:
+            raise Unusable("filters")
+        steps: dict[str, str] = {}
+        for filter_ in row["filters"]:
+            if type(filter_) is dict and filter_.get("filterType") == "PRICE_FILTER":
+                steps["tick"] = text(filter_, "tickSize")
+            elif type(filter_) is dict and filter_.get("filterType") == "LOT_SIZE":
+                steps["lot"] = text(filter_, "stepSize")
+        tick, lot = decimals([text(steps, "tick"), text(steps, "lot")], "filters")
+        if not (tick and lot):
+            raise Unusable("filters")
+        trading = row.get("status") == "TRADING"
+        return Instrument(text(row, "symbol").lower(), tick, lot, steps["tick"], steps["lot"], trading)
+
+    def _weight_limit(self, limits: list[object]) -> WeightLimit:
+        for row in limits:
+            if type(row) is dict and row.get("rateLimitType") == "REQUEST_WEIGHT":
+                unit = SECONDS_OF.get(text(row, "interval"), 0)
+                weight, per_s = whole(row, "limit"), whole(row, "intervalNum") * unit
+                if not (weight and per_s):
+                    raise Unusable("rateLimits")
+                return WeightLimit(weight, per_s)
+        return self.weight_limit
+
+
+def _told(frame: bytes) -> tuple[str | None, str | None]:
+    """Tell the symbol and the stream of a frame that can't be read otherwise, as far as its bytes show them."""
+    if found := _STREAM.search(frame, 0, 200):
+        return _lower(found[1]), found[2].decode()
+    symbol, kind = _SYMBOL.search(frame, 0, 400), _KIND.search(frame, 0, 400)
+    return (_lower(symbol[1]) if symbol else None, STREAM_OF.get(kind[1].decode()) if kind else None)
+
+
+USDM: Final = BinanceUsdm()

@@ -1,0 +1,62 @@
+"""Back-off and Retry-After."""
+
+import random
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from marketlink.run.retry import MAX_RETRY_AFTER_S, Backoff, BackoffSettings, retry_after_s
+
+NOW_NS = int(datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp() * 1e9)
+
+
+class NoJitter(random.Random):
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+def test_delays_double_from_the_smallest_up_to_the_cap() -> None:
+    backoff = Backoff(NoJitter())
+    assert [backoff.delay_s() for _ in range(12)] == pytest.approx([0.1 * 2**n for n in range(10)] + [60.0, 60.0])
+
+
+def test_a_connection_that_lasted_begins_the_delays_anew() -> None:
+    backoff = Backoff(NoJitter())
+    for _ in range(8):
+        backoff.delay_s()
+    assert backoff.delay_s(lasted_s=30.0) > 1
+    assert backoff.delay_s(lasted_s=30.1) == pytest.approx(0.1)
+    assert backoff.delay_s() == pytest.approx(0.2)
+
+
+@given(st.integers(), st.lists(st.floats(0, 100), max_size=40), st.floats(1, 5), st.floats(0.01, 100))
+def test_a_delay_is_never_above_the_cap_nor_below_half_of_the_smallest(
+    seed: int, lasted: list[float], factor: float, cap: float
+) -> None:
+    settings = BackoffSettings(factor=factor, cap_s=cap)
+    backoff = Backoff(random.Random(seed), settings)
+    for each in lasted:
+        delay = backoff.delay_s(each)
+        assert min(settings.min_s, cap) / 2 <= delay <= cap
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, None),
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("nan", None),
+        ("soon", None),
+        ("", None),
+        ("inf", MAX_RETRY_AFTER_S),
+        ("Sun, 01 Mar 2026 12:00:30 GMT", 30.0),
+        ("Sun, 01 Mar 2026 12:00:30 -0000", 30.0),
+        ("Sun, 01 Mar 2026 11:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str | None, expected: float | None) -> None:
+    assert retry_after_s(header, NOW_NS) == expected
