@@ -1,6 +1,6 @@
 """A process that writes a seeded stream of lines through the real writer until it is killed: `feeder.py DIR SEED`.
 
-Before a line is put, its number and the machine's monotonic time go to `journal` with one write, so a reader knows afterwards what was put when.
+Before a line is put, its number and the monotonic time go to `journal` with one write: so it is known afterwards what was put when.
 """
 
 import os
