@@ -7,7 +7,6 @@ import random
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Final
 
 from marketlink.errors import LinkError, MarketlinkError, SettingsError
@@ -19,7 +18,7 @@ from collector.errors import CollectorError, UnknownSymbols, WriteFailed
 from collector.from_link import LinkRecording
 from collector.from_venue import VenueRecorder
 from collector.link_shell import LinkLoop
-from collector.status import Progress, TerminalHandler, summary
+from collector.status import Progress, TerminalHandler, plain, summary
 from collector.stopping import Stop
 from collector.venue_shell import VenueShell, listed_or_warning, shards, take_signals, until_stopped
 from collector.writer import Writer
@@ -133,7 +132,7 @@ def _record_link(settings: Settings, writer: Writer, stop: Stop, source: dict[st
                 reporter.tell_when_due()
             loop.drain()
         finally:
-            source.update(asdict(counts))
+            source.update(plain(counts))
     finally:
         try:
             port.close()
@@ -199,7 +198,7 @@ async def _venue(settings: Settings, writer: Writer, stop: Stop, source: dict[st
         try:
             await shell.run(report)
         finally:
-            source["connections"] = [asdict(each.counts) for each in recorders]
+            source["connections"] = [plain(each.counts) for each in recorders]
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -2,11 +2,14 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TextIO
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, TextIO
 
 from collector.rotation import FileKey, file_name
 from collector.writer import FileCounts
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 class Progress:
@@ -42,6 +45,12 @@ def summary(
         "files": [{"file": file_name(*key), "symbol": key[0], **asdict(each)} for key, each in sorted(counts.items())],
         "source": dict(source),
     }
+
+
+def plain(counts: "DataclassInstance") -> dict[str, object]:
+    """Return a source's counts for JSON. `dataclasses.asdict` can't: before Python 3.12 it breaks a Counter."""
+    values = ((field.name, getattr(counts, field.name)) for field in fields(counts))
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values}
 
 
 class TerminalHandler(logging.StreamHandler[TextIO]):
