@@ -111,10 +111,3 @@ def test_stop_leaves_what_would_take_longer() -> None:
     stop = Stop()
     stop.ask("SIGINT")
     asyncio.run(until_stopped(stop, nothing()))
-
-
-def test_first_reason_to_stop_is_kept() -> None:
-    stop = Stop()
-    stop.ask("duration")
-    stop.ask("SIGTERM")
-    assert stop.reason == "duration"

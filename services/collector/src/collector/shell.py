@@ -91,6 +91,9 @@ def run(settings: Settings) -> int:
     except (CollectorError, MarketlinkError) as error:
         log.error("%s", error)
         code = USAGE if isinstance(error, SettingsError) else FAILED
+    except Exception:  # the edge of the process: what was received is written all the same
+        log.exception("ended by a fault of this program")
+        code = FAILED
     stop.listen()  # an event loop may have taken the signals away
     try:
         writer.close()

@@ -16,6 +16,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.reason = ""
+        self._signalled = False
         self._asked = threading.Event()
         self._wake: Callable[[], object] | None = None
 
@@ -41,9 +42,10 @@ class Stop:
     def on_signal(self, number: int, frame: FrameType | None = None) -> None:
         """Take a signal."""
         name = signal.Signals(number).name
-        if self.reason.startswith("SIG"):
+        if self._signalled:
             print(f"{name} again: leaving at once, what is not written is lost", file=sys.stderr, flush=True)
             os._exit(1)
+        self._signalled = True
         self.ask(name)
 
     def listen(self) -> None:

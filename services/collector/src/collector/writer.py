@@ -210,8 +210,10 @@ class Writer:
 
     def _close_file(self, key: FileKey) -> None:
         self._last_line_s.pop(key, None)
+        file = self._files.pop(key, None)
         try:
-            self._files.pop(key).close()
+            if file is not None:
+                file.close()
         except CollectorError as error:
             log.error("%s", error)
             self._fail(error)
