@@ -104,7 +104,9 @@ def test_arguments_are_keywords_so_that_depth_and_tick_cannot_be_swapped_unseen(
 
 
 @slow
-@given(st.lists(books(), max_size=12), st.sampled_from([0.0005, 0.01, 0.02, 0.9]), st.sampled_from([(0, 1000), (490, 505)]))
+@given(
+    st.lists(books(), max_size=12), st.sampled_from([0.0005, 0.01, 0.02, 0.9]), st.sampled_from([(0, 1000), (490, 505)])
+)
 def test_all_forms_agree_with_the_rule_to_the_last_bit(sequence, depth, roi):
     first, last = roi
     changes = {"looking_depth": depth, "roi_lb_tick": first, "roi_ub_tick": last}
@@ -273,8 +275,7 @@ def test_many_books_at_once_give_the_bits_of_one_at_a_time():
     ask_qtys[33, 0] = math.nan
     single, many = make(), make()
     rows = [
-        (single.update_levels(*book), single.raw)
-        for book in zip(bid_ticks, bid_qtys, ask_ticks, ask_qtys, strict=True)
+        (single.update_levels(*book), single.raw) for book in zip(bid_ticks, bid_qtys, ask_ticks, ask_qtys, strict=True)
     ]
     series = many.update_many_levels(bid_ticks, bid_qtys, ask_ticks, ask_qtys)
     assert np.array_equal(np.column_stack([series.zscore, series.raw]), rows)

@@ -39,7 +39,7 @@ VALUES[17] = math.nan
 
 
 def feed(kind, factor, numbers):
-    return [STEPS[kind][1](factor, i, VALUES[i]) for i in numbers]
+    return [repr(STEPS[kind][1](factor, i, VALUES[i])) for i in numbers]
 
 
 def through_json(state):

@@ -32,7 +32,11 @@ class SlowVolatility:
             intervals = whole + (2 * rest >= self.interval)
             if 1 <= intervals <= self.longest_gap:
                 self.returns.append((price / last_price - 1) / math.sqrt(intervals))
-                self.value = float(np.std(self.returns[-self.window :], ddof=1)) if len(self.returns) > 1 else 0.0
+                self.value = (
+                    float(np.std(self.returns[-self.window :], ddof=1))
+                    if min(len(self.returns), self.window) > 1
+                    else 0.0
+                )
             self.points.append((ts, price))
         return self.value
 

@@ -60,7 +60,7 @@ class TimeSpan(Stateful):
         fault = cursor_fault(whole[k.C_HEAD], whole[k.C_COUNT], whole.size - k.CLOCK)
         if fault is None and not np.isfinite(real).all():
             fault = "not finite"
-        if fault is None and (whole[: k.CLOCK] < -1).any():
+        if fault is None and (whole < -1).any():
             fault = "a negative time or count"
         return fault or differing(self._whole, whole, (k.C_SPAN,))
 
