@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from factor_engine import (
     Ema,
     LinearCombiner,

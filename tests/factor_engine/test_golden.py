@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from factor_engine import OrderBookImbalance, Volatility
 
 START_NS = 1_700_000_000_000_000_000
@@ -69,7 +68,7 @@ def test_imbalance_and_volatility_are_the_published_ones(books):
 
 
 def test_anchored_volatility_has_its_window_full_one_interval_earlier(books):
-    """+1 s to +40 s is 39 s: a return to the nearest minute, where the source waits for +100 s and takes 99 s as one."""
+    """+1 s to +40 s is 39 s, to the nearest minute a return; the source waits for +100 s and takes 99 s as one."""
     volatility = Volatility(60 * SECOND, 5)
     for second in range(1, 301):
         best, _ = book_at(books, second)

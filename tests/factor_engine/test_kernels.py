@@ -7,11 +7,10 @@ from textwrap import dedent
 import numba
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from factor_engine import OrderBookImbalance, StopLossChecker, Volatility
 from factor_engine import kernels as k
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 slow = settings(deadline=None, max_examples=200)
 

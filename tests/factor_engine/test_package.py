@@ -3,9 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import factor_engine
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,5 +28,5 @@ def test_readme_example_runs_and_prints_what_it_says(capsys):
     names = {}
     for example in examples:
         exec(compile(example, "README.md", "exec"), names)
-        said = re.findall(r"print\(.*?\)  # (.*)", example)
+        said = re.findall(r"^print\(.*\)  # (.*)$", example, re.MULTILINE)
         assert capsys.readouterr().out.splitlines() == said

@@ -3,11 +3,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from factor_engine import BadParameter, Ema, RingBuffer, RollingMoments
 from factor_engine.kernels import LARGEST
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 slow = settings(deadline=None, max_examples=150)
 

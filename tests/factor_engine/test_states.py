@@ -3,7 +3,6 @@ import math
 
 import numpy as np
 import pytest
-
 from factor_engine import (
     Ema,
     LinearCombiner,

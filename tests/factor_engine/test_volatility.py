@@ -2,10 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from factor_engine import BadParameter, Volatility
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from factor_engine import BadParameter, Volatility
 
 slow = settings(deadline=None, max_examples=200)
 

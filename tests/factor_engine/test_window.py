@@ -3,10 +3,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from factor_engine import BadParameter, LengthMismatch, TimeWindowSum, TradeImbalance
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from factor_engine import BadParameter, LengthMismatch, TimeWindowSum, TradeImbalance
 
 slow = settings(deadline=None, max_examples=200)
 

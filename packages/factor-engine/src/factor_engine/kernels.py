@@ -422,17 +422,16 @@ def book_update_vectors(
     fits, lower, upper = book_view(real, best_bid_tick, best_ask_tick, mid)
     if not fits:
         return book_reject(real)
+    sound = True
     asks = 0.0
-    for tick in range(max(best_ask_tick, first_tick), min(upper, first_tick + ask_qty.size)):
-        if not ask_qty[tick - first_tick] >= 0.0:
-            return book_reject(real)
-        asks += ask_qty[tick - first_tick]
+    for i in range(max(best_ask_tick - first_tick, 0), min(upper - first_tick, ask_qty.size)):
+        sound &= ask_qty[i] >= 0.0
+        asks += ask_qty[i]
     bids = 0.0
-    for tick in range(min(best_bid_tick, first_tick + bid_qty.size - 1), max(lower, first_tick - 1), -1):
-        if not bid_qty[tick - first_tick] >= 0.0:
-            return book_reject(real)
-        bids += bid_qty[tick - first_tick]
-    return book_take(real, bids, asks)
+    for i in range(min(best_bid_tick - first_tick, bid_qty.size - 1), max(lower - first_tick, -1), -1):
+        sound &= bid_qty[i] >= 0.0
+        bids += bid_qty[i]
+    return book_take(real, bids, asks) if sound else book_reject(real)
 
 
 @jit

@@ -36,7 +36,11 @@ def reals(name: str, values: ArrayLike, length: int | None = None, dimensions: i
 def wholes(name: str, values: ArrayLike, length: int | None = None, dimensions: int = 1) -> NDArray[np.int64]:
     """Return values as a contiguous int64 array; floating point times or ticks are a BadParameter, never rounded."""
     array = np.asarray(values)
-    if array.size and not (np.issubdtype(array.dtype, np.integer) and np.can_cast(array.dtype, np.int64)):
+    if (
+        array.dtype != np.int64
+        and array.size
+        and not (np.issubdtype(array.dtype, np.integer) and np.can_cast(array.dtype, np.int64))
+    ):
         raise BadParameter(name, array.dtype, "of an integer type that fits int64")
     _check_shape(name, array, length, dimensions)
     return np.ascontiguousarray(array, dtype=np.int64)

@@ -28,6 +28,9 @@ class StopLossStatus(IntEnum):
     COOLDOWN = k.COOLDOWN
 
 
+_STATUSES = tuple(StopLossStatus)
+
+
 class StopLossCause(IntFlag):
     """What triggered it."""
 
@@ -73,7 +76,7 @@ class StopLossChecker(Stateful):
     def check(self, volatility: float, change: float, now_ns: int = 0) -> StopLossStatus:
         """Judge the present volatility and price change (a fraction, signed); the time matters for a cooldown only."""
         status = k.stop_loss_check(self._real, self._whole, float(volatility), float(change), int(now_ns))
-        return StopLossStatus(status)
+        return _STATUSES[status]
 
     def check_many(
         self, volatilities: ArrayLike, changes: ArrayLike, now_ns: ArrayLike | None = None
