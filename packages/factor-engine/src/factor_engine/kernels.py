@@ -27,8 +27,10 @@ DRIFT = 1e-9
 """Rolling moments are recomputed before rounding can have moved the variance by this fraction of itself."""
 PERIOD = 65_536
 """... and at the latest after this many updates (or one window, if longer)."""
-SPARE = 8
-"""A recomputation over n samples is allowed only n/SPARE updates after the last: at most SPARE samples an update."""
+SPARE, BURST = 8, 64
+"""What keeps recomputing O(1) amortised: an update earns SPARE samples, n samples must be earned to go over n of them,
+and at most BURST whole rings, which a new factor starts with, can be saved up (one needs several when outliers of
+falling size leave a window one after the other)."""
 
 NORMAL, TRIGGERED, COOLDOWN = 0, 1, 2
 BY_VOLATILITY, BY_CHANGE = 1, 2
@@ -70,8 +72,8 @@ def ring_push(real: Real, value: float) -> bool:
 
 # -- rolling moments: real = header MOMENTS, then `window` values ------------------------------------------------------
 M_COUNT, M_HEAD, M_ANCHOR, M_MEAN, M_M2, M_MEAN_ERROR, M_M2_ERROR, M_SINCE, M_REJECTED, M_RECOMPUTED = range(10)
-M_RECOMPUTE, M_ZERO = 10, 11
-MOMENTS = 12
+M_RECOMPUTE, M_ZERO, M_CREDIT = 10, 11, 12
+MOMENTS = 13
 
 
 @jit
@@ -115,9 +117,11 @@ def moments_push(real: Real, value: float) -> bool:
         2.0 * real[M_MEAN_ERROR] + ULP_HALF * 3.0 * reach
     )
     real[M_SINCE] += 1.0
+    real[M_CREDIT] = min(real[M_CREDIT] + SPARE, float(BURST * window))
     if real[M_RECOMPUTE] != 0.0:
-        due = real[M_M2_ERROR] > DRIFT * real[M_M2] and real[M_SINCE] * SPARE >= count
-        if due or real[M_SINCE] >= max(window, PERIOD):
+        due = real[M_M2_ERROR] > DRIFT * real[M_M2] or real[M_SINCE] >= max(window, PERIOD)
+        if due and real[M_CREDIT] >= count:
+            real[M_CREDIT] -= count
             moments_recompute(real)
     return True
 
@@ -183,12 +187,15 @@ def moments_zscore(real: Real, value: float, scale: float) -> float:
     """Return (value - mean) / std; 0 where the spread is rounding only, NaN only for a NaN value.
 
     The spread counts as zero up to `real[M_ZERO]` times the larger of |mean| and `scale`, the size of the numbers the
-    values were computed from (0 if unknown). The source's limit was 1e-10 whatever the unit.
+    values were computed from (0 if unknown). The source's limit was 1e-10 whatever the unit. Nor is there a spread
+    to speak of while a recomputation is due, not yet earned, and rounding may be all of m2.
     """
     if math.isnan(value):
         return value
     std = moments_std(real)
     if std <= real[M_ZERO] * max(abs(moments_mean(real)), scale):
+        return 0.0
+    if real[M_RECOMPUTE] != 0.0 and real[M_M2_ERROR] > real[M_M2]:
         return 0.0
     return float((value - real[M_ANCHOR] - real[M_MEAN]) / std)
 
@@ -228,8 +235,8 @@ def ema_sweep(real: Real, values: Real, out: Real) -> None:
 
 
 # -- sum over a span of time: real = header WINDOW, values; whole = header CLOCK, stamps -------------------------------
-W_SUM, W_SUM_LOW, W_SIZE, W_SIZE_LOW, W_ERROR, W_SINCE = range(6)
-WINDOW = 6
+W_SUM, W_SUM_LOW, W_SIZE, W_SIZE_LOW, W_ERROR, W_SINCE, W_CREDIT = range(7)
+WINDOW = 7
 C_SPAN, C_NEWEST, C_FIRST, C_HEAD, C_COUNT, C_REJECTED, C_LATE, C_DROPPED, C_DROPPED_AT = range(9)
 CLOCK = 9
 
@@ -256,7 +263,7 @@ def window_drop_oldest(real: Real, whole: Whole) -> None:
     whole[C_COUNT] -= 1
     whole[C_HEAD] = 0 if head + 1 == whole.size - CLOCK else head + 1
     if whole[C_COUNT] == 0:
-        real[:WINDOW] = 0.0
+        real[: W_SINCE + 1] = 0.0
     else:
         value = real[WINDOW + head]
         window_add(real, -value)
@@ -267,11 +274,12 @@ def window_drop_oldest(real: Real, whole: Whole) -> None:
 def window_settle(real: Real, whole: Whole) -> None:
     """Sum the window afresh where the running sums' error bound shows, or periodically."""
     count = whole[C_COUNT]
-    due = real[W_ERROR] > ULP_HALF * real[W_SIZE] and real[W_SINCE] * SPARE >= count
-    if not due and real[W_SINCE] < max(count, PERIOD):
+    due = real[W_ERROR] > ULP_HALF * real[W_SIZE] or real[W_SINCE] >= max(count, PERIOD)
+    if not due or real[W_CREDIT] < count:
         return
     capacity = whole.size - CLOCK
-    real[:WINDOW] = 0.0
+    real[: W_SINCE + 1] = 0.0
+    real[W_CREDIT] -= count
     for i in range(count):
         value = real[WINDOW + (whole[C_HEAD] + i) % capacity]
         window_add(real, value)
@@ -320,6 +328,7 @@ def window_push(real: Real, whole: Whole, ts_ns: int, value: float) -> bool:
     window_add(real, value)
     window_add_size(real, abs(value))
     real[W_SINCE] += 1.0
+    real[W_CREDIT] = min(real[W_CREDIT] + SPARE, float(BURST * capacity))
     window_settle(real, whole)
     return True
 

@@ -206,6 +206,7 @@ class Ema(Stateful):
 def moments_array(window: int, zero_spread: float = ZERO_SPREAD, recompute: bool = True, header: int = 0) -> Real:
     """Allocate rolling moments as `kernels.moments_push` wants them, behind `header` slots of a factor's own."""
     real = np.zeros(header + k.MOMENTS + whole_number("window", window, 1))
+    real[header + k.M_CREDIT] = k.BURST * window
     real[header + k.M_ZERO] = real_number("zero_spread", zero_spread, above=-0.0 - 5e-324, most=1.0)
     real[header + k.M_RECOMPUTE] = 1.0 if recompute else 0.0
     return real

@@ -23,7 +23,9 @@ class TimeSpan(Stateful):
         whole = np.zeros(k.CLOCK + capacity, dtype=np.int64)
         whole[k.C_SPAN] = whole_number("window_ns", window_ns, 1, LONGEST_NS)
         whole[[k.C_NEWEST, k.C_FIRST, k.C_DROPPED_AT]] = -1
-        super().__init__(np.zeros(k.WINDOW + capacity), k.WINDOW, whole, k.CLOCK)
+        real = np.zeros(k.WINDOW + capacity)
+        real[k.W_CREDIT] = k.BURST * capacity
+        super().__init__(real, k.WINDOW, whole, k.CLOCK)
 
     @property
     def count(self) -> int:
