@@ -6,7 +6,7 @@ from factor_engine import BadParameter, LengthMismatch, LinearCombiner, weighted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-slow = settings(deadline=None, max_examples=100)
+slow = settings(deadline=None, derandomize=True, max_examples=100)
 
 
 def test_combination_is_the_weighted_sum():

@@ -6,7 +6,7 @@ from factor_engine import BadParameter, LengthMismatch, OrderBookImbalance, Roll
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-slow = settings(deadline=None, max_examples=200)
+slow = settings(deadline=None, derandomize=True, max_examples=200)
 
 NO_BID, NO_ASK = -(2**63), 2**63 - 1  # hftbacktest's ticks of an empty side
 

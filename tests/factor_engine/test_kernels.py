@@ -12,7 +12,7 @@ from factor_engine import kernels as k
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-slow = settings(deadline=None, max_examples=200)
+slow = settings(deadline=None, derandomize=True, max_examples=200)
 
 
 @slow

@@ -9,7 +9,7 @@ from factor_engine.kernels import LARGEST
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-slow = settings(deadline=None, max_examples=150)
+slow = settings(deadline=None, derandomize=True, max_examples=150)
 
 SIZES = st.sampled_from([1e-9, 1.0, 3.7, 1e5, 1e15])
 ODD = st.sampled_from([math.nan, math.inf, -math.inf, 1e141, -1e308])

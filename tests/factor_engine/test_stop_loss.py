@@ -6,7 +6,7 @@ from factor_engine import BadParameter, StopLossCause, StopLossChecker, StopLoss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-slow = settings(deadline=None, max_examples=200)
+slow = settings(deadline=None, derandomize=True, max_examples=200)
 
 NORMAL, TRIGGERED, COOLDOWN = StopLossStatus
 CALM, HOT, WARM = (0.005, 0.001), (0.012, 0.001), (0.0095, 0.001)  # z 0, 3.5, 2.25
