@@ -280,18 +280,15 @@ class Hub:
         for effect in effects:
             match effect:
                 case Apply(update):
-                    market.updates += 1
-                    rows = market.book.fuse(update.events, sequenced=True)
-                    if len(update.events):
-                        market.last_exch_ns = int(update.events[0]["exch_ts"])
-                        # An update that changes nothing still moves the book's id: its first row says so and does no harm.
-                        rows = rows if len(rows) else update.events[:1]
-                    result += self._publish(Batch((Feed(symbol, rows),) if len(rows) else ()), now_ns)
-                case Replace():
-                    rows = self._replace(market, effect)
-                    behind = f"snapshot {effect.snapshot.last_id} and {len(effect.updates)} updates behind it"
-                    text = f"{symbol}: in sync at update {effect.last_id}: {behind}"
-                    result += [*self._publish(Batch((Feed(symbol, rows),)), now_ns), Note(Level.INFO, text)]
+                    result += self._update(market, update.events, now_ns)
+                case Replace(snapshot, updates, last_id):
+                    result += self._replace(market, snapshot, now_ns)
+                    for update in updates:  # heard now, so none is older on the local clock than the snapshot
+                        events = update.events.copy()
+                        events["local_ts"] = np.maximum(events["local_ts"], _local_ns(snapshot))
+                        result += self._update(market, events, now_ns)
+                    behind = f"snapshot {snapshot.last_id} and {len(updates)} updates behind it"
+                    result.append(Note(Level.INFO, f"{symbol}: in sync at update {last_id}: {behind}"))
                 case OutOfSync(trouble, after_id):
                     batch = Batch((ErrorEvent(_out_of_sync(symbol, trouble.value, after_id)),), framed=False)
                     text = f"{symbol}: out of sync after update {after_id}: {trouble.value}"
@@ -300,36 +297,37 @@ class Hub:
                     result.append(FetchSnapshot(symbol, ticket))
         return result
 
-    def _replace(self, market: Market, effect: Replace) -> Events:
-        """Make the book anew, and return the rows of the one batch that does the same for every bot.
+    def _update(self, market: Market, events: Events, now_ns: int) -> list[Effect]:
+        """Apply an update to the book and publish what it changed, as one batch."""
+        market.updates += 1
+        rows = market.book.fuse(events, sequenced=True)
+        if not len(events):
+            return self._publish(Batch(), now_ns)
+        market.last_exch_ns = int(events[0]["exch_ts"])
+        # An update that changes nothing still moves the book's id: its first row says so and does no harm.
+        return self._publish(Batch((Feed(market.instrument.symbol, rows if len(rows) else events[:1]),)), now_ns)
 
-        The rows: deletions of what is no longer there (the source's bots know no clear), the clear, the snapshot's levels,
-        and the updates behind it. All are heard now, so that they carry the local time of the snapshot.
+    def _replace(self, market: Market, snapshot: Snapshot, now_ns: int) -> list[Effect]:
+        """Make the book anew, and publish the one batch that does the same for every bot.
+
+        Its rows: deletions of what is no longer there (the source's bots know no clear), the clear, and the levels.
         """
-        snapshot = effect.snapshot.events
-        heard_ns = int(snapshot[0]["local_ts"]) if len(snapshot) else 0
         book = FusedBook(market.instrument.tick_size, market.instrument.lot_size)
-        book.fuse(snapshot, sequenced=True)
-        parts = [_gone(market.book, book), _clear(snapshot), snapshot]
-        for update in effect.updates:
-            parts.append(book.fuse(update.events, sequenced=True).copy())
-        rows = np.concatenate(parts)
-        if len(snapshot):
-            rows["local_ts"] = np.maximum(rows["local_ts"], heard_ns)
-            rows["exch_ts"] = np.maximum(rows["exch_ts"], int(snapshot[0]["exch_ts"]))
-            market.last_exch_ns = int(rows["exch_ts"][-1])
-        rows["ival"] = effect.last_id
-        market.book = book
-        market.book_known = True
-        return rows
+        book.fuse(snapshot.events, sequenced=True)
+        gone = _gone(market.book, book)
+        rows = empty_events(len(gone) + 1 + len(snapshot.events))
+        rows[: len(gone)] = gone
+        rows[len(gone)]["ev"] = LOCAL | DEPTH_CLEAR
+        rows[len(gone) + 1 :] = snapshot.events
+        if len(snapshot.events):
+            market.last_exch_ns = int(snapshot.events[0]["exch_ts"])
+        rows["exch_ts"], rows["local_ts"], rows["ival"] = market.last_exch_ns, _local_ns(snapshot), snapshot.last_id
+        market.book, market.book_known = book, True
+        return self._publish(Batch((Feed(market.instrument.symbol, rows),)), now_ns)
 
 
-def _clear(snapshot: Events) -> Events:
-    row = empty_events(1)
-    row["ev"] = LOCAL | DEPTH_CLEAR
-    if len(snapshot):
-        row["exch_ts"], row["local_ts"] = snapshot[0]["exch_ts"], snapshot[0]["local_ts"]
-    return row
+def _local_ns(snapshot: Snapshot) -> int:
+    return int(snapshot.events[0]["local_ts"]) if len(snapshot.events) else 0
 
 
 def _gone(before: FusedBook, after: FusedBook) -> Events:

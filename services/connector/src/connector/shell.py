@@ -215,7 +215,7 @@ class Shell:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
-        _warm_up(self.venue)
+        _warm_up()
         stopping = threading.Event()
         listener = threading.Thread(target=self._listen, args=(loop, stopping), name="link", daemon=True)
         try:
@@ -244,13 +244,15 @@ class _Stopped(Exception):
     """Ends the task group: asked to stop."""
 
 
-def _warm_up(venue: PublicVenue) -> None:
+def _warm_up() -> None:
     """Load every kernel before the first frame: compiling in the read callback would hold up the feed."""
     from marketlink.book.fused import FusedBook
     from marketlink.link.block import FeedEncoder
+    from marketlink.venues.scan import scan_depth
 
     rows = np.zeros(2, EVENT_DTYPE)
     book = FusedBook(0.1, 0.001)
     book.fuse(rows, sequenced=True)
     book.levels()
     FeedEncoder().encode("x", rows, 0, 0)
+    scan_depth(b'{"e":"depthUpdate"}', 0)

@@ -113,7 +113,8 @@ class LinkDecoder:
         if block.more:
             self.notes[f"batches torn ({block.more} lines of one missing before line {block.place[1]} is whole)"] += 1
         anchor = _is_replacement(block.ev)
-        keep = [i for i, ev in enumerate(block.ev) if not (anchor and ev == _FULL_CLEAR)]
+        # What stands before a full clear of its own batch is undone by it.
+        keep = range(max((i + 1 for i, ev in enumerate(block.ev) if ev == _FULL_CLEAR), default=0), len(block.ev))
         rows = ([block.ev[i] for i in keep], [block.px[i] for i in keep], [block.qty[i] for i in keep])
         what = What.SNAPSHOT if anchor else What.UPDATE
         ids = (NO_ID, block.last_id, NO_ID)
