@@ -11,7 +11,7 @@
       │                                                     │ snapshot is newer than all that is held: Replace
       └─ snapshot too old, failed, unanswered: asked again after a growing delay
 
-What is held while waiting is always one unbroken chain of updates, so a snapshot either joins its start or not at all.
+What is held while waiting is always one unbroken chain of updates, so a snapshot joins its start or not at all.
 Ids are compared by the venue's `Rule`; times are arguments; the caller carries out the effects and calls `on_time` by `due_ns`.
 """
 
@@ -81,13 +81,13 @@ Effect = AskSnapshot | Replace | Apply | OutOfSync
 class SyncLimits:
     """The patience of a synchroniser.
 
-    `retry_ns` doubles with each ask that did not lead to a book that lasted `stable_ns`, up to `retry_ceiling_ns`; the actual delay is drawn
-    between half of it and all of it.
+    `retry_ns` doubles with each ask that did not lead to a book that lasted `stable_ns`, up to `retry_ceiling_ns`; the delay is
+    drawn between half of that and all of it.
     """
 
     max_held: int = 20_000
     max_old_in_a_row: int = 256
-    answer_within_ns: int = 20 * SECOND_NS
+    answer_within_ns: int = 120 * SECOND_NS
     quiet_ns: int = 2 * SECOND_NS
     retry_ns: int = SECOND_NS // 4
     retry_ceiling_ns: int = 30 * SECOND_NS

@@ -1,0 +1,73 @@
+"""Whole arrays of event records to and from the link's one-record messages: the typed face of `link.kernels`."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketlink.errors import WireError
+from marketlink.events import Events, empty_events
+from marketlink.link.kernels import decode_rows, encode_rows
+from marketlink.link.wire import put_text
+
+TRAILER_BYTES = 16
+_MOST_BYTES_A_ROW = 80  # five integers of nine bytes, three doubles, and the trailer
+
+
+@lru_cache(maxsize=4096)
+def _head(symbol: str) -> NDArray[np.uint8]:
+    return np.frombuffer(b"\x02" + put_text(symbol), np.uint8)
+
+
+class FeedEncoder:
+    """Encodes feeds into a buffer that it keeps; what it returns holds until the next call."""
+
+    def __init__(self) -> None:
+        self._out = np.empty(1 << 14, np.uint8)
+        self._offsets = np.empty(1 << 8, np.int64)
+
+    def encode(self, symbol: str, events: Events, session: int, first_seq: int) -> tuple[int, list[int]]:
+        """Encode each record as a message with its trailer behind it.
+
+        Returns the address of the first byte and n + 1 offsets: message i is the bytes from offset i to offset i + 1.
+        """
+        head, count = _head(symbol), len(events)
+        most = (_MOST_BYTES_A_ROW + len(head)) * count
+        if most > len(self._out):
+            self._out = np.empty(2 * most, np.uint8)
+        if count >= len(self._offsets):
+            self._offsets = np.empty(2 * count + 1, np.int64)
+        rows = np.ascontiguousarray(events).view(np.uint64).reshape(count, 8)
+        encode_rows(head, rows, np.uint64(session), np.uint64(first_seq), self._out, self._offsets)
+        return int(self._out.ctypes.data), self._offsets[: count + 1].tolist()
+
+    def messages(self, symbol: str, events: Events, session: int = 0, first_seq: int = 0) -> list[bytes]:
+        """Encode and copy out, each message with its trailer."""
+        _, offsets = self.encode(symbol, events, session, first_seq)
+        return [self._out[start:end].tobytes() for start, end in pairwise(offsets)]
+
+
+def feed_symbol(message: bytes) -> str:
+    """Return the symbol of a feed message. Raises WireError."""
+    size = message[1] if len(message) > 1 else 255
+    if message[:1] != b"\x02" or size >= 251 or len(message) < 2 + size:
+        raise WireError("not a feed of a symbol of up to 250 bytes", 0, message)
+    try:
+        return message[2 : 2 + size].decode()
+    except UnicodeDecodeError:
+        raise WireError("a symbol that is not UTF-8", 2, message) from None
+
+
+def decode_feed(messages: Sequence[bytes]) -> Events:
+    """Decode feed messages that are all of the first one's symbol into records. Raises WireError."""
+    head = _head(feed_symbol(messages[0]))
+    offsets = np.zeros(len(messages) + 1, np.int64)
+    np.cumsum([len(message) for message in messages], out=offsets[1:])
+    events = empty_events(len(messages))
+    raw = np.frombuffer(b"".join(messages), np.uint8)
+    read = decode_rows(raw, offsets, head, events.view(np.uint64).reshape(len(messages), 8))
+    if read < len(messages):
+        raise WireError(f"not a feed of {feed_symbol(messages[0])}", 0, messages[read])
+    return events

@@ -1,0 +1,371 @@
+"""The link over iceoryx2 shared memory: the only module that touches the library (docs/link.md).
+
+The library is built to abort on misuse, so nothing outside this module ever sees a raw sample: payloads are copied out and
+samples dropped at once. Signals stay Python's: nodes are made with signal handling disabled. Waiting is done on listeners
+only, which release the interpreter lock.
+"""
+
+import ctypes
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import iceoryx2 as iox
+
+from marketlink.errors import AlreadyRunning, LinkError
+from marketlink.link.assembly import TRAILER, Assembler, Sample
+from marketlink.link.block import TRAILER_BYTES, FeedEncoder
+from marketlink.link.settings import LinkSettings, read_settings
+from marketlink.link.wire import decode_request, encode_event, encode_request
+from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveRequest, Request
+
+log = logging.getLogger(__name__)
+
+_SPARE_NODES: Final = 16  # processes beside the bots: connector, doctor, leftovers not cleaned yet
+_INITIAL_SLICE: Final = 512
+_POLL_S: Final = 0.2
+_POLL_UNNOTIFIED_S: Final = 0.01  # a peer of the source never notifies: look for its samples this often
+_NOTIFY_EVERY: Final = 256  # samples: a reader starts on a long batch before its end
+_PAUSE_EVERY: Final = 4  # quarters of the buffer: a long batch leaves a reader time to drain it
+_MOST_AT_ONCE: Final = 50_000  # samples in one receive, so that a flood can't keep it for ever
+
+
+class _Header(ctypes.Structure):
+    """The user header of every sample."""
+
+    _fields_ = (("id", ctypes.c_uint64), ("len", ctypes.c_uint64))
+
+    @staticmethod
+    def type_name() -> str:
+        """The name that the source's peers know it by."""
+        return "hftbacktest::live::ipc::iceoryx::CustomHeader"
+
+
+def _config(settings: LinkSettings) -> Any:
+    config = iox.config.default()
+    if settings.root is not None:
+        config.global_cfg.root_path = iox.Path.new(settings.root)
+    if settings.prefix is not None:
+        config.global_cfg.prefix = iox.FileName.new(settings.prefix)
+    return config
+
+
+class _Node:
+    """This process's place in the library, and the two services of a name."""
+
+    def __init__(self, name: str, settings: LinkSettings) -> None:
+        iox.set_log_level(iox.LogLevel.Error)
+        self.name, self.settings = name, settings
+        try:
+            self.node: Any = (
+                iox.NodeBuilder.new()
+                .config(_config(settings))
+                .signal_handling_mode(iox.SignalHandlingMode.Disabled)
+                .create(iox.ServiceType.Ipc)
+            )
+            state = self.node.try_cleanup_dead_nodes()
+        except Exception as error:
+            raise LinkError(
+                name, f"no node: {error!r}", "Check that /dev/shm and the link's root can be written."
+            ) from error
+        if state.cleanups or state.failed_cleanups:
+            log.info(
+                "link %s: leftovers of %d dead processes removed, %d could not be",
+                name,
+                state.cleanups,
+                state.failed_cleanups,
+            )
+
+    def service(self, which: str, publishers: int, subscribers: int) -> Any:
+        """Open a publish_subscribe service of this name."""
+        bots = self.settings.max_bots
+        return self._open(
+            which,
+            lambda: (
+                self.node.service_builder(iox.ServiceName.new(f"{self.name}/{which}"))
+                .publish_subscribe(iox.Slice[ctypes.c_uint8])
+                .user_header(_Header)
+                .max_publishers(publishers)
+                .max_subscribers(subscribers)
+                .max_nodes(bots + _SPARE_NODES)
+                .subscriber_max_buffer_size(self.settings.buffer_size)
+                .open_or_create()
+            ),
+        )
+
+    def events(self, which: str) -> Any:
+        """Open the event service beside it, for wake-ups."""
+        bots = self.settings.max_bots
+        return self._open(
+            which,
+            lambda: (
+                self.node.service_builder(iox.ServiceName.new(f"{self.name}/{which}"))
+                .event()
+                .max_listeners(bots + 1)
+                .max_notifiers(bots + 1)
+                .max_nodes(bots + _SPARE_NODES)
+                .open_or_create()
+            ),
+        )
+
+    def _open(self, which: str, build: Callable[[], Any]) -> Any:
+        try:
+            return build()
+        except Exception as error:
+            what = f"{which} can't be opened: {error!r}"
+            if "Corrupted" in repr(error) or "Incompatible" in repr(error):
+                where = self.settings.root or "the library's root (/tmp/iceoryx2)"
+                remedy = f"Files of another version are in the way: stop its processes, then remove {where} and your /dev/shm/iox2_*."
+            else:
+                remedy = "Check that every process uses the same buffer_size and max_bots, and runs as the same user."
+            raise LinkError(self.name, what, remedy) from error
+
+
+class _Sender:
+    """One publisher and its notifier: the lean way to send (header and payload each by one memmove)."""
+
+    def __init__(self, node: _Node, which: str, publishers: int, subscribers: int) -> None:
+        self._service = node.service(which, publishers, subscribers)
+        self._publisher = (
+            self._service.publisher_builder()
+            .initial_max_slice_len(_INITIAL_SLICE)
+            .allocation_strategy(iox.AllocationStrategy.PowerOfTwo)
+            .create()
+        )
+        self._events = node.events(which)
+        self._notifier = self._events.notifier_builder().create()
+        self._loan = getattr(self._publisher, "__loan_slice_uninit")
+        self._header = _Header()
+        self._header_address = ctypes.addressof(self._header)
+        self._encoder = FeedEncoder()
+        self._pause_every = max(1, node.settings.buffer_size // _PAUSE_EVERY)
+        self._name = node.name
+        self.session = time.time_ns()
+        self.seq = 0
+
+    def send(self, to: int, message: bytes) -> None:
+        """Send one message with its trailer."""
+        payload = message + TRAILER.pack(self.session, self.seq)
+        self._raw(to, payload, len(message), len(payload))
+
+    def _raw(self, to: int, payload: bytes | int, length: int, size: int) -> None:
+        header = self._header
+        header.id, header.len = to, length
+        try:
+            sample = self._loan(size)
+            ctypes.memmove(sample.payload_ptr, payload, size)
+            ctypes.memmove(sample.user_header_ptr, self._header_address, 16)
+            getattr(sample, "__assume_init")().send()
+        except Exception as error:
+            raise LinkError(
+                self._name, f"a sample could not be sent: {error!r}", "Check the free space of /dev/shm."
+            ) from error
+        self.seq += 1
+
+    def send_feed(self, to: int, feed: Feed) -> None:
+        """Send a block of records, a sample each."""
+        address, offsets = self._encoder.encode(feed.symbol, feed.events, self.session, self.seq)
+        header, header_address = self._header, self._header_address
+        loan, memmove = self._loan, ctypes.memmove
+        header.id = to
+        sent = 0
+        start = 0
+        try:
+            for end in offsets[1:]:
+                size = end - start
+                header.len = size - TRAILER_BYTES
+                sample = loan(size)
+                memmove(sample.payload_ptr, address + start, size)
+                memmove(sample.user_header_ptr, header_address, 16)
+                getattr(sample, "__assume_init")().send()
+                start = end
+                sent += 1
+                if not sent % _NOTIFY_EVERY:
+                    self.notify()
+                    if not sent % self._pause_every:  # better a millisecond late than lost in a full buffer
+                        time.sleep(0.001)
+        except Exception as error:
+            raise LinkError(
+                self._name, f"a sample could not be sent: {error!r}", "Check the free space of /dev/shm."
+            ) from error
+        finally:
+            self.seq += sent
+
+    def notify(self) -> None:
+        """Wake the readers."""
+        try:
+            self._notifier.notify()
+        except Exception as error:  # noqa: BLE001 a wake-up lost costs one poll interval, no data
+            log.debug("link %s: notify: %r", self._name, error)
+
+    def close(self) -> None:
+        """Leave, ports before services."""
+        self._loan = None
+        self._publisher.delete()
+        self._notifier.delete()
+        del self._publisher, self._notifier, self._service, self._events
+
+
+class _Receiver:
+    """One subscriber and its listener."""
+
+    def __init__(self, node: _Node, which: str, publishers: int, subscribers: int) -> None:
+        self._service = node.service(which, publishers, subscribers)
+        self._events = node.events(which)
+        self._listener = self._events.listener_builder().create()
+        self._subscriber = self._service.subscriber_builder().buffer_size(node.settings.buffer_size).create()
+        self._name = node.name
+
+    def samples(self) -> list[Sample]:
+        """Copy out every sample that has arrived."""
+        receive, string_at, header = self._subscriber.receive, ctypes.string_at, TRAILER.unpack
+        samples: list[Sample] = []
+        try:
+            while len(samples) < _MOST_AT_ONCE:
+                sample = receive()
+                if sample is None:
+                    break
+                to, length = header(string_at(sample.user_header_ptr, 16))
+                size = getattr(sample, "__slice_len")
+                # A header that says more than there is would make us read foreign memory.
+                samples.append(
+                    (to, min(length, size), string_at(sample.payload_ptr, min(size, length + TRAILER_BYTES)))
+                )
+                sample.delete()
+        except Exception as error:
+            raise LinkError(self._name, f"receiving failed: {error!r}", "Restart this process.") from error
+        return samples
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a wake-up; a signal ends the wait early. True when samples are there."""
+        try:
+            self._listener.timed_wait(iox.Duration.from_micros(max(1000, int(timeout_s * 1e6))))
+        except iox.ListenerWaitError as error:
+            if "Interrupt" not in repr(error):
+                raise LinkError(self._name, f"waiting failed: {error!r}", "Restart this process.") from error
+        return bool(self._subscriber.has_samples())
+
+    def close(self) -> None:
+        """Leave, ports before services."""
+        self._subscriber.delete()
+        self._listener.delete()
+        del self._subscriber, self._listener, self._service, self._events
+
+
+class IceoryxConnectorPort:
+    """The connector's end. Raises AlreadyRunning when the name is taken; that is the lock of the name."""
+
+    def __init__(self, name: str, settings: LinkSettings | None = None) -> None:
+        self.name, self.settings = name, settings or read_settings()
+        node = _Node(name, self.settings)
+        try:
+            self._to_bot = _Sender(node, "ToBot", 1, self.settings.max_bots)
+            self._from_bot = _Receiver(node, "FromBot", self.settings.max_bots, 1)
+        except iox.PublisherCreateError as error:
+            if "ExceedsMaxSupportedPublishers" in repr(error):
+                raise AlreadyRunning(name) from error
+            raise LinkError(name, f"no publisher: {error!r}", "Check the free space of /dev/shm.") from error
+        except iox.SubscriberCreateError as error:
+            raise AlreadyRunning(name) from error
+        self._node: _Node | None = node
+
+    @property
+    def session(self) -> int:
+        """When this publisher started, ns: what its samples' trailers say."""
+        return self._to_bot.session
+
+    def send(self, batch: Batch) -> None:
+        """Publish a batch: one sample a message, one wake-up."""
+        sender, to = self._to_bot, batch.to
+        if batch.framed:
+            sender.send(to, b"\x00")
+        for event in batch.events:
+            if isinstance(event, Feed):
+                sender.send_feed(to, event)
+            else:
+                for message in encode_event(event):
+                    sender.send(to, message)
+        if batch.framed:
+            sender.send(to, b"\x01")
+        sender.notify()
+
+    def requests(self) -> list[Request]:
+        """Return every request that has arrived; what can't be read is logged and left out."""
+        requests: list[Request] = []
+        for bot_id, length, payload in self._from_bot.samples():
+            try:
+                requests.append(Request(bot_id, decode_request(payload[:length])))
+            except Exception as error:  # noqa: BLE001 whatever a peer sends, the connector stays
+                log.warning("link %s: request of bot %d can't be read: %s", self.name, bot_id, error)
+        return requests
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until a request may have arrived; the source's bots don't wake us, so never for long."""
+        return self._from_bot.wait(min(timeout_s, _POLL_UNNOTIFIED_S))
+
+    def close(self) -> None:
+        """Leave the link; the last samples are given a moment, because a subscriber can't fetch them from one that is gone."""
+        if self._node is None:
+            return
+        time.sleep(0.05)
+        self._from_bot.close()
+        self._to_bot.close()
+        self._node = None
+
+
+class IceoryxBotPort:
+    """A bot's end; may be opened before the connector."""
+
+    def __init__(self, name: str, bot_id: int | None = None, settings: LinkSettings | None = None) -> None:
+        if bot_id == TO_ALL:
+            raise ValueError("a bot's id can't be 0: that addresses every bot")
+        self.name, self.settings = name, settings or read_settings()
+        self._bot_id = bot_id if bot_id is not None else secrets.randbits(63) + 1
+        node = _Node(name, self.settings)
+        try:
+            self._to_bot = _Receiver(node, "ToBot", 1, self.settings.max_bots)
+            self._from_bot = _Sender(node, "FromBot", self.settings.max_bots, 1)
+        except (iox.PublisherCreateError, iox.SubscriberCreateError) as error:
+            remedy = f"At most {self.settings.max_bots} bots may be on one connector: stop some, or raise max_bots everywhere."
+            raise LinkError(name, f"no place for another bot: {error!r}", remedy) from error
+        self._node: _Node | None = node
+        self._assembler = Assembler(self._bot_id)
+
+    @property
+    def bot_id(self) -> int:
+        """This bot's id."""
+        return self._bot_id
+
+    def receive(self) -> list[Heard]:
+        """Return all that was heard, oldest first."""
+        return self._assembler.take(self._to_bot.samples())
+
+    def request(self, request: LiveRequest) -> None:
+        """Send a request and wake the connector."""
+        self._from_bot.send(self._bot_id, encode_request(request))
+        self._from_bot.notify()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until something may have arrived; a connector that doesn't number its samples doesn't wake us either."""
+        return self._to_bot.wait(min(timeout_s, _POLL_S if self._assembler.checked else _POLL_UNNOTIFIED_S))
+
+    def close(self) -> None:
+        """Leave the link."""
+        if self._node is None:
+            return
+        self._from_bot.close()
+        self._to_bot.close()
+        self._node = None
+
+
+def remove_leftovers(settings: LinkSettings) -> None:
+    """Remove what processes of this root and prefix left behind; for tests and demos that own both."""
+    if settings.root is None or settings.prefix is None:
+        raise ValueError("only a link with a root and a prefix of its own may be removed")
+    for directory in ("/dev/shm", settings.root):
+        for entry in os.scandir(directory) if os.path.isdir(directory) else ():
+            if entry.name.startswith(settings.prefix) and entry.is_file() and not entry.name.endswith("global_mgmt"):
+                os.unlink(entry.path)

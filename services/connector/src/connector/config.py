@@ -1,0 +1,89 @@
+"""The connector's configuration: a flat TOML as the source's, completed from the environment, checked before anything starts.
+
+Order of precedence: the environment (`CONNECTOR_API_KEY`, `CONNECTOR_SECRET`, ... any key in upper case behind
+`CONNECTOR_`), then the file, then the default. Secrets are held as such: they show in no log and no error.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from marketlink.errors import SettingsError
+from marketlink.venues.binance import reduced_root
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+ENVIRONMENT_PREFIX = "CONNECTOR_"
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class ConnectorConfig(BaseModel):
+    """What `connector NAME binancefutures CONFIG` reads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stream_url: str = Field(description="root of the websocket routes, e.g. wss://fstream.binance.com")
+    api_url: str = Field(description="root of the REST interface, e.g. https://fapi.binance.com")
+    order_prefix: str = Field(default="", description="begins every client order id; for trading")
+    api_key: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_API_KEY")
+    secret: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_SECRET")
+    data_age_s: Seconds = Field(default=30.0, description="reconnect after so long without any data")
+    ping_age_s: Seconds = Field(default=300.0, description="reconnect after so long without the exchange's ping")
+    request_timeout_s: Seconds = Field(default=10.0, description="give up on a REST answer after so long")
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether both halves of a key pair are given."""
+        return bool(self.api_key.get_secret_value() and self.secret.get_secret_value())
+
+
+def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> tuple[ConnectorConfig, list[str]]:
+    """Read and check a configuration; returns it with remarks for the log.
+
+    Raises SettingsError naming file, key and remedy.
+    """
+    where = str(path)
+    try:
+        content = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise SettingsError(
+            where, "CONFIG", "no such file", "Give the path of a TOML file; docs/connector.md has one."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(where, "CONFIG", f"can't be read: {error}", "Give the path of a TOML file.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(where, "CONFIG", f"not TOML: {error}", "Mend the file there.") from error
+    known = ConnectorConfig.model_fields
+    for key in content:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            remedy = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(known)}."
+            raise SettingsError(where, key, "unknown key", remedy)
+    for key in known:
+        if (value := environment.get(ENVIRONMENT_PREFIX + key.upper())) is not None:
+            content[key] = value
+    try:
+        config = ConnectorConfig.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = str(first["loc"][0]) if first["loc"] else "CONFIG"
+        remedy = f"It is the {known[key].description}." if key in known else "See docs/connector.md."
+        raise SettingsError(where, key, str(first["msg"]), remedy) from None
+    remarks: list[str] = []
+    root = reduced_root(config.stream_url)
+    if root is not None:
+        remarks.append(
+            f"stream_url {config.stream_url} is used as its root {root}: the exchange has a route for each kind of data now"
+        )
+        config = config.model_copy(update={"stream_url": root})
+    for key, schemes in (("stream_url", ("ws://", "wss://")), ("api_url", ("http://", "https://"))):
+        value = getattr(config, key)
+        if not value.startswith(schemes):
+            raise SettingsError(
+                where, key, f"{value!r} is no URL of {' or '.join(schemes)}", f"It is the {known[key].description}."
+            )
+    if config.has_keys:
+        remarks.append("keys are given, but this version does not trade: market data only, and every order is refused")
+    return config, remarks

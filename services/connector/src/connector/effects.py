@@ -1,0 +1,47 @@
+"""What the hub wants carried out, as values."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from marketlink.messages import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Send a batch over the link."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Subscribe to a symbol's streams."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchSnapshot:
+    """Fetch a symbol's whole book and answer under this ticket."""
+
+    symbol: str
+    ticket: int
+
+
+class Level(Enum):
+    """How loud a note is."""
+
+    INFO = "info"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A fact for the log."""
+
+    level: Level
+    text: str
+
+
+Effect = Publish | Subscribe | FetchSnapshot | Note
+"""One thing for the shell to do."""

@@ -1,0 +1,256 @@
+"""The connector's shell: sockets, shared memory, clocks and signals around the hub, in one event loop.
+
+Frames are handled in the socket's read callback, from the bytes to the last sample sent, without a task switch. Bots'
+requests are awaited in a thread, because the link's listeners block, and handled in the loop.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from marketlink.errors import MalformedMessage, MarketlinkError, RateLimited, VenueRefused
+from marketlink.events import EVENT_DTYPE
+from marketlink.link.port import ConnectorPort
+from marketlink.messages import Request
+from marketlink.run.feed import Feed, FeedSettings
+from marketlink.run.http import VenueHttp, fetch_info
+from marketlink.run.limits import WeightBudget
+from marketlink.run.retry import Backoff
+from marketlink.venues.base import PublicVenue
+
+from connector.config import ConnectorConfig
+from connector.effects import Effect, FetchSnapshot, Level, Note, Publish, Subscribe
+from connector.hub import Hub
+
+log = logging.getLogger("connector")
+
+TICK_S: Final = 0.05
+STATUS_S: Final = 60.0
+SECOND_NS: Final = 1_000_000_000
+
+
+class Shard:
+    """One connection and the symbols on it."""
+
+    def __init__(self, shell: "Shell", number: int) -> None:
+        self._shell = shell
+        self.symbols: list[str] = []
+        settings = FeedSettings(data_age_s=shell.config.data_age_s, ping_age_s=shell.config.ping_age_s)
+        url = shell.venue.stream_url(shell.config.stream_url)
+        self.feed = Feed(shell.venue, url, self, settings=settings, rng=shell.rng)
+        self.number = number
+
+    def has_room(self, streams: int) -> bool:
+        """Whether so many more streams fit."""
+        per_symbol = len(self._shell.venue.live_streams("x"))
+        return len(self.symbols) * per_symbol + streams <= self._shell.venue.max_streams
+
+    def on_connected(self) -> None:
+        """Note a connection."""
+        log.info("connection %d: open to %s", self.number, self.feed.url)
+
+    def on_subscribed(self, streams: Sequence[str]) -> None:
+        """Pass on which symbols are live."""
+        symbols = [symbol for symbol in self.symbols if self._shell.depth_stream(symbol) in streams]
+        self._shell.carry_out(self._shell.hub.on_subscribed(symbols, time.time_ns()))
+
+    def on_refused(self, streams: Sequence[str], error: str) -> None:
+        """Pass on which symbols are not."""
+        symbols = [symbol for symbol in self.symbols if set(self._shell.venue.live_streams(symbol)) & set(streams)]
+        self._shell.carry_out(self._shell.hub.on_refused(symbols, error, time.time_ns()))
+
+    def on_frame(self, recv_ns: int, frame: bytes) -> None:
+        """Handle a frame, to the last sample."""
+        shell = self._shell
+        try:
+            message = shell.venue.decode(frame, recv_ns)
+        except MalformedMessage as error:
+            shell.carry_out(shell.hub.on_malformed(error, recv_ns))
+        else:
+            shell.carry_out(shell.hub.on_message(message, recv_ns))
+
+    def on_disconnected(self, reason: str) -> None:
+        """Pass on that this connection's books are out of sync."""
+        self._shell.carry_out(self._shell.hub.on_disconnected(self.symbols, reason, time.time_ns()))
+
+
+class Shell:
+    """Carries out what the hub decides."""
+
+    def __init__(
+        self, name: str, venue: PublicVenue, config: ConnectorConfig, port: ConnectorPort, rng: random.Random
+    ) -> None:
+        self.name, self.venue, self.config, self.rng = name, venue, config, rng
+        self.port = port
+        self.hub = Hub(venue, rng)
+        self._shards: list[Shard] = []
+        self._fetches: dict[str, asyncio.Task[None]] = {}
+        self._stop = asyncio.Event()
+        self._failure: Exception | None = None
+        budget = WeightBudget(venue.weight_limit)
+        self._http = VenueHttp(venue, config.api_url, budget, client_timeout_s=config.request_timeout_s)
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def depth_stream(self, symbol: str) -> str:
+        """The stream whose acknowledgement says that a symbol's book is coming."""
+        return next(stream for stream in self.venue.live_streams(symbol) if "@depth" in stream)
+
+    def carry_out(self, effects: list[Effect]) -> None:
+        """Do what the hub wants, in order."""
+        for effect in effects:
+            match effect:
+                case Publish(batch):
+                    try:
+                        self.port.send(batch)
+                    except MarketlinkError as error:
+                        self._fail(error)
+                        return
+                case FetchSnapshot(symbol, ticket):
+                    self._fetch(symbol, ticket)
+                case Subscribe(symbol):
+                    self._subscribe(symbol)
+                case Note(level, text):
+                    log.log(logging.WARNING if level is Level.WARNING else logging.INFO, "%s", text)
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = self._failure or error
+        self._stop.set()
+
+    def _subscribe(self, symbol: str) -> None:
+        assert self._tasks is not None
+        streams = self.venue.live_streams(symbol)
+        shard = next((shard for shard in self._shards if shard.has_room(len(streams))), None)
+        if shard is None:
+            shard = Shard(self, len(self._shards) + 1)
+            self._shards.append(shard)
+            self._tasks.create_task(shard.feed.run())
+        shard.symbols.append(symbol)
+        shard.feed.subscribe(streams)
+
+    def _fetch(self, symbol: str, ticket: int) -> None:
+        assert self._tasks is not None
+        under_way = self._fetches.pop(symbol, None)
+        if under_way is not None:  # its answer would be refused: don't spend weight on it
+            under_way.cancel()
+        self._fetches[symbol] = self._tasks.create_task(self._fetch_snapshot(symbol, ticket))
+
+    async def _fetch_snapshot(self, symbol: str, ticket: int) -> None:
+        try:
+            body = await self._http.get(self.venue.snapshot_request(symbol))
+            recv_ns = time.time_ns()
+            snapshot = self.venue.decode_snapshot(symbol, body, recv_ns)
+        except (RateLimited, VenueRefused, MarketlinkError) as error:
+            wait_ns = int(error.retry_after_s * SECOND_NS) if isinstance(error, RateLimited) else 0
+            effects = self.hub.on_snapshot_failed(symbol, ticket, str(error), time.time_ns(), wait_ns)
+        else:
+            effects = self.hub.on_snapshot(symbol, ticket, snapshot, recv_ns)
+        self.carry_out(effects)
+
+    async def _instruments(self) -> None:
+        """Learn the exchange's instruments; nothing can be registered before."""
+        backoff = Backoff(self.rng)
+        while True:
+            try:
+                info = await fetch_info(self.venue, self._http)
+            except MarketlinkError as error:
+                wait_s = max(backoff.delay_s(), error.retry_after_s if isinstance(error, RateLimited) else 0.0)
+                log.warning("the exchange's instruments can't be read: %s; again in %.1f s", error, wait_s)
+                await asyncio.sleep(wait_s)
+            else:
+                limit = info.weight_limit
+                log.info("%d instruments, request weight %d in %d s", len(info.instruments), limit.weight, limit.per_s)
+                self.carry_out(self.hub.on_info(info, time.time_ns()))
+                return
+
+    async def _tick(self) -> None:
+        next_status = time.monotonic() + STATUS_S
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.carry_out(self.hub.on_time(time.time_ns()))
+            if time.monotonic() >= next_status:
+                next_status += STATUS_S
+                self._status()
+
+    def _status(self) -> None:
+        hub = self.hub
+        in_sync = sum(market.sync.in_sync for market in hub.markets.values())
+        frames = sum(shard.feed.counts.frames for shard in self._shards)
+        asked = sum(market.sync.counts.asked for market in hub.markets.values())
+        text = "%d of %d books in sync, %d frames read, %d events published, %d snapshots asked, %d messages malformed"
+        log.info(text, in_sync, len(hub.markets), frames, hub.counts.published_events, asked, hub.counts.malformed)
+
+    def _listen(self, loop: asyncio.AbstractEventLoop, stopping: threading.Event) -> None:
+        """Await bots' requests, in a thread of its own."""
+
+        def take(requests: list[Request]) -> None:
+            for request in requests:
+                self.carry_out(self.hub.on_request(request, time.time_ns()))
+
+        try:
+            while not stopping.is_set():
+                self.port.wait(TICK_S)
+                if requests := self.port.requests():
+                    loop.call_soon_threadsafe(take, requests)
+        except Exception as error:  # noqa: BLE001 a thread's edge: whatever it is ends the process, with its reason
+            if not stopping.is_set():
+                loop.call_soon_threadsafe(self._fail, error)
+
+    def _on_signal(self, number: int) -> None:
+        if self._stop.is_set():
+            log.warning("second signal: leaving at once")
+            os._exit(128 + number)
+        log.info("%s: shutting down", signal.Signals(number).name)
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Run until a signal. Raises what made going on impossible."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal, number)
+        _warm_up(self.venue)
+        stopping = threading.Event()
+        listener = threading.Thread(target=self._listen, args=(loop, stopping), name="link", daemon=True)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                listener.start()
+                background = [tasks.create_task(self._instruments()), tasks.create_task(self._tick())]
+                await self._stop.wait()
+                for task in [*background, *self._fetches.values()]:
+                    task.cancel()
+                stopping.set()
+                raise _Stopped
+        except* _Stopped:
+            pass
+        finally:
+            stopping.set()
+            listener.join(2.0)
+            self._status()
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._http.aclose(), 1.0)
+        if self._failure is not None:
+            raise self._failure
+
+
+class _Stopped(Exception):
+    """Ends the task group: asked to stop."""
+
+
+def _warm_up(venue: PublicVenue) -> None:
+    """Load every kernel before the first frame: compiling in the read callback would hold up the feed."""
+    from marketlink.book.fused import FusedBook
+    from marketlink.link.block import FeedEncoder
+
+    rows = np.zeros(2, EVENT_DTYPE)
+    book = FusedBook(0.1, 0.001)
+    book.fuse(rows, sequenced=True)
+    book.levels()
+    FeedEncoder().encode("x", rows, 0, 0)

@@ -1,0 +1,111 @@
+"""What every link must do, whatever carries it. A link is given as a factory of its two ends."""
+
+from typing import Protocol
+
+import numpy as np
+from marketlink.events import empty_events
+from marketlink.link.port import BotPort, ConnectorPort
+from marketlink.messages import (
+    Batch,
+    ErrorEvent,
+    ErrorKind,
+    Feed,
+    Heard,
+    LiveError,
+    NewSession,
+    PositionEvent,
+    RegisterInstrument,
+    Request,
+    SamplesLost,
+)
+
+
+class Ends(Protocol):
+    """Makes the two ends of one link."""
+
+    buffer: int
+
+    def connector(self) -> ConnectorPort: ...
+
+    def bot(self, bot_id: int) -> BotPort: ...
+
+
+def feed(symbol: str, count: int) -> Feed:
+    events = empty_events(count)
+    events["px"] = np.arange(count)
+    events["exch_ts"] = 1_723_161_256_298_000_000
+    return Feed(symbol, events)
+
+
+def rows(heard: list[Heard]) -> int:
+    return sum(
+        len(event.events) for one in heard if isinstance(one, Batch) for event in one.events if isinstance(event, Feed)
+    )
+
+
+def check_batches_reach_whom_they_are_for(ends: Ends) -> None:
+    connector, one, two = ends.connector(), ends.bot(1), ends.bot(2)
+    connector.send(Batch((feed("btcusdt", 3), PositionEvent("btcusdt", 1.5, 7))))
+    connector.send(Batch((feed("ethusdt", 2),), to=2))
+    connector.send(Batch())
+    heard_one, heard_two = one.receive(), two.receive()
+    assert [len(batch.events) for batch in heard_one if isinstance(batch, Batch)] == [2, 0]
+    assert [len(batch.events) for batch in heard_two if isinstance(batch, Batch)] == [2, 1, 0]
+    assert heard_one[0].events[0].events.tobytes() == feed("btcusdt", 3).events.tobytes()  # type: ignore[union-attr]
+    assert one.receive() == []
+
+
+def check_requests_carry_the_bots_id(ends: Ends) -> None:
+    connector, one, two = ends.connector(), ends.bot(1), ends.bot(2)
+    one.request(RegisterInstrument("btcusdt", 0.1, 0.001))
+    two.request(RegisterInstrument("ethusdt"))
+    assert connector.wait(1.0)
+    assert connector.requests() == [
+        Request(1, RegisterInstrument("btcusdt", 0.1, 0.001)),
+        Request(2, RegisterInstrument("ethusdt")),
+    ]
+    assert connector.requests() == []
+
+
+def check_a_full_buffer_loses_the_oldest_and_says_so(ends: Ends) -> None:
+    connector, bot = ends.connector(), ends.bot(1)
+    connector.send(Batch((feed("btcusdt", 1),)))
+    bot.receive()
+    for _ in range(ends.buffer + 5):
+        connector.send(Batch((feed("btcusdt", 1),)))
+    heard = bot.receive()
+    assert isinstance(heard[0], SamplesLost)
+    assert heard[0].count >= 5
+    assert rows(heard[1:]) > 0
+    connector.send(Batch())
+    assert bot.receive() == [Batch()]
+
+
+def check_a_restart_of_the_connector_is_heard(ends: Ends) -> None:
+    connector, bot = ends.connector(), ends.bot(1)
+    connector.send(Batch())
+    assert bot.receive() == [Batch()]
+    connector.close()
+    connector = ends.connector()
+    connector.send(Batch((feed("btcusdt", 2),)))
+    heard = bot.receive()
+    assert isinstance(heard[0], NewSession)
+    assert rows(heard) == 2
+
+
+def check_a_long_error_is_heard(ends: Ends) -> None:
+    connector, bot = ends.connector(), ends.bot(9)
+    error = ErrorEvent(LiveError(ErrorKind.ORDER_ERROR, {"msg": "x" * 4000}))
+    connector.send(Batch((error,), to=9, framed=False))
+    assert bot.receive() == [Batch((error,), to=9, framed=False)]
+
+
+def check_id_zero_is_refused(ends: Ends) -> None:
+    try:
+        ends.bot(0)
+    except ValueError:
+        return
+    raise AssertionError("a bot with the id of everyone")
+
+
+CHECKS = [check for name, check in list(globals().items()) if name.startswith("check_")]

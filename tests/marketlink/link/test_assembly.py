@@ -1,0 +1,204 @@
+"""From samples to what a bot hears."""
+
+import random
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from marketlink.events import empty_events
+from marketlink.link.assembly import TRAILER, Assembler, Sample
+from marketlink.link.wire import encode_event
+from marketlink.messages import (
+    TO_ALL,
+    Batch,
+    ErrorEvent,
+    ErrorKind,
+    Feed,
+    Heard,
+    LiveError,
+    NewSession,
+    PositionEvent,
+    SamplesLost,
+    Unreadable,
+)
+
+from tests.marketlink.link import strategies as some
+
+ME = 77
+SESSION = 1_700_000_000_000_000_000
+
+
+class Sender:
+    """Numbers samples as the connector does."""
+
+    def __init__(self, session: int = SESSION) -> None:
+        self.session, self.seq = session, 0
+
+    def samples(self, batch: Batch, trailer: bool = True) -> list[Sample]:
+        messages = [message for event in batch.events for message in encode_event(event)]
+        if batch.framed:
+            messages = [b"\x00", *messages, b"\x01"]
+        samples = []
+        for message in messages:
+            tail = TRAILER.pack(self.session, self.seq) if trailer else b"\xff" * 300
+            samples.append((batch.to, len(message), message + tail))
+            self.seq += 1
+        return samples
+
+
+def feed(symbol: str, count: int, start: int = 0) -> Feed:
+    events = empty_events(count)
+    events["px"] = np.arange(start, start + count)
+    return Feed(symbol, events)
+
+
+def plain(heard: list[Heard]) -> list[object]:
+    """Heard values in a form that compares, consecutive bare feeds of one symbol as one."""
+    result: list[object] = []
+    for one in heard:
+        if not isinstance(one, Batch):
+            result.append(one)
+            continue
+        events: list[object] = []
+        for event in one.events:
+            events.append((event.symbol, event.events.tobytes()) if isinstance(event, Feed) else event)
+        before = result[-1] if result else None
+        bare = not one.framed and len(events) == 1 and isinstance(events[0], tuple)
+        if (
+            bare
+            and isinstance(before, tuple)
+            and before[:2] == (one.to, False)
+            and isinstance(before[2][0], tuple)
+            and before[2][0][0] == events[0][0]
+        ):  # type: ignore[index]
+            result[-1] = (one.to, False, [(events[0][0], before[2][0][1] + events[0][1])])  # type: ignore[index]
+        else:
+            result.append((one.to, one.framed, events))
+    return result
+
+
+batches = st.builds(
+    Batch,
+    st.lists(
+        st.one_of(some.plain_events, st.builds(Feed, some.symbols, some.records(min_size=1, max_size=5))), max_size=4
+    ).map(tuple),
+    st.sampled_from([TO_ALL, ME, 5]),
+    st.booleans(),
+)
+
+
+def merged(batch: Batch) -> Batch:
+    """Adjacent feeds of one symbol arrive as one."""
+    events: list[object] = []
+    for event in batch.events:
+        if events and isinstance(event, Feed) and isinstance(events[-1], Feed) and events[-1].symbol == event.symbol:
+            events[-1] = Feed(event.symbol, np.concatenate([events[-1].events, event.events]))
+        else:
+            events.append(event)
+    return Batch(tuple(events), batch.to, batch.framed)  # type: ignore[arg-type]
+
+
+def expected(sent: list[Batch]) -> list[object]:
+    heard: list[Heard] = []
+    for batch in sent:
+        if batch.to == 5:
+            continue
+        if batch.framed:
+            heard.append(merged(batch))
+        else:
+            heard.extend(Batch((event,), batch.to, framed=False) for event in merged(batch).events)
+    return plain(heard)
+
+
+@given(st.lists(batches, max_size=6), st.integers(0, 2**32), st.booleans())
+def test_whatever_is_sent_is_heard_however_it_is_cut_into_receives(sent: list[Batch], seed: int, trailer: bool) -> None:
+    sender, rng = Sender(), random.Random(seed)
+    samples = [sample for batch in sent for sample in sender.samples(batch, trailer)]
+    assembler, heard = Assembler(ME), []
+    while samples:
+        count = rng.randint(1, 9)
+        heard += assembler.take(samples[:count])
+        samples = samples[count:]
+    assert plain(heard) == expected(sent)
+
+
+def test_unfinished_batch_stays_back_until_its_end() -> None:
+    samples = Sender().samples(Batch((feed("btcusdt", 3),)))
+    assembler = Assembler(ME)
+    assert assembler.take(samples[:-1]) == []
+    (batch,) = assembler.take(samples[-1:])
+    assert isinstance(batch, Batch)
+
+
+def test_lost_samples_are_counted_and_told_before_what_came_of_the_batch() -> None:
+    sender = Sender()
+    samples = sender.samples(Batch((feed("btcusdt", 10),)))
+    heard = Assembler(ME).take(samples[:4] + samples[9:])
+    assert heard[0] == SamplesLost(5)
+    assert isinstance(heard[1], Batch)
+    assert (
+        sum(
+            len(event.events)
+            for one in heard[1:]
+            if isinstance(one, Batch)
+            for event in one.events
+            if isinstance(event, Feed)
+        )
+        == 5
+    )
+
+
+@given(st.integers(1, 30), st.integers(0, 30), st.integers(1, 50))
+def test_every_loss_is_counted_exactly(before: int, lost: int, after: int) -> None:
+    sender = Sender()
+    samples = [
+        sample for _ in range(before + lost + after) for sample in sender.samples(Batch((feed("x", 1),), framed=False))
+    ]
+    heard = Assembler(ME).take(samples[:before] + samples[before + lost :])
+    assert sum(one.count for one in heard if isinstance(one, SamplesLost)) == lost
+
+
+def test_loss_of_another_bots_samples_counts_too() -> None:
+    sender = Sender()
+    mine = sender.samples(Batch((feed("x", 1),), ME))
+    sender.samples(Batch((feed("x", 1),), 5))
+    assert SamplesLost(3) in Assembler(ME).take([*mine, *sender.samples(Batch((), ME))])
+
+
+def test_new_publisher_is_a_new_session_and_not_a_loss() -> None:
+    first, second = Sender(), Sender(SESSION + 10)
+    assembler = Assembler(ME)
+    assembler.take(first.samples(Batch((feed("x", 5),)))[:3])
+    heard = assembler.take(second.samples(Batch()))
+    assert [one for one in heard if not isinstance(one, Batch)] == [NewSession(SESSION + 10)]
+    assert heard[-1] == Batch()
+
+
+def test_late_joiner_has_lost_nothing() -> None:
+    sender = Sender()
+    sender.samples(Batch((feed("x", 100),)))
+    assert Assembler(ME).take(sender.samples(Batch())) == [Batch()]
+
+
+def test_samples_of_a_source_peer_are_taken_unchecked() -> None:
+    sender, assembler = Sender(), Assembler(ME)
+    heard = assembler.take(sender.samples(Batch((feed("x", 3),)), trailer=False))
+    assert plain(heard) == expected([Batch((feed("x", 3),))])
+    assert not assembler.checked
+
+
+def test_unreadable_sample_is_told_and_the_rest_is_heard() -> None:
+    sender = Sender()
+    good = sender.samples(Batch((PositionEvent("x", 1.0, 2),), framed=False))
+    bad = (TO_ALL, 2, b"\x09\x09" + TRAILER.pack(SESSION, sender.seq))
+    sender.seq += 1
+    cut = (TO_ALL, 5, b"\x02\x01xab" + TRAILER.pack(SESSION, sender.seq))
+    sender.seq += 1
+    heard = Assembler(ME).take([*good, bad, cut, *sender.samples(Batch())])
+    assert [type(one) for one in heard] == [Batch, Unreadable, Unreadable, Batch]
+
+
+def test_error_of_any_length_is_heard() -> None:
+    error = LiveError(ErrorKind.ORDER_ERROR, "x" * 5000)
+    (heard,) = Assembler(ME).take(Sender().samples(Batch((ErrorEvent(error),), framed=False)))
+    assert heard == Batch((ErrorEvent(error),), framed=False)

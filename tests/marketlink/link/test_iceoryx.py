@@ -1,0 +1,159 @@
+"""The shared memory link: it conforms, and it does so between real processes that get killed."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from marketlink.errors import AlreadyRunning, LinkError
+from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort
+from marketlink.link.port import BotPort, ConnectorPort
+from marketlink.link.settings import LinkSettings, read_settings
+from marketlink.messages import Batch, RegisterInstrument
+
+from tests.conftest import ROOT
+from tests.marketlink.link.conformance import CHECKS, Ends, feed
+
+
+class IceoryxEnds:
+    buffer = 200
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.settings = LinkSettings(
+            self.buffer, 4, environment["MARKETLINK_LINK_ROOT"], environment["MARKETLINK_LINK_PREFIX"]
+        )
+        self._open: list[ConnectorPort | BotPort] = []
+
+    def connector(self) -> IceoryxConnectorPort:
+        port = IceoryxConnectorPort("bf", self.settings)
+        self._open.append(port)
+        return port
+
+    def bot(self, bot_id: int) -> IceoryxBotPort:
+        port = IceoryxBotPort("bf", bot_id, self.settings)
+        self._open.append(port)
+        return port
+
+    def close(self) -> None:
+        for port in self._open:
+            port.close()
+        self._open.clear()
+
+
+@pytest.fixture
+def ends(link_environment: dict[str, str]) -> Iterator[IceoryxEnds]:
+    ends = IceoryxEnds(link_environment)
+    yield ends
+    ends.close()
+    gc.collect()
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_shared_memory_link(check: Callable[[Ends], None], ends: IceoryxEnds) -> None:
+    check(ends)
+
+
+def test_second_connector_of_a_name_is_refused(ends: IceoryxEnds) -> None:
+    ends.connector()
+    with pytest.raises(AlreadyRunning, match="already running"):
+        ends.connector()
+
+
+def test_bot_beyond_the_limit_is_told_why(ends: IceoryxEnds) -> None:
+    for number in range(1, 5):
+        ends.bot(number)
+    with pytest.raises(LinkError, match="At most 4 bots"):
+        ends.bot(5)
+
+
+def test_opener_that_asks_for_more_is_refused(ends: IceoryxEnds) -> None:
+    ends.connector()
+    larger = LinkSettings(10 * ends.buffer, 4, ends.settings.root, ends.settings.prefix)
+    with pytest.raises(LinkError, match="same buffer_size"):
+        IceoryxBotPort("bf", 1, larger)
+
+
+def test_bot_ids_are_random_and_never_zero(ends: IceoryxEnds) -> None:
+    one, two = IceoryxBotPort("bf", None, ends.settings), IceoryxBotPort("bf", None, ends.settings)
+    assert 0 not in (one.bot_id, two.bot_id)
+    assert one.bot_id != two.bot_id
+    one.close()
+    two.close()
+
+
+def test_a_batch_longer_than_the_buffer_reaches_a_reader_that_keeps_up(link_environment: dict[str, str]) -> None:
+    environment = {**os.environ, **link_environment}
+    arguments = [sys.executable, "-m", "tests.marketlink.link.peer", "follow", "bf", "25000"]
+    with subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as reader:
+        try:
+            port = IceoryxConnectorPort("bf", read_settings(link_environment))
+            for _ in range(600):
+                port.wait(0.1)
+                if port.requests():
+                    break
+            port.send(Batch((feed("btcusdt", 25_000),)))
+            out, _ = reader.communicate(timeout=60)
+            port.close()
+        finally:
+            reader.kill()
+    assert out.split() == ["25000", "0", "0"]
+
+
+def test_readers_survive_a_killed_publisher_and_its_name_is_free_again(link_environment: dict[str, str]) -> None:
+    environment = {**os.environ, **link_environment}
+
+    def start(role: str, count: int) -> subprocess.Popen[str]:
+        arguments = [sys.executable, "-m", "tests.marketlink.link.peer", role, "bf", str(count)]
+        return subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+
+    processes: list[subprocess.Popen[str]] = []
+    try:
+        first = start("publish", 100)
+        processes.append(first)
+        assert first.stdout is not None
+        assert first.stdout.readline() == "ready\n"
+        reader = start("follow", 4000)
+        processes.append(reader)
+        again = IceoryxBotPort("bf", None, read_settings(link_environment))
+        for _ in range(600):  # until the first publisher has sent its all, and only heartbeats come
+            again.wait(0.1)
+            if Batch() in again.receive():
+                break
+        again.close()
+        first.send_signal(signal.SIGKILL)
+        first.wait(10)
+        second = start("publish", 100)
+        processes.append(second)
+        assert second.stdout is not None
+        assert second.stdout.readline() == "ready\n", "the name of a killed connector is not free"
+        poke = IceoryxBotPort("bf", None, read_settings(link_environment))
+        poke.request(RegisterInstrument("btcusdt"))
+        out, _ = reader.communicate(timeout=60)
+        poke.close()
+        assert out.split() == ["4000", "0", "1"]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait(10)
+            if process.stdout:
+                process.stdout.close()
+
+
+def test_nothing_is_left_behind(link_environment: dict[str, str]) -> None:
+    ends = IceoryxEnds(link_environment)
+    connector, bot = ends.connector(), ends.bot(1)
+    connector.send(Batch((feed("x", 5),)))
+    bot.receive()
+    ends.close()
+    del connector, bot
+    gc.collect()
+    left = [
+        entry.name
+        for entry in Path("/dev/shm").iterdir()
+        if entry.name.startswith(link_environment["MARKETLINK_LINK_PREFIX"])
+    ]
+    assert [name for name in left if not name.endswith("global_mgmt")] == []
