@@ -1,0 +1,5 @@
+"""Lets `python -m collector` run the command."""
+
+from collector.cli import main
+
+main()

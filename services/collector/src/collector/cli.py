@@ -1,0 +1,88 @@
+"""The command `collector`."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from collector.config import PLANNED, SUPPORTED, Settings, check, read_words
+from collector.errors import CollectorError
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+_HELP = f"""Record market data into gzip files, one a symbol and UTC day, readable while they are written.
+
+\b
+collector PATH EXCHANGE SYMBOL...          from the exchange itself
+collector PATH SYMBOL... --ipc NAME        from a running connector
+collector PATH "" SYMBOL... --ipc NAME     the same, in the older form
+
+Exchanges: {", ".join(SUPPORTED)}. Not yet: {", ".join(PLANNED)}.
+
+Ends after --duration, or on SIGINT or SIGTERM, when all that was received is written; a second signal ends it at once.
+
+Exit codes: 0 ended as asked, 1 error (also: something could not be written), 2 usage (also: unknown symbol).
+"""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"collector {version('collector')}")
+        raise typer.Exit
+
+
+@app.command(help=_HELP)
+def collect(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Directory of the recordings; made when missing.")],
+    words: Annotated[list[str], typer.Argument(metavar="[EXCHANGE] SYMBOL...", help="What to record.")],
+    ipc: Annotated[str, typer.Option(metavar="NAME", help="Record what the connector NAME publishes.")] = "",
+    duration: Annotated[float | None, typer.Option(metavar="SECONDS", help="End after so many seconds.")] = None,
+    stream_url: Annotated[
+        str, typer.Option(metavar="ROOT", help="Root of the websocket address, e.g. wss://fstream.binance.com.")
+    ] = "",
+    api_url: Annotated[
+        str, typer.Option(metavar="ROOT", help="Root of the REST address, e.g. https://fapi.binance.com.")
+    ] = "",
+    tick_size: Annotated[
+        float,
+        typer.Option(
+            help="Only for --ipc and hftbacktest's own connector, which takes sizes from who asks first; 0: unstated."
+        ),
+    ] = 0.0,
+    lot_size: Annotated[float, typer.Option(help="As --tick-size, for quantities.")] = 0.0,
+    json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout at the end.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Warnings and errors only.")] = False,
+    version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Read the command line and record."""
+    try:
+        exchange, symbols = read_words(words, ipc)
+        settings = check(
+            Settings(
+                path=path,
+                exchange=exchange,
+                symbols=symbols,
+                ipc=ipc,
+                duration_s=duration,
+                stream_root=stream_url,
+                rest_root=api_url,
+                tick_size=tick_size,
+                lot_size=lot_size,
+                json=json,
+                quiet=quiet,
+            )
+        )
+    except CollectorError as error:
+        raise typer.BadParameter(str(error)) from error
+    from collector.shell import run, set_up_logs
+
+    set_up_logs(quiet)
+    raise typer.Exit(run(settings))
+
+
+def main() -> None:
+    """Run the command."""
+    app()

@@ -1,0 +1,69 @@
+"""What the command line says, as one checked value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from collector.errors import CollectorError, UnknownExchange
+from collector.rotation import Day, file_name
+
+SUPPORTED: Final = ("binancefutures", "binancefuturesum")
+PLANNED: Final = ("binancefuturescm", "binance", "binancespot", "bybit", "hyperliquid")
+
+
+class BadUsage(CollectorError):
+    """The command line can't be carried out as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A recorder's settings. Without `ipc` it records `exchange` itself; empty roots are the exchange's production addresses."""
+
+    path: Path
+    exchange: str
+    symbols: tuple[str, ...]
+    ipc: str = ""
+    duration_s: float | None = None
+    stream_root: str = ""
+    rest_root: str = ""
+    tick_size: float = 0.0
+    lot_size: float = 0.0
+    json: bool = False
+    quiet: bool = False
+
+
+def read_words(words: Sequence[str], ipc: str) -> tuple[str, tuple[str, ...]]:
+    """Return exchange and symbols (lower case, each once) of the words behind PATH.
+
+    With --ipc the first word is an exchange only if it is empty or an exchange's name. Raises BadUsage, UnknownExchange.
+    """
+    exchange, rest = ("", list(words)) if ipc else (words[0] if words else "", list(words[1:]))
+    if ipc and rest and (rest[0] == "" or rest[0].lower() in SUPPORTED + PLANNED):
+        exchange = rest.pop(0)
+    exchange = exchange.lower()
+    if not ipc and not exchange:
+        raise BadUsage(f"an exchange is needed (one of {', '.join(SUPPORTED)}), or --ipc with a connector's name")
+    if not ipc and exchange not in SUPPORTED:
+        raise UnknownExchange(exchange, SUPPORTED, exchange in PLANNED)
+    symbols = tuple(dict.fromkeys(word.strip().lower() for word in rest))
+    if not symbols:
+        raise BadUsage("at least one symbol is needed")
+    for symbol in symbols:
+        try:
+            file_name(symbol, Day(0))
+        except ValueError as error:
+            raise BadUsage(str(error)) from error
+    return exchange, symbols
+
+
+def check(settings: Settings) -> Settings:
+    """Return the settings if they can be used. Raises BadUsage."""
+    if settings.duration_s is not None and not settings.duration_s > 0:
+        raise BadUsage(f"--duration must be more than 0 seconds, not {settings.duration_s:g}")
+    for name, size in (("--tick-size", settings.tick_size), ("--lot-size", settings.lot_size)):
+        if not 0 <= size < float("inf"):
+            raise BadUsage(f"{name} must be a positive number, or 0 for unstated")
+    if settings.path.exists() and not settings.path.is_dir():
+        raise BadUsage(f"{settings.path} is not a directory")
+    return settings

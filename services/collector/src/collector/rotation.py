@@ -1,0 +1,34 @@
+"""Which file a line belongs to, and when a file is finished: the UTC day of the line's own stamp decides, never the clock."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Final, NewType
+
+Day = NewType("Day", int)
+"""A UTC day, counted from the epoch."""
+
+FileKey = tuple[str, Day]
+"""A recording: symbol in lower case, and day."""
+
+DAY_NS: Final = 86_400_000_000_000
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+
+
+def day_of(stamp_ns: int) -> Day:
+    """Return the UTC day of a stamp in ns since the epoch."""
+    return Day(stamp_ns // DAY_NS)
+
+
+def file_name(symbol: str, day: Day) -> str:
+    """Return `{symbol}_{YYYYMMDD}.gz` (docs/formats.md section 2). Raises ValueError for a symbol that is no file name."""
+    if not symbol or "/" in symbol or "\0" in symbol or symbol.startswith("."):
+        raise ValueError(f"{symbol!r} can't be part of a file name")
+    return f"{symbol}_{date.fromordinal(_EPOCH + day):%Y%m%d}.gz"
+
+
+def finished(last_line_s: Mapping[FileKey, float], today: Day, now_s: float, idle_s: float) -> list[FileKey]:
+    """Return the files to close: of another day than today, and without a line for `idle_s` seconds.
+
+    Late lines keep yesterday's file open a while; one that comes later still opens it again and appends.
+    """
+    return [key for key, at_s in last_line_s.items() if key[1] != today and now_s - at_s >= idle_s]

@@ -1,0 +1,221 @@
+"""Runs the recorder: opens what it needs, records until it is time to stop, writes out what it has, says how it went."""
+
+import asyncio
+import json
+import logging
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from marketlink.errors import LinkError, MarketlinkError, SettingsError
+from marketlink.link.port import BotPort
+from marketlink.venues.base import Instrument, PublicVenue
+
+from collector.config import Settings
+from collector.errors import CollectorError, UnknownSymbols, WriteFailed
+from collector.from_link import LinkRecording
+from collector.from_venue import VenueRecorder
+from collector.link_shell import LinkLoop
+from collector.status import Progress, TerminalHandler, plain, summary
+from collector.stopping import Stop
+from collector.venue_shell import VenueShell, listed_or_warning, shards, take_signals, until_stopped
+from collector.writer import Writer
+
+log = logging.getLogger("collector")
+
+ENDED, FAILED, USAGE = 0, 1, 2
+_WAIT_S: Final = 0.2
+
+
+def open_bot_port(name: str) -> BotPort:
+    """Open the link to a connector of this name, running or not. Raises LinkError."""
+    from marketlink.link.iceoryx import IceoryxBotPort
+
+    return IceoryxBotPort(name)
+
+
+class Reporter:
+    """Says how it goes: on a terminal a line each second, otherwise a log line a minute."""
+
+    def __init__(self, settings: Settings, writer: Writer, note: Callable[[], str]) -> None:
+        self._writer, self._note = writer, note
+        self._progress = Progress(len(settings.symbols), time.monotonic())
+        handlers = logging.getLogger().handlers
+        self._terminal = next((each for each in handlers if isinstance(each, TerminalHandler)), None)
+        self._quiet = settings.quiet
+        self.every_s = 1.0 if self._terminal and not settings.quiet else 60.0
+        self._next_s = time.monotonic() + self.every_s
+
+    def tell_when_due(self) -> None:
+        """Say something if it is time to."""
+        now_s = time.monotonic()
+        if now_s < self._next_s or self._quiet:
+            return
+        self._next_s = now_s + self.every_s
+        line = self._progress.line(dict(self._writer.counts), now_s, self._note())
+        if self._terminal:
+            self._terminal.show(line[:160])
+        else:
+            log.info("%s", line)
+
+
+def run(settings: Settings) -> int:
+    """Record as asked and return the exit code: 0 ended as asked, 1 failed, 2 asked for something that isn't there."""
+    began_s = time.monotonic()
+    stop = Stop()
+    stop.listen()
+    if not settings.path.is_dir():
+        try:
+            settings.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            log.error("%s", WriteFailed(settings.path, error.errno or 0, "creating the directory"))
+            return FAILED
+        log.info("created %s", settings.path)
+    writer = Writer(settings.path, on_failed=lambda: stop.ask("write error"))
+    source: dict[str, object] = {}
+    code = ENDED
+    try:
+        if settings.ipc:
+            _record_link(settings, writer, stop, source)
+        else:
+            _record_venue(settings, writer, stop, source)
+    except UnknownSymbols as error:
+        log.error("%s", error)
+        code = USAGE
+    except WriteFailed as error:
+        if error is not writer.failure:  # that one was told where it happened
+            log.error("%s", error)
+        code = FAILED
+    except (CollectorError, MarketlinkError) as error:
+        log.error("%s", error)
+        code = USAGE if isinstance(error, SettingsError) else FAILED
+    except Exception:  # the edge of the process: what was received is written all the same
+        log.exception("ended by a fault of this program")
+        code = FAILED
+    stop.listen()  # an event loop may have taken the signals away
+    try:
+        writer.close()
+    except CollectorError:
+        code = FAILED
+    reason = stop.reason if code == ENDED else "error"
+    report = summary(writer.counts, time.monotonic() - began_s, reason, code, source)
+    log.info("ended (%s): %s lines in %d files", reason, f"{report['lines']:,}", len(writer.counts))
+    if settings.json:
+        print(json.dumps(report), flush=True)
+    return code
+
+
+def _open_files(settings: Settings, writer: Writer) -> None:
+    for symbol in settings.symbols:
+        writer.open(symbol)
+    writer.start()
+
+
+def _record_link(settings: Settings, writer: Writer, stop: Stop, source: dict[str, object]) -> None:
+    _open_files(settings, writer)
+    port = open_bot_port(settings.ipc)
+    try:
+        recording = LinkRecording(settings.symbols, port.bot_id, time.monotonic())
+        loop = LinkLoop(port, recording, writer, tick_size=settings.tick_size, lot_size=settings.lot_size)
+        log.info("recording %s from connector %r into %s", ", ".join(settings.symbols), settings.ipc, settings.path)
+        counts = recording.counts
+        reporter = Reporter(
+            settings, writer, lambda: f"{sum(counts.gaps.values())} gaps, {len(recording.unanswered)} without an answer"
+        )
+        until_s = time.monotonic() + settings.duration_s if settings.duration_s is not None else float("inf")
+        try:
+            while not stop.is_asked:
+                left_s = until_s - time.monotonic()
+                if left_s <= 0:
+                    stop.ask("duration")
+                    break
+                loop.step(min(_WAIT_S, left_s))
+                reporter.tell_when_due()
+            loop.drain()
+        finally:
+            source.update(plain(counts))
+    finally:
+        try:
+            port.close()
+        except LinkError as error:
+            log.warning("%s", error)
+
+
+def _record_venue(settings: Settings, writer: Writer, stop: Stop, source: dict[str, object]) -> None:
+    try:
+        from uvloop import new_event_loop
+    except ImportError:  # pragma: no cover - another operating system
+        from asyncio import new_event_loop  # type: ignore[assignment]
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        try:
+            runner.run(_venue(settings, writer, stop, source))
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+
+
+async def _venue(settings: Settings, writer: Writer, stop: Stop, source: dict[str, object]) -> None:
+    from marketlink.run.feed import Feed, FeedSettings
+    from marketlink.run.http import VenueHttp, fetch_info
+    from marketlink.run.limits import WeightBudget
+    from marketlink.venues.binance import USDM, reduced_root
+
+    take_signals(asyncio.get_running_loop(), stop)
+    venue: PublicVenue = USDM
+    for given in (settings.stream_root, settings.rest_root):
+        if (shorter := reduced_root(given)) is not None:
+            log.info("%s is taken as %s", given, shorter)
+    url = venue.stream_url(settings.stream_root or USDM.stream_root)
+    budget = WeightBudget(venue.weight_limit)
+    rng = random.Random()  # only spreads retries out
+    async with VenueHttp(venue, settings.rest_root or USDM.rest_root, budget) as http:
+
+        async def fetch() -> Mapping[str, Instrument]:
+            return (await fetch_info(venue, http)).instruments
+
+        await until_stopped(stop, listed_or_warning(venue, settings.symbols, fetch))
+        if stop.is_asked:
+            return
+        _open_files(settings, writer)
+        shell = VenueShell(http, stop, duration_s=settings.duration_s)
+        recorders: list[VenueRecorder] = []
+        for part in shards(venue, settings.symbols):
+
+            def make(ask: Callable[[str], None], part: tuple[str, ...] = tuple(part)) -> VenueRecorder:
+                recorders.append(VenueRecorder(venue, part, writer, ask, rng=rng))
+                return recorders[-1]
+
+            shell.add(make, lambda recorder: Feed(venue, url, recorder, settings=FeedSettings(), rng=rng))
+        log.info("recording %s from %s into %s", ", ".join(settings.symbols), url, settings.path)
+        total = len(settings.symbols)
+        reporter = Reporter(
+            settings, writer, lambda: f"{sum(each.in_sync for each in recorders)} of {total} in step with the exchange"
+        )
+
+        async def report() -> None:
+            while True:
+                await asyncio.sleep(reporter.every_s)
+                reporter.tell_when_due()
+
+        try:
+            await shell.run(report)
+        finally:
+            source["connections"] = [plain(each.counts) for each in recorders]
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the failure that a group is about; they all have one cause when a write fails."""
+    for error in group.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return group
+
+
+def set_up_logs(quiet: bool) -> None:
+    """Log to stderr, in UTC; on a terminal with room for a status line."""
+    handler = TerminalHandler(sys.stderr) if sys.stderr.isatty() else logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING if quiet else logging.INFO, force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)

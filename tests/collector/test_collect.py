@@ -1,0 +1,292 @@
+"""The real command as a process: against a small exchange on loopback, and against a connector's end of a real link."""
+
+import asyncio
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from collector.cli import app
+from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, EVENT_DTYPE, LOCAL
+from marketlink.link.settings import read_settings
+from marketlink.messages import Batch, Feed, RegisterInstrument
+from typer.testing import CliRunner
+from websockets.asyncio.server import ServerConnection, serve
+
+INFO = {
+    "rateLimits": [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 2400}],
+    "symbols": [
+        {
+            "symbol": "BTCUSDT",
+            "status": "TRADING",
+            "contractType": "PERPETUAL",
+            "filters": [
+                {"filterType": "PRICE_FILTER", "tickSize": "0.10"},
+                {"filterType": "LOT_SIZE", "stepSize": "0.001"},
+            ],
+        }
+    ],
+}
+
+
+class Exchange:
+    """Streams depth with unbroken ids, and ends a connection cleanly after `frames_each` frames."""
+
+    def __init__(self, frames_each: int) -> None:
+        self.frames_each = frames_each
+        self.sent: list[bytes] = []
+        self.connections = 0
+        self.last_id = 100
+        self.stream_root = self.rest_root = ""
+        self._loop = asyncio.new_event_loop()
+        self._ready, self._over = threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve()))
+
+    def __enter__(self) -> "Exchange":
+        self._thread.start()
+        assert self._ready.wait(20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(20)
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        async with (
+            serve(self._stream, "127.0.0.1", 0) as streams,
+            await asyncio.start_server(self._answer, "127.0.0.1", 0) as rest,
+        ):
+            self.stream_root = f"ws://127.0.0.1:{next(iter(streams.sockets)).getsockname()[1]}"
+            self.rest_root = f"http://127.0.0.1:{rest.sockets[0].getsockname()[1]}"
+            self._ready.set()
+            await self._over.wait()
+            rest.close()
+
+    async def _stream(self, connection: ServerConnection) -> None:
+        request = json.loads(await connection.recv())
+        self.connections += 1
+        await connection.send(json.dumps({"result": None, "id": request["id"]}))
+        for _ in range(self.frames_each):
+            prev, self.last_id = self.last_id, self.last_id + 2
+            data = {"e": "depthUpdate", "E": 2, "T": 1, "s": "BTCUSDT", "U": prev + 1, "u": self.last_id, "pu": prev}
+            data |= {"b": [["1.0", "2"]], "a": []}
+            frame = json.dumps({"stream": "btcusdt@depth@0ms", "data": data}, separators=(",", ":"))
+            self.sent.append(frame.encode())
+            await connection.send(frame, text=True)
+            await asyncio.sleep(0.005)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = json.dumps(INFO).encode()
+            if b"/depth" in head:
+                body = b'{"lastUpdateId":%d,"E":2,"T":1,"bids":[["1.0","2"]],"asks":[["1.1","2"]]}' % self.last_id
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+            await writer.drain()
+        finally:
+            writer.close()
+
+
+@contextmanager
+def collector(
+    *words: str, environment: dict[str, str] | None = None, limit_kib: int | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "collector", *words]
+    if limit_kib is not None:
+        command = ["bash", "-c", f'ulimit -f {limit_kib}; exec "$@"', "bash", *command]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | (environment or {})
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def lines_in(directory: Path) -> list[tuple[int, bytes]]:
+    found = []
+    for path in sorted(directory.glob("*.gz")):
+        with gzip.open(path) as file:
+            found += [(int(line.split(b" ", 1)[0]), line.split(b" ", 1)[1][:-1]) for line in file]
+    return found
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until, "nothing happened for a minute"
+        time.sleep(0.02)
+
+
+def test_exchange_is_recorded_to_the_byte_across_clean_ends_of_the_connection(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "place"
+    with Exchange(frames_each=40) as exchange:
+        roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
+        with collector(str(target), "binancefutures", "BTCUSDT", "--json", *roots) as process:
+            wait_for(lambda: exchange.connections >= 3, process)
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "created" in err
+    recorded = [body for _, body in lines_in(target)]
+    snapshots = [body for body in recorded if body.startswith(b'{"lastUpdateId"')]
+    frames = [body for body in recorded if not body.startswith(b'{"lastUpdateId"')]
+    assert frames == exchange.sent[: len(frames)]
+    assert len(frames) >= 80
+    assert snapshots
+    stamps = [stamp for stamp, _ in lines_in(target)]
+    assert stamps == sorted(stamps)
+    summary = json.loads(out)
+    assert (summary["ended"], summary["exit_code"], summary["lines"]) == ("SIGTERM", 0, len(recorded))
+
+
+def test_duration_ends_a_recording_of_an_exchange_that_is_not_there(tmp_path: Path) -> None:
+    roots = ("--stream-url", "ws://127.0.0.1:9", "--api-url", "http://127.0.0.1:9")
+    with collector(str(tmp_path), "binancefutures", "btcusdt", "--duration", "0.5", *roots) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "symbols are not checked" in err
+    assert lines_in(tmp_path) == []
+
+
+def test_unknown_symbol_is_told_with_the_nearest_and_leaves_no_file(tmp_path: Path) -> None:
+    with Exchange(frames_each=1) as exchange:
+        roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
+        with collector(str(tmp_path), "binancefutures", "btcusd", *roots) as process:
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "did you mean btcusdt?" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_failed_write_ends_with_code_one_and_whole_lines(tmp_path: Path) -> None:
+    with Exchange(frames_each=100_000) as exchange:
+        roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
+        with collector(str(tmp_path), "binancefutures", "btcusdt", *roots, limit_kib=1) as process:
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    assert "errno 27" in err
+    assert "btcusdt_" in err
+    frames = [body for _, body in lines_in(tmp_path) if b"lastUpdateId" not in body]
+    assert frames == exchange.sent[: len(frames)]
+
+
+def test_directory_that_can_not_be_made_is_an_error_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with collector(str(tmp_path / "file" / "x"), "binancefutures", "btcusdt") as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "words", [["bybit", "btcusdt"], ["btcusdt"], [], ["binancefutures", "btcusdt", "--duration", "0"]]
+)
+def test_wrong_words_are_usage(tmp_path: Path, words: list[str]) -> None:
+    assert CliRunner().invoke(app, [str(tmp_path), *words]).exit_code == 2
+
+
+def test_version_and_help_do_not_load_what_they_do_not_need() -> None:
+    code = "import sys; import collector.cli; print([m for m in ('numba', 'numpy', 'iceoryx2', 'websockets') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+LEVELS = np.array(
+    [
+        (LOCAL | DEPTH_CLEAR, 5, 0, 0.0, 0.0, 0, 3, 0.0),
+        (LOCAL | BUY | DEPTH, 5, 0, 9.5, 1.0, 0, 3, 0.0),
+    ],
+    EVENT_DTYPE,
+)
+
+
+class Publisher:
+    """A connector's end of a real link that answers registrations and beats, moved by the test."""
+
+    def __init__(self, name: str, environment: dict[str, str]) -> None:
+        from marketlink.link.iceoryx import IceoryxConnectorPort
+
+        self.port: Any = IceoryxConnectorPort(name, settings=read_settings(environment))
+        self.registered: list[str] = []
+        self._beat_s = 0.0
+
+    def turn(self) -> None:
+        for request in self.port.requests():
+            if isinstance(request.request, RegisterInstrument):
+                self.registered.append(request.request.symbol)
+                self.port.send(Batch((Feed(request.request.symbol, LEVELS),), to=request.bot_id))
+        if time.monotonic() - self._beat_s > 0.2:
+            self._beat_s = time.monotonic()
+            self.port.send(Batch())
+
+
+@pytest.fixture
+def small_link(link_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A link of its own that is quick to make: the usual sizes cost seconds."""
+    sizes = tmp_path_factory.mktemp("sizes") / "channel.toml"
+    sizes.write_text("buffer_size = 1000\nmax_bots = 4\n")
+    return link_environment | {"HFTBACKTEST_CHANNEL_CONFIG": str(sizes)}
+
+
+def words_in(directory: Path) -> list[str]:
+    bodies = [json.loads(body) for _, body in lines_in(directory)]
+    return [body["e"] if body["e"] != "gap" else f"gap {body['reason']}" for body in bodies]
+
+
+def test_connector_is_recorded_when_it_starts_later_and_after_its_restart(
+    tmp_path: Path, small_link: dict[str, str]
+) -> None:
+    words = (str(tmp_path), "", "BTCUSDT", "--ipc", "t", "--json")
+    with collector(*words, environment=small_link) as process:
+        wait_for(lambda: bool(list(tmp_path.glob("btcusdt_*.gz"))), process)
+        for run in (1, 2):
+            publisher = Publisher("t", small_link)
+            try:
+                wait_for(lambda p=publisher: bool(p.turn() or p.registered), process)  # type: ignore[misc]
+                wait_for(
+                    lambda p=publisher, n=run: bool(p.turn() or words_in(tmp_path).count("depthClear") >= n),  # type: ignore[misc]
+                    process,
+                )
+            finally:
+                publisher.port.close()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    found = words_in(tmp_path)
+    assert "gap connector restarted" in found
+    after = found[found.index("gap connector restarted") :]
+    assert "depthClear" in after
+    summary = json.loads(out)
+    assert (summary["ended"], summary["lines"]) == ("SIGINT", len(found))
+
+
+def test_second_recorder_of_the_same_file_is_refused(tmp_path: Path, small_link: dict[str, str]) -> None:
+    words = (str(tmp_path), "btcusdt", "--ipc", "t")
+    with collector(*words, environment=small_link) as first:
+        wait_for(lambda: bool(list(tmp_path.glob("btcusdt_*.gz"))), first)
+        with collector(*words, environment=small_link) as second:
+            _, err = second.communicate(timeout=60)
+        assert second.returncode == 1
+        assert f"process {first.pid}" in err
+
+
+def test_duration_ends_a_recording_without_a_connector(tmp_path: Path, small_link: dict[str, str]) -> None:
+    words = (str(tmp_path), "btcusdt", "--ipc", "t", "--duration", "0.3", "--json")
+    with collector(*words, environment=small_link) as process:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert json.loads(out)["ended"] == "duration"
