@@ -66,10 +66,11 @@ _TICK_HEAD: Final = re.compile(
     rb'\{"stream":"[^"@!\\]+@(?:(trade)","data":\{"e":"trade"|(bookTicker)","data":\{"e":"bookTicker"),%b"s":"([^"\\]+)",'
     % _NUMBER_FIELDS
 )
-_DEPTH_START: Final = re.compile(rb'\{"stream":"[^"@!\\]+@depth(?:@[0-9]+ms)?"')
+_DEPTH_STREAM: Final = rb'\{"stream":"[^"@!\\]+@depth(?:@[0-9]+ms)?"'
+_DEPTH_START: Final = re.compile(rb'%b|\{"e":"depthUpdate"' % _DEPTH_STREAM)
 _DEPTH_HEAD: Final = re.compile(
     rb'%b,"data":\{"e":"depthUpdate",%b"s":"([^"\\]+)",(?:"(?:st|ps)":(?:[0-9]+|"[^"\\]*"),)*'
-    rb'"U":([0-9]{1,18}),"u":([0-9]{1,18}),"pu":([0-9]{1,18}),' % (_DEPTH_START.pattern, _NUMBER_FIELDS)
+    rb'"U":([0-9]{1,18}),"u":([0-9]{1,18}),"pu":([0-9]{1,18}),' % (_DEPTH_STREAM, _NUMBER_FIELDS)
 )
 
 
@@ -176,7 +177,7 @@ class BinanceUsdm:
         return opened if isinstance(opened, (Answer, ShuttingDown)) else None
 
     def decode(self, frame: bytes, recv_ns: int) -> VenueMessage:
-        """Decode a combined (`/stream`) or bare (`/ws`) frame."""
+        """Decode a combined (`/stream`) or bare (`/ws`) frame; an ordinary depth update without a parser's help."""
         if self.scan is not None and _DEPTH_START.match(frame) and not self._is_foreign(frame):
             scanned = self.scan(frame, recv_ns)
             if scanned is not None and _is_sound(scanned[1]):
