@@ -256,7 +256,6 @@ def test_snapshots_of_a_flood_fit_its_stream(start: Callable[..., Running]) -> N
     sim = start("--market", "flood", "--rate", "3000", "--symbols", "btcusdt", "--levels", "5", "--weight-limit", "0")
     with sim.connect("/public/stream?streams=btcusdt@depth@0ms") as ws:
         synchronised(sim, ws, 100)
-        synchronised(sim, ws, 100)
 
 
 @pytest.mark.parametrize("mode", ["pu", "u", "inside"])
