@@ -97,6 +97,14 @@ def test_huge_entry_leaves_nothing_behind():
     assert window.sum == pytest.approx(0.7, rel=1e-15)
 
 
+def test_two_huge_entries_of_different_size_leave_nothing_behind():
+    """The pair of doubles holds the larger two of three sizes; only summing afresh brings the third back."""
+    window = TimeWindowSum(10)
+    for ts, value in ((0, 1e130), (1, 1e110), (5, 0.1), (6, 0.2), (12, 0.4)):
+        window.update(ts, value)
+    assert window.sum == pytest.approx(0.7, rel=1e-15)
+
+
 def test_late_entry_is_kept_as_of_the_newest_time_and_counted():
     window = TimeWindowSum(100)
     window.update(200, 1.0)
@@ -104,6 +112,10 @@ def test_late_entry_is_kept_as_of_the_newest_time_and_counted():
     assert window.late == 1
     assert window.advance(300) == 3.0
     assert window.advance(301) == 0.0
+    window.advance(400)
+    window.update(350, 5.0)
+    assert window.advance(500) == 5.0
+    assert window.advance(501) == 0.0
 
 
 def test_entry_older_than_the_window_is_refused():

@@ -444,7 +444,7 @@ def book_update_vectors(
 
 
 @jit
-def side_sum(ticks: Whole, qtys: Real, direction: int, limit: int, last: int) -> float:
+def side_sum(ticks: Whole, qtys: Real, direction: int, limit: int) -> float:
     """Sum one side from its best until `limit`, or NaN if a level is out of order or no quantity.
 
     `direction` is 1 for asks, -1 for bids. A tick of 0 or less ends the side early (padding).
@@ -456,8 +456,7 @@ def side_sum(ticks: Whole, qtys: Real, direction: int, limit: int, last: int) ->
             break
         if (i > 0 and (tick - ticks[i - 1]) * direction <= 0) or not qtys[i] >= 0.0:
             return math.nan
-        if tick <= last:
-            total += qtys[i]
+        total += qtys[i]
     return total
 
 
@@ -471,9 +470,7 @@ def book_update_levels(
     fits, lower, upper = book_view(real, bid_ticks[0], ask_ticks[0], mid)
     if not fits:
         return book_reject(real)
-    last = int(real[O_UPPER])
-    asks = side_sum(ask_ticks, ask_qtys, 1, upper, last)
-    return book_take(real, side_sum(bid_ticks, bid_qtys, -1, lower, last), asks)
+    return book_take(real, side_sum(bid_ticks, bid_qtys, -1, lower), side_sum(ask_ticks, ask_qtys, 1, upper))
 
 
 @jitable
