@@ -1,0 +1,5 @@
+"""`python -m data_convert` is the command `data-convert`."""
+
+from data_convert.cli import main
+
+main()

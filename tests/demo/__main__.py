@@ -1,0 +1,149 @@
+"""`make demo`: a minute of a synthetic market, or a recording (`CAPTURE=file SPEED=n`), through the whole path, with every result checked.
+
+Exit code 0: every check held. 1: one did not, or something did not run; it says which.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from tests.demo import checks, page
+from tests.demo.watch import Watch
+from tests.rig import Rig
+from tests.truth import symbols_of
+
+SYNTHETIC_SYMBOLS = ("btcusdt", "ethusdt")
+STARTUP_S = 180  # a first run compiles the kernels
+
+
+def main() -> int:
+    """Run the demonstration."""
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo-out"), help="where the recordings, arrays and the report go"
+    )
+    parser.add_argument("--capture", type=Path, help="a USD-M recording to replay instead of the synthetic market")
+    parser.add_argument("--speed", type=float, default=1.0, help="how fast to replay it; 0: as fast as it is read")
+    parser.add_argument("--duration", type=float, default=60.0, help="seconds of synthetic market")
+    parser.add_argument("--rate", type=float, default=400.0, help="synthetic messages a second")
+    parser.add_argument("--seed", type=int, default=7, help="of the synthetic market")
+    options = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    if options.capture is not None and not options.capture.is_file():
+        console.print(
+            f"demo: {options.capture}: no such file; CAPTURE names a recording of lines `<ns> <json>`, plain or .gz"
+        )
+        return 1
+    out: Path = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    for old in (*out.glob("*/*.gz"), *out.glob("*.npz"), *out.glob("*.html")):
+        old.unlink()
+    symbols = list(SYNTHETIC_SYMBOLS) if options.capture is None else symbols_of(options.capture)
+    if not symbols:
+        console.print(
+            f"demo: {options.capture}: no combined-stream frames in it; the demonstration replays USD-M recordings only"
+        )
+        return 1
+    with Rig() as rig:
+        run = _record(rig, console, options, symbols, out)
+        console.print("converting both recordings ...")
+        found = checks.judge(rig, run, symbols, out, options.capture)
+    report = out / "report.html"
+    report.write_text(page.render(run, found))
+    table = Table(title="what was checked")
+    table.add_column("check")
+    table.add_column("result")
+    table.add_column("figures", overflow="fold")
+    for check in found.checks:
+        table.add_row(check.name, "[green]holds[/]" if check.holds else "[bold red]FAILS[/]", check.figures)
+    console.print(found.summary)
+    console.print(table)
+    console.print(f"report: {report}")
+    failed = [check.name for check in found.checks if not check.holds]
+    if failed:
+        console.print(f"[bold red]{len(failed)} of {len(found.checks)} checks fail[/]: {', '.join(failed)}")
+        return 1
+    console.print(f"all {len(found.checks)} checks hold")
+    return 0
+
+
+def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: list[str], out: Path) -> checks.Run:
+    """Run exchange, connector and both collectors, then stop them in order."""
+    if options.capture is not None:
+        rig.exchange(
+            "--market",
+            "replay",
+            "--capture",
+            options.capture.resolve(),
+            "--speed",
+            options.speed,
+            "--paused",
+            "--history",
+            1_000_000,
+        )
+    else:
+        rig.exchange(
+            "--market",
+            "synthetic",
+            "--symbols",
+            ",".join(symbols),
+            "--rate",
+            options.rate,
+            "--seed",
+            options.seed,
+            "--paused",
+        )
+    console.print(
+        "starting: exchange, connector, collector on shared memory, collector on the exchange (a first run compiles its kernels)"
+    )
+    rig.connector()
+    rig.link_collector(out.resolve() / "ipc", symbols)
+    rig.direct_collector(out.resolve() / "direct", symbols)
+    rig.until(lambda: _listening(rig, len(symbols)), STARTUP_S, "connector and collectors to subscribe")
+    rig.ask("resume", method="POST")
+    start = time.monotonic()
+    watch = Watch(rig, symbols, out, None if options.capture is not None else options.duration)
+    with Live(watch.table(), console=console, refresh_per_second=4, transient=True) as live:
+        shown = 0.0
+        while not watch.over():
+            time.sleep(0.25)
+            watch.look()
+            live.update(watch.table())
+            if not console.is_terminal and time.monotonic() - shown > 10:
+                shown = time.monotonic()
+                console.print(watch.line())
+    rig.ask("pause", method="POST") if options.capture is None else None
+    watch.settle()
+    state = rig.state()
+    truths = {symbol: rig.state()["symbols"][symbol]["last_u_sent"] for symbol in symbols}
+    ended = {label: rig.end(label) for label in ("ipc", "direct", "connector")}
+    books = {symbol: rig.true_book(symbol, last_id) for symbol, last_id in truths.items() if last_id is not None}
+    ended["exchange"] = rig.end("exchange")
+    watch.close()
+    return checks.Run(
+        seconds=time.monotonic() - start,
+        state=state,
+        exit_codes=ended,
+        final_books=books,
+        final_ids=truths,
+        summaries={label: rig.summary(label) for label in ("ipc", "direct")},
+        bot_views=watch.final_views(),
+        logs={label: rig.log(label, 400) for label in ended},
+    )
+
+
+def _listening(rig: Rig, symbols: int) -> bool:
+    """Whether every stream of connector (two a symbol) and direct collector (three) is subscribed."""
+    for label, process in rig.processes.items():
+        if process.poll() is not None:
+            raise RuntimeError(f"{label} ended with {process.returncode}:\n{rig.log(label)}")
+    return sum(len(connection["streams"]) for connection in rig.state()["connections"]) >= 5 * symbols
+
+
+if __name__ == "__main__":
+    sys.exit(main())
