@@ -85,6 +85,14 @@ def test_the_published_three_lines_without_ids_and_transaction_times_convert(tmp
     assert any("without ids" in warning for warning in result.report.warnings)
 
 
+def test_a_single_update_without_ids_is_left_out_and_counted(tmp_path):
+    nameless = {key: value for key, value in DEPTH.items() if key not in ("U", "u", "pu")}
+    lines = [(1700000000000000000, wrap(DEPTH)), (1700000000000000001, wrap(nameless))]
+    result = convert_recording(recording(tmp_path, *lines))
+    assert result.report.snapshots["updates without ids"] == 1
+    assert len(result.events) == 2
+
+
 def test_partial_books_are_counted_and_not_taken_for_changes(tmp_path):
     lines = [(1700000000000000000, wrap(DEPTH, "btcusdt@depth5@100ms")), (1700000000000000001, wrap(DEPTH))]
     result = convert_recording(recording(tmp_path, *lines))

@@ -106,3 +106,26 @@ def test_every_public_name_is_there_and_no_other():
         assert getattr(data_convert, name) is not None
     with pytest.raises(AttributeError, match="nothing"):
         _ = data_convert.nothing
+
+
+def test_a_terminated_conversion_leaves_no_file(tmp_path):
+    program = (
+        "import os, signal, sys, data_convert.convert\n"
+        "from data_convert.cli import main\n"
+        "from data_convert import writer\n"
+        "real = writer._deflate\n"
+        "def stopped(compress):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return real(compress)\n"
+        "writer._deflate = stopped\n"
+        "sys.argv = ['data-convert', 'collector', *sys.argv[1:]]\n"
+        "main()\n"
+    )
+    source = tmp_path / "in.gz"
+    source.write_text(record(["update", "snapshot", "update"], 5)[0])
+    out = tmp_path / "out.npz"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(source), str(out)], capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode == 128 + signal.SIGTERM
+    assert os.listdir(tmp_path) == ["in.gz"]

@@ -8,6 +8,8 @@ import pytest
 from convert_naive import states
 from data_convert import convert_recording
 from data_convert.events import BUY, DEPTH, DEPTH_CLEAR, LOCAL, SELL
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 T = 1_700_000_000_000_000_000
 MS = 1_000_000
@@ -229,3 +231,51 @@ def test_updates_before_the_first_book_are_left_out_and_without_any_book_kept(tm
 def test_bad_link_lines_are_counted(tmp_path, value, reason):
     report = convert(tmp_path, (T + MS, trade(T)), (T + MS, value)).report
     assert [bad.reason for bad in report.bad] == [reason]
+
+
+CHANGE = st.tuples(st.sampled_from("ba"), st.integers(1, 4), st.integers(0, 3))
+STEP = st.one_of(
+    st.tuples(st.just("update"), st.lists(CHANGE, min_size=1, max_size=4, unique_by=lambda c: c[:2])),
+    st.tuples(st.just("replace"), st.integers(0, 3)),
+    st.tuples(st.sampled_from(("gap", "trade")), st.none()),
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEP, max_size=14))
+def test_only_books_the_connector_had_are_shown_and_the_last_one_is_reached(tmp_path, steps):
+    book, truths, lines, known, u = {("b", 1): 1}, {frozenset()}, [], False, 10
+    truths.add(_plain(book))
+    for i, (step, detail) in enumerate([("replace", 0), *steps]):
+        stamp, exch_ns, u = T + (10 * i + 5) * MS, T + 10 * i * MS, u + 1
+        if step == "update":
+            for side, offset, quantity in detail:
+                book.pop((side, offset), None)
+                if quantity:
+                    book[side, offset] = quantity
+            truths.add(_plain(book))
+            for left, (side, offset, quantity) in zip(range(len(detail) - 1, -1, -1), detail, strict=True):
+                lines.append((stamp, level("depthUpdate", side, _price(side, offset), str(quantity), exch_ns, u, left)))
+        elif step == "replace":
+            levels = [(side, _price(side, offset), str(quantity)) for (side, offset), quantity in book.items()]
+            lines += replacement(stamp, exch_ns, levels, u, old_ns=exch_ns - detail * 15 * MS)
+            known = True
+        elif step == "gap":
+            lines.append((stamp, gap(stamp - detail if detail else 0)))
+            known = False
+        else:
+            lines.append((stamp, trade(exch_ns)))
+    result = convert(tmp_path, *lines)
+    for side in ("local", "exchange"):
+        shown = [state for _, state in states(result.events, side)]
+        assert set(shown) <= truths
+        assert shown[-1] == (_plain(book) if known else frozenset())
+    assert len(result.report.gaps) == sum(step == "gap" for step, _ in steps)
+
+
+def _price(side, offset):
+    return str(100 - offset if side == "b" else 100 + offset)
+
+
+def _plain(book):
+    return frozenset((side, float(_price(side, offset)), float(quantity)) for (side, offset), quantity in book.items())

@@ -81,6 +81,9 @@ class IdChain:
 
     def _on_update(self, message: int) -> list[Unit]:
         last, prev = self._last[message], self._prev[message]
+        if last == _NONE:
+            self.counts["updates without ids"] += 1
+            return []
         if not self._synced:
             gap = self._gap
             late = gap is not None and prev <= self._reached < last

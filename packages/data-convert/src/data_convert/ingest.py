@@ -77,7 +77,7 @@ def find_dialect(paths: Sequence[Path]) -> Dialect:
             raise FormatError(
                 path,
                 f"none of its first {seen} lines is of a known dialect",
-                "name it with --dialect direct or --dialect link (lines are `<ns> <json>`)",
+                "give a Binance USD-M recording (lines `<ns> <json>`), or name its --dialect: direct or link",
             )
     return "direct"
 

@@ -28,15 +28,20 @@ _DEPTH_WHATS: Final = (What.UPDATE, What.SNAPSHOT, What.GAP)
 def make_plan(messages: Messages, dialect: str, policy: Policy, unanchored: Unanchored = "drop") -> Plan:
     """Decide which message is emitted when, by `policy`; see docs/data-convert.md for the rules."""
     if policy == "by-id":
-        updates = messages.what == What.UPDATE
         if dialect == "link":
             return _by_id(messages, LinkOrder(messages, unanchored == "keep"))
-        if bool(np.all(messages.last_id[updates] != NO_ID)):
+        if has_ids(messages):
             return _by_id(messages, IdChain(messages, unanchored == "keep"))
         plan = _in_file_order(messages, dialect, "as-recorded")
         plan.warnings.append("depth updates without ids: snapshots stay where they stand in the file")
         return plan
     return _in_file_order(messages, dialect, policy)
+
+
+def has_ids(messages: Messages) -> bool:
+    """Tell whether updates can be placed by id: some name theirs, or there are none."""
+    ids = messages.last_id[messages.what == What.UPDATE]
+    return not len(ids) or bool(np.any(ids != NO_ID))
 
 
 def _by_id(messages: Messages, machine: IdChain | LinkOrder) -> Plan:
@@ -99,7 +104,7 @@ def _in_file_order(messages: Messages, dialect: str, policy: Policy) -> Plan:
     analyst: IdChain | LinkOrder
     if dialect == "link":
         analyst = LinkOrder(messages, keep_unanchored=False)
-    elif bool(np.all(messages.last_id[messages.what == What.UPDATE] != NO_ID)):
+    elif has_ids(messages):
         analyst = IdChain(messages, keep_unanchored=False)
     else:
         return Plan(units, (), counts, [])
