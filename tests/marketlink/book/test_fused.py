@@ -276,6 +276,13 @@ def test_ten_thousand_levels_a_side_vanish_in_one_row_with_a_deletion_each(seque
     assert (book.bid_count, book.ask_count) == (10_002, 0)
 
 
+@pytest.mark.parametrize("count", range(1, 20))
+def test_every_deletion_is_told_however_many_follow_from_one_row(count):
+    book = book_of(*((ASK, 1, 10.0 + i / 10, 1.0) for i in range(count)))
+    assert len(told(book, BID, 2, 50.0, 1.0)) == 1 + count
+    assert (book.bid_count, book.ask_count) == (1, 0)
+
+
 side = st.sampled_from([BUY, SELL])
 kind = st.sampled_from([DEPTH] * 6 + [DEPTH_BBO] * 4 + [DEPTH_SNAPSHOT, TRADE])
 price = st.one_of(

@@ -61,21 +61,21 @@ def test_signed_is_zigzag(value: int, raw: str) -> None:
 
 def test_enums_travel_as_their_place_in_the_declaration() -> None:
     order = Order(
-        1.0,
-        1.0,
-        0.0,
-        0,
-        5,
-        0.1,
-        0,
-        0,
-        9,
-        True,
-        OrderType.UNSUPPORTED,
-        Status.UNSUPPORTED,
-        Status.NEW,
-        Side.SELL,
-        TimeInForce.UNSUPPORTED,
+        qty=1.0,
+        leaves_qty=1.0,
+        exec_qty=0.0,
+        exec_price_tick=0,
+        price_tick=5,
+        tick_size=0.1,
+        exch_timestamp=0,
+        local_timestamp=0,
+        order_id=9,
+        maker=True,
+        order_type=OrderType.UNSUPPORTED,
+        req=Status.UNSUPPORTED,
+        status=Status.NEW,
+        side=Side.SELL,
+        time_in_force=TimeInForce.UNSUPPORTED,
     )
     (raw,) = encode_event(OrderEvent("x", order))
     assert raw[-6:] == bytes([1, 2, 8, 1, 1, 4])

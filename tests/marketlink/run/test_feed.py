@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC110 - the tests poll what the feed counts
 
 import asyncio
+import itertools
 import random
 import socket
 import struct
@@ -264,8 +265,8 @@ def test_a_stalled_connection_is_left_after_the_data_age() -> None:
         await peer.connection.send(FRAME % 1)
         await stay(peer)
 
-    diary, feed, _ = follow(script, subscribed(2), settings=replace(FAST, data_age_s=0.15))
-    assert diary.told[3] == ("disconnected", "no data: 0.15 s")
+    diary, feed, _ = follow(script, subscribed(2), settings=replace(FAST, data_age_s=0.5))
+    assert diary.told[3] == ("disconnected", "no data: 0.5 s")
     assert feed.counts.ends[End.DATA_AGE.value] >= 1
 
 
@@ -292,15 +293,15 @@ def test_a_server_that_never_pings_is_left_and_one_that_pings_is_kept() -> None:
 
     async def pings(peer: Peer) -> None:
         await peer.grant()
-        for _ in range(20):
+        for _ in range(30):
             await peer.connection.ping()
             await asyncio.sleep(0.05)
         await peer.connection.send(FRAME % 1)
         await stay(peer)
 
-    _diary, feed, _ = follow(pings, lambda diary, feed: bool(diary.frames), settings=replace(settings, ping_age_s=0.8))
+    _diary, feed, _ = follow(pings, lambda diary, feed: bool(diary.frames), settings=replace(settings, ping_age_s=1.2))
     assert feed.counts.ends == {}
-    assert feed.counts.pings == 20
+    assert feed.counts.pings == 30
 
 
 def test_a_peer_that_answers_no_ping_of_ours_is_left() -> None:
@@ -321,7 +322,7 @@ def test_an_unanswered_subscription_leads_to_a_new_connection() -> None:
             await peer.request()
         await stay(peer)
 
-    diary, feed, _ = follow(script, subscribed(1), settings=replace(FAST, answer_timeout_s=0.15))
+    diary, feed, _ = follow(script, subscribed(1), settings=replace(FAST, answer_timeout_s=0.6))
     assert [kind for kind, _ in diary.told[:4]] == ["connected", "disconnected", "connected", "subscribed"]
     assert feed.counts.ends == {End.UNANSWERED.value: 1}
     assert feed.counts.unanswered == 1
@@ -441,6 +442,25 @@ def test_a_planned_lifetime_ends_with_a_close_frame_and_a_new_connection() -> No
     _diary, feed, _ = follow(script, subscribed(2), settings=settings)
     assert feed.counts.ends[End.LIFETIME.value] >= 1
     assert codes[0] == 1000
+
+
+def test_no_frame_comes_between_the_end_of_a_connection_and_the_next() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.grant()
+        try:
+            while True:  # until the answer to the client's close frame
+                await peer.connection.send(FRAME % 1)
+                await asyncio.sleep(0)
+        except ConnectionClosed:
+            pass
+
+    def slow_close(diary: Diary, feed: Feed) -> bool:
+        return diary.count("disconnected") >= 5
+
+    diary, _, _ = follow(script, slow_close, settings=replace(FAST, lifetime_s=0.1, lifetime_jitter_s=0.0))
+    kinds = [kind for kind, _ in diary.told]
+    assert "frame" in kinds
+    assert all(after == "connected" for before, after in itertools.pairwise(kinds) if before == "disconnected")
 
 
 @pytest.mark.parametrize(

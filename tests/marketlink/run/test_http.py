@@ -225,12 +225,22 @@ def limited(answer: Answer, seconds: float, *, banned: bool) -> None:
         (Answer(b'{"code":-1003,"msg":"Too many requests"}', 429, {"Retry-After": "17"}), 17.0, False),
         (Answer(b"<html>", 429, {"Retry-After": "17"}), 17.0, False),
         (Answer(b"<html>", 429), 60.0, False),
+        (Answer(b"<html>", 429, {"Retry-After": "0"}), 1.0, False),
         (Answer(b'{"code":-1003,"msg":"IP banned until 1700000090000"}', 418), 90.0, True),
         (Answer(b'{"code":-1003,"msg":"IP banned"}', 418, {"Retry-After": "300"}), 300.0, True),
         (Answer(b"", 418), 120.0, True),
         (Answer(b"<html>403 Forbidden</html>", 403), 60.0, False),
     ],
-    ids=["429", "429 html", "429 without time", "418 by its text", "418", "418 without time", "403 of the firewall"],
+    ids=[
+        "429",
+        "429 html",
+        "429 without time",
+        "429 at once",
+        "418 by its text",
+        "418",
+        "418 without time",
+        "403 of the firewall",
+    ],
 )
 def test_a_limit_holds_everything_for_as_long_as_the_venue_says(answer: Answer, seconds: float, banned: bool) -> None:
     limited(answer, seconds, banned=banned)

@@ -1,11 +1,12 @@
 """The weight budget against a model that remembers everything."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from marketlink.run.limits import SECOND_NS, WeightBudget
 from marketlink.venues.base import WeightLimit
 
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 LIMIT = WeightLimit(2400, 60)
 
 
@@ -13,6 +14,7 @@ def most_in_any_window(sent: list[tuple[int, int]], window_ns: int) -> int:
     return max((sum(w for when, w in sent if start <= when < start + window_ns) for start, _ in sent), default=0)
 
 
+@UNTIMED
 @given(
     st.integers(1, 60),
     st.integers(1, 5),
@@ -41,6 +43,7 @@ def test_no_period_holds_more_than_the_limit_even_when_requests_travel_up_to_the
     assert most_in_any_window(arrived, per_s * SECOND_NS) <= weight
 
 
+@UNTIMED
 @given(st.lists(st.tuples(st.integers(0, 20 * SECOND_NS), st.integers(1, 40)), max_size=40), st.integers(1, 40))
 def test_the_wait_is_the_shortest_that_a_naive_search_finds(spent: list[tuple[int, int]], cost: int) -> None:
     budget = WeightBudget(WeightLimit(100, 10), 0.0, slack_s=1.0)

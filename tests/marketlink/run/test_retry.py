@@ -4,10 +4,11 @@ import random
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from marketlink.run.retry import MAX_RETRY_AFTER_S, Backoff, BackoffSettings, retry_after_s
 
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 NOW_NS = int(datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp() * 1e9)
 
 
@@ -30,6 +31,7 @@ def test_a_connection_that_lasted_begins_the_delays_anew() -> None:
     assert backoff.delay_s() == pytest.approx(0.2)
 
 
+@UNTIMED
 @given(st.integers(), st.lists(st.floats(0, 100), max_size=40), st.floats(1, 5), st.floats(0.01, 100))
 def test_a_delay_is_never_above_the_cap_nor_below_half_of_the_smallest(
     seed: int, lasted: list[float], factor: float, cap: float

@@ -4,11 +4,12 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from marketlink.run.subscriptions import Request, SubscriptionLimits, Subscriptions
 from marketlink.venues.base import Answer
 
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 LIMITS = SubscriptionLimits(max_streams=10, batch=3, spacing_ns=100, answer_within_ns=1000)
 
 
@@ -99,6 +100,13 @@ def test_a_stream_no_longer_wanted_is_ended_after_its_answer() -> None:
     assert asked(subscriptions, 600).subscribe
 
 
+def test_a_new_connection_does_not_wait_for_the_spacing_of_the_last() -> None:
+    subscriptions = connected("a")
+    asked(subscriptions, 0)
+    subscriptions.on_connected()
+    assert asked(subscriptions, 1).streams == ("a",)
+
+
 def test_more_streams_than_a_connection_carries_are_refused_and_none_is_taken() -> None:
     subscriptions = connected(*"abcdefghi")
     with pytest.raises(ValueError, match="11 streams are more than the 10"):
@@ -108,6 +116,7 @@ def test_more_streams_than_a_connection_carries_are_refused_and_none_is_taken() 
         subscriptions.want(["k"])
 
 
+@UNTIMED
 @given(
     st.integers(), st.lists(st.sampled_from(["want", "unwant", "answer", "refuse", "time", "reconnect"]), max_size=80)
 )

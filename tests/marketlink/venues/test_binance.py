@@ -4,13 +4,14 @@ import gzip
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from marketlink.book.rules import DepthUpdate, Snapshot
 from marketlink.errors import MalformedMessage
@@ -28,6 +29,7 @@ from marketlink.venues.base import (
 )
 from marketlink.venues.binance import USDM, reduced_root
 
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 ROOT = Path(__file__).parents[3]
 SHARED = Path(os.environ.get("MARKETLINK_SHARED", ROOT.parent / "shared" / "data"))
 RECV = 1_723_161_255_030_314_667
@@ -172,7 +174,8 @@ def test_messages_of_the_coin_margined_product_are_left_out(data: dict[str, Any]
 
 
 def test_a_product_never_heard_of_is_left_out_as_unknown() -> None:
-    assert USDM.decode(combined({**TRADE_DATA, "st": 3}), RECV) == NotUsed("trade st=3", known=False)
+    frame = combined({**TRADE_DATA, "st": 3})
+    assert USDM.decode(frame, RECV) == USDM.heading(frame) == NotUsed("trade st=3", known=False)
 
 
 @pytest.mark.parametrize(
@@ -300,6 +303,15 @@ def test_a_missing_field_makes_the_message_unusable(data: dict[str, Any]) -> Non
         assert malformed(combined({key: value for key, value in data.items() if key != name})).field == name
 
 
+@pytest.mark.parametrize("data", ALL)
+def test_the_symbol_is_the_payloads(data: dict[str, Any]) -> None:
+    frame = combined({**data, "s": "BNBUSDT"})
+    message, heading = USDM.decode(frame, RECV), USDM.heading(frame)
+    assert isinstance(message, (Depth, Ticks))
+    assert isinstance(heading, Heading)
+    assert message.symbol == heading.symbol == "bnbusdt"
+
+
 def test_ids_in_the_wrong_order_make_the_message_unusable() -> None:
     frame = combined({**DEPTH_DATA, "U": 9, "u": 8})
     assert malformed(frame).field == "u"
@@ -312,7 +324,6 @@ def test_a_payload_that_is_not_its_streams_makes_the_message_unusable(data: dict
     kind = STREAM[data["e"]].split("@")[1]
     for frame in (
         combined({**data, "e": "depthUpdbte"}, STREAM[data["e"]]),
-        combined({**data, "s": "BTCUSDU"}),
         combined(None, STREAM[data["e"]]),
         combined({}, STREAM[data["e"]]),
     ):
@@ -334,6 +345,7 @@ def test_a_frame_cut_anywhere_is_unusable_and_tells_whose_it_is_as_soon_as_its_b
                 assert (caught.value.symbol, caught.value.stream) == ("btcusdt", STREAM[data["e"]].split("@")[1])
 
 
+@UNTIMED
 @given(st.sampled_from([shape(data) for data in ALL for shape in (combined, bare)]), st.data())
 def test_no_damage_raises_anything_but_malformed(frame: bytes, data: st.DataObject) -> None:
     damaged = bytearray(frame)
@@ -347,13 +359,51 @@ def test_no_damage_raises_anything_but_malformed(frame: bytes, data: st.DataObje
             pass
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+EDITS = st.lists(
+    st.tuples(st.sampled_from("=-+"), st.integers(0, 400), st.sampled_from(b'0123456789."[]{},:-eEsUuptT\\ ')),
+    max_size=3,
 )
 
 
-@settings(max_examples=50)
+@UNTIMED
+@given(
+    st.sampled_from(
+        [shape({**data, **more}) for data in ALL for shape in (combined, bare) for more in ({}, {"st": 1})]
+    ),
+    EDITS,
+)
+def test_whatever_decodes_has_the_heading_of_what_it_decodes_to(
+    frame: bytes, edits: list[tuple[str, int, int]]
+) -> None:
+    damaged = bytearray(frame)
+    for edit, place, byte in edits:
+        at = place % len(damaged)
+        damaged[at : at + (edit != "+")] = b"" if edit == "-" else bytes([byte])
+    try:
+        message = USDM.decode(bytes(damaged), RECV)
+    except MalformedMessage:
+        return
+    json.loads(
+        damaged, object_pairs_hook=lambda pairs: assume(len({name for name, _ in pairs}) == len(pairs)) and dict(pairs)
+    )
+    heading = USDM.heading(bytes(damaged))
+    match message:
+        case Depth(symbol, update):
+            assert heading == Heading(symbol, "depth", update.first_id, update.last_id, update.prev_id)
+        case Ticks(symbol):
+            assert isinstance(heading, Heading)
+            assert heading.symbol == symbol
+        case _:
+            assert heading == message
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+
+
+@UNTIMED
 @given(JSON, st.sampled_from(["plain", "data", "event", "e"]))
 def test_no_json_raises_anything_but_malformed(value: Any, where: str) -> None:
     wrapped = {
@@ -382,6 +432,7 @@ ids = st.integers(0, 2**63 - 1)
 prices = st.integers(1, 10**12).map(lambda n: f"{n / 100:.2f}")
 
 
+@UNTIMED
 @given(symbols, ids, ids, ids, st.lists(st.tuples(prices, prices), max_size=4), st.booleans(), st.booleans())
 def test_the_quick_heading_agrees_with_the_whole_decoding(
     symbol: str, one: int, two: int, prev: int, levels: list[tuple[str, str]], spaced: bool, plain: bool
@@ -547,6 +598,41 @@ def test_streams_and_requests_are_spelled_as_the_venue_reads_them() -> None:
     assert set(USDM.recorded_streams("btcusdt")) == {"btcusdt@trade", "btcusdt@depth@0ms", "btcusdt@bookTicker"}
     assert orjson.loads(USDM.subscribe(["a@trade"], 3)) == {"method": "SUBSCRIBE", "params": ["a@trade"], "id": 3}
     assert orjson.loads(USDM.unsubscribe(["a@trade"], 4)) == {"method": "UNSUBSCRIBE", "params": ["a@trade"], "id": 4}
+
+
+def test_a_quicker_reader_is_asked_for_plain_depth_only_and_is_not_trusted_with_nonsense() -> None:
+    asked: list[bytes] = []
+    wrong = DepthUpdate(1, 2, 0, depth(combined(DEPTH_DATA)).update.events)
+
+    def scan(frame: bytes, recv_ns: int) -> tuple[str, DepthUpdate] | None:
+        asked.append(frame)
+        return "btcusdt", wrong
+
+    quick = replace(USDM, scan=scan)
+    plain = combined(DEPTH_DATA)
+    message = quick.decode(plain, RECV)
+    assert isinstance(message, Depth)
+    assert message.update is wrong
+    assert asked == [plain]
+    assert isinstance(quick.decode(combined({**DEPTH_DATA, "st": 1}), RECV), Depth)
+    del asked[:]
+    for frame in (
+        combined({**DEPTH_DATA, "st": 2}),
+        combined({"st": 3, **DEPTH_DATA}),
+        combined(DEPTH_DATA, "btcusdt@depth20@100ms"),
+        combined(DEPTH_DATA, "btcusdt@rpiDepth"),
+        combined(TRADE_DATA),
+        bare(DEPTH_DATA),
+    ):
+        assert same(quick.decode(frame, RECV), USDM.decode(frame, RECV))
+    assert asked == []
+    for nonsense in (
+        ("btcusdt", DepthUpdate(3, 2, 0)),
+        ("btcusdt", DepthUpdate(1, 2, 0, np.zeros_like(wrong.events))),
+        None,
+    ):
+        doubtful = replace(USDM, scan=lambda frame, recv_ns, found=nonsense: found)
+        assert same(doubtful.decode(plain, RECV), USDM.decode(plain, RECV))
 
 
 def shared(path: str) -> Path:

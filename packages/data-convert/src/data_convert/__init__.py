@@ -1,1 +1,56 @@
-"""Market data recordings and vendor files to HftBacktest event arrays."""
+"""Market data recordings and vendor files to HftBacktest event arrays.
+
+The names below are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from data_convert.book import Book, replay_book
+    from data_convert.convert import Result, convert_recording
+    from data_convert.errors import ConvertError
+    from data_convert.events import EVENT_DTYPE
+    from data_convert.report import Report, render_html, render_json, render_text
+    from data_convert.validation import validate
+    from data_convert.writer import load, save
+
+_HOME = {
+    "EVENT_DTYPE": "data_convert.events",
+    "Book": "data_convert.book",
+    "ConvertError": "data_convert.errors",
+    "Report": "data_convert.report",
+    "Result": "data_convert.convert",
+    "convert_recording": "data_convert.convert",
+    "load": "data_convert.writer",
+    "render_html": "data_convert.report",
+    "render_json": "data_convert.report",
+    "render_text": "data_convert.report",
+    "replay_book": "data_convert.book",
+    "save": "data_convert.writer",
+    "validate": "data_convert.validation",
+}
+
+__all__ = [
+    "EVENT_DTYPE",
+    "Book",
+    "ConvertError",
+    "Report",
+    "Result",
+    "convert_recording",
+    "load",
+    "render_html",
+    "render_json",
+    "render_text",
+    "replay_book",
+    "save",
+    "validate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

@@ -1,7 +1,8 @@
 """From samples to what a bot hears, sans-I/O: losses, restarts and batches are recognised here.
 
 Behind the message of every sample that this project's connector sends stand 16 bytes: `session` (when the publisher
-started, ns) and `seq` (one more for each sample). A sample without them comes from the source's own connector and is taken as it is (docs/link.md).
+started, ns) and `seq` (one more for each sample). A sample without them comes from the source's own connector and is
+taken as it is (docs/link.md).
 """
 
 from collections.abc import Iterable

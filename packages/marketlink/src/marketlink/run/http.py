@@ -145,14 +145,16 @@ class VenueHttp:
             if wait_s is not None:
                 self._hold(response.status_code, wait_s)
 
-    def _hold(self, status: int, wait_s: float) -> None:
+    def _hold(self, status: int, stated_s: float) -> float:
+        """Let nothing out for as long as stated, and at least a second: who goes on asking after a 429 is banned."""
+        wait_s = max(stated_s, LEAST_WAIT_S)
         now_ns = self._clock.mono_ns()
-        wait_s = max(wait_s, LEAST_WAIT_S)  # who goes on asking after a 429 is banned
         if status == 418:
             self.budget.on_banned(wait_s, now_ns)
         else:
             self.budget.on_limited(wait_s, now_ns)
         self._wake()
+        return wait_s
 
     def _judge(self, request: Get, response: httpx.Response, body: bytes) -> bytes:
         venue, status = self._venue.name, response.status_code
@@ -164,7 +166,7 @@ class VenueHttp:
                 wait_s = min(max(0.0, (refusal.until_ns - wall_ns) / SECOND_NS), MAX_RETRY_AFTER_S)
             if wait_s is None:
                 wait_s = UNSTATED_WAIT_S[status]
-            self._hold(status, wait_s)
+            wait_s = self._hold(status, wait_s)
             words = refusal.text if refusal is not None else body[:200].decode(errors="replace")
             raise RateLimited(venue, request.path, status, words, wait_s)
         if refusal is not None:

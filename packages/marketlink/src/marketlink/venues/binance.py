@@ -5,7 +5,7 @@ what a recorder and a feed need, by a pattern for the layout that the exchange s
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -23,6 +23,7 @@ from marketlink.venues.base import (
     Heading,
     Instrument,
     NotUsed,
+    PublicVenue,
     Refusal,
     ShuttingDown,
     Ticks,
@@ -60,13 +61,20 @@ _BANNED_UNTIL: Final = re.compile(r"banned until ([0-9]{13})")
 _STREAM: Final = re.compile(rb'"stream"\s*:\s*"([^"@!\\]+)@([A-Za-z0-9]+)')
 _SYMBOL: Final = re.compile(rb'"s"\s*:\s*"([^"\\]+)"')
 _KIND: Final = re.compile(rb'"e"\s*:\s*"([A-Za-z0-9]+)"')
+_NUMBER_FIELDS: Final = rb'(?:"[A-Za-z]{1,2}":[0-9]+,)*'
 _TICK_HEAD: Final = re.compile(
-    rb'\{"stream":"([^"@!\\]+)@(?:(trade)","data":\{"e":"trade"|(bookTicker)","data":\{"e":"bookTicker"),'
+    rb'\{"stream":"[^"@!\\]+@(?:(trade)","data":\{"e":"trade"|(bookTicker)","data":\{"e":"bookTicker"),%b"s":"([^"\\]+)",'
+    % _NUMBER_FIELDS
 )
+_DEPTH_START: Final = re.compile(rb'\{"stream":"[^"@!\\]+@depth(?:@[0-9]+ms)?"')
 _DEPTH_HEAD: Final = re.compile(
-    rb'\{"stream":"([^"@!\\]+)@depth(?:@[0-9]+ms)?","data":\{"e":"depthUpdate",(?:"[ET]":[0-9]+,)*"s":"([^"\\]+)",'
-    rb'(?:"(?:st|ps)":(?:[0-9]+|"[^"\\]*"),)*"U":([0-9]{1,18}),"u":([0-9]{1,18}),"pu":([0-9]{1,18}),'
+    rb'%b,"data":\{"e":"depthUpdate",%b"s":"([^"\\]+)",(?:"(?:st|ps)":(?:[0-9]+|"[^"\\]*"),)*'
+    rb'"U":([0-9]{1,18}),"u":([0-9]{1,18}),"pu":([0-9]{1,18}),' % (_DEPTH_START.pattern, _NUMBER_FIELDS)
 )
+
+
+DepthScan = Callable[[bytes, int], tuple[str, DepthUpdate] | None]
+"""Reads a depth frame received at a time into symbol and update; None for whatever it does not surely read as the JSON says."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,6 +139,7 @@ class BinanceUsdm:
     depth_limit: int = 1000
     depth_weight: int = 20
     product: int = 1  # of the field `st`: 1 USD-M, 2 COIN-M
+    scan: DepthScan | None = None  # what it leaves goes through the JSON
 
     def normal_symbol(self, symbol: str) -> str:
         """Lower case, as in stream names."""
@@ -167,13 +176,11 @@ class BinanceUsdm:
         return opened if isinstance(opened, (Answer, ShuttingDown)) else None
 
     def decode(self, frame: bytes, recv_ns: int) -> VenueMessage:
-        """Decode a combined (`/stream`) or bare (`/ws`) frame; an ordinary depth update without a parser's help."""
-        if b'"depthUpdate"' in frame and b'"st":2' not in frame:
-            scanned = scan_depth(frame, recv_ns)
-            if scanned is not None:
-                symbol, update = scanned
-                if update.first_id <= update.last_id:
-                    return Depth(symbol, update)
+        """Decode a combined (`/stream`) or bare (`/ws`) frame."""
+        if self.scan is not None and _DEPTH_START.match(frame) and not self._is_foreign(frame):
+            scanned = self.scan(frame, recv_ns)
+            if scanned is not None and _is_sound(scanned[1]):
+                return Depth(*scanned)
         return self.decode_json(frame, recv_ns)
 
     def decode_json(self, frame: bytes, recv_ns: int) -> VenueMessage:
@@ -197,13 +204,13 @@ class BinanceUsdm:
 
     def heading(self, frame: bytes) -> Heading | Answer | ShuttingDown | NotUsed:
         """Read whose frame it is and, of depth, its ids; levels and prices are not looked at."""
-        if frame.endswith(b"}}") and b'"st":2' not in frame:
+        if frame.endswith(b"}}") and not self._is_foreign(frame):
             if found := _TICK_HEAD.match(frame):
-                return _tick_heading(found[1], found[2] or found[3])
+                return _tick_heading(found[3], found[1] or found[2])
             if found := _DEPTH_HEAD.match(frame):
-                symbol, first, last, prev = _lower(found[1]), int(found[3]), int(found[4]), int(found[5])
-                if symbol == _lower(found[2]) and first <= last:
-                    return Heading(symbol, "depth", first, last, prev)
+                first, last, prev = int(found[2]), int(found[3]), int(found[4])
+                if first <= last:
+                    return Heading(_lower(found[1]), "depth", first, last, prev)
         opened = self._open(frame)
         if not isinstance(opened, _Payload):
             return opened
@@ -269,6 +276,11 @@ class BinanceUsdm:
         except Unusable as error:
             raise MalformedMessage(self.name, str(error), body, stream="info") from error
 
+    def _is_foreign(self, frame: bytes) -> bool:
+        """Whether a frame in the exchange's compact layout is of another product, or may be."""
+        at = frame.find(b'"st":')
+        return at >= 0 and frame[at + 5 : at + 7] not in (b"%d," % self.product, b"%d}" % self.product)
+
     def _open(self, frame: bytes) -> _Payload | Answer | ShuttingDown | NotUsed:
         try:
             return self._route(frame)
@@ -277,7 +289,7 @@ class BinanceUsdm:
             raise MalformedMessage(self.name, str(error), frame, symbol=symbol, stream=stream) from error
 
     def _route(self, frame: bytes) -> _Payload | Answer | ShuttingDown | NotUsed:
-        """Find the payload of a frame. A stream's name and its payload must agree on the kind and on the symbol."""
+        """Find the payload of a frame. A stream's name and its payload must agree on the kind; the symbol is the payload's."""
         try:
             message = orjson.loads(frame)
         except orjson.JSONDecodeError as error:
@@ -311,10 +323,7 @@ class BinanceUsdm:
         product = data.get("st", self.product)
         if product != self.product:  # streams may carry both products since 2026-06-30
             return NotUsed(f"{kind} st={product}", known=product == 2)
-        own = text(data, "s").lower()
-        if stream and own != symbol.lower():
-            raise Unusable("s")
-        return _Payload(kind, own, data)
+        return _Payload(kind, text(data, "s").lower(), data)
 
     def _ids(self, data: Mapping[str, object]) -> tuple[int, int, int]:
         first, last, prev = whole(data, "U"), whole(data, "u"), whole(data, "pu")
@@ -377,6 +386,11 @@ class BinanceUsdm:
         return self.weight_limit
 
 
+def _is_sound(update: DepthUpdate) -> bool:
+    """Whether a scanned update is one that the JSON's reader would accept: it also refuses what is well-formed and makes no sense."""
+    return update.first_id <= update.last_id and bool(update.events["px"].all())
+
+
 def _told(frame: bytes) -> tuple[str | None, str | None]:
     """Tell the symbol and the stream of a frame that can't be read otherwise, as far as its bytes show them."""
     if found := _STREAM.search(frame, 0, 200):
@@ -385,4 +399,5 @@ def _told(frame: bytes) -> tuple[str | None, str | None]:
     return (_lower(symbol[1]) if symbol else None, STREAM_OF.get(kind[1].decode()) if kind else None)
 
 
-USDM: Final = BinanceUsdm()
+USDM: Final = BinanceUsdm(scan=scan_depth)
+_CONFORMS: PublicVenue = USDM  # checked by mypy

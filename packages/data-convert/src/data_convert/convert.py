@@ -1,0 +1,163 @@
+"""From recordings to an event array: reads, orders by snapshot policy and by both clocks, measures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from data_convert.book import depth_rows, walk_rows
+from data_convert.errors import SymbolError
+from data_convert.events import Events, count_kinds
+from data_convert.ingest import Ingested, Progress, ingest
+from data_convert.messages import Messages, What
+from data_convert.plan import Plan
+from data_convert.report.measure import check_book, make_series, quantiles, walk_clock
+from data_convert.report.values import Latency, Report
+from data_convert.snapshot import POLICIES, Policy, Unanchored, build_rows, make_plan
+from data_convert.timeline import check_order, correct_local_timestamp, order_events
+from data_convert.validation import count_sides, span
+
+OUTLIER_NS: Final = 1_000_000_000
+"""A smallest latency this far below the first percentile is called out as a single wrong stamp."""
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A converted recording: rows of EVENT_DTYPE in backtest order, and what was found on the way."""
+
+    events: Events
+    report: Report
+
+
+def convert_recording(
+    paths: Paths,
+    *,
+    dialect: str = "auto",
+    time: str = "T",
+    snapshots: Policy = "by-id",
+    base_latency_ns: int = 0,
+    symbol: str | None = None,
+    strict: bool = False,
+    unanchored: Unanchored = "drop",
+    progress: Progress | None = None,
+) -> Result:
+    """Convert recordings of one symbol (docs/formats.md section 2) to an event array.
+
+    `paths`: one file or several (days). `dialect`: auto, direct or link. `time`: T (transaction) or E (event time),
+    direct recordings only. `snapshots`, `unanchored`: docs/data-convert.md. `base_latency_ns`: added to the shift
+    where one is needed. `strict`: StrictError at the first bad line or damage. `progress(done, total)` gets input
+    bytes. Raises InputError, FormatError, SymbolError, StrictError, ClockError; ValueError for unknown options.
+    """
+    for name, value, allowed in (
+        ("dialect", dialect, ("auto", "direct", "link")),
+        ("time", time, ("T", "E")),
+        ("snapshots", snapshots, POLICIES),
+        ("unanchored", unanchored, ("drop", "keep")),
+    ):
+        if value not in allowed:
+            raise ValueError(f"{name} is one of {', '.join(allowed)}, not {value!r}")
+    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    read = ingest([Path(path) for path in listed], dialect, time, strict, progress)
+    messages = _one_symbol(read, symbol.upper() if symbol else None)
+    plan = make_plan(messages, read.dialect, snapshots, unanchored)
+    raw, unit_of_row = build_rows(messages, plan)
+    latency_ns = _message_latency(messages)
+    # The message whose latency decides the shift is named before the rows lose their places.
+    smallest_at = ""
+    if len(raw):
+        decisive = int(np.argmin(raw["local_ts"] - raw["exch_ts"]))
+        smallest_at = _place(read, messages, plan.units[int(unit_of_row[decisive])].message)
+    smallest_ns, shift_ns = correct_local_timestamp(raw, base_latency_ns)
+    events = order_events(raw)
+    check_order(events)
+    latency = None
+    if len(raw):
+        before, after = quantiles(latency_ns), quantiles(latency_ns + shift_ns)
+        latency = Latency(before, after, shift_ns, smallest_ns, smallest_at)
+    settings = {
+        "dialect": read.dialect,
+        "exchange time": "ns of the connector" if read.dialect == "link" else time,
+        "snapshots": snapshots,
+        "unanchored": unanchored,
+        "base latency": f"{base_latency_ns} ns",
+    }
+    if symbol:
+        settings["symbol"] = symbol.upper()
+    report = _report(read, messages, plan, raw, unit_of_row, events, latency, settings)
+    return Result(events, report)
+
+
+def _one_symbol(read: Ingested, symbol: str | None) -> Messages:
+    counts = read.builder.symbol_counts
+    if (symbol is None and len(counts) > 1) or (symbol is not None and counts and symbol not in counts):
+        raise SymbolError(symbol, counts)
+    messages = read.builder.build(symbol)
+    if len(counts) > 1 and read.builder.nameless:
+        read.warnings.append("the recording holds several symbols and its snapshots name none: they are left out")
+        messages = read.builder.build(symbol, nameless=False)
+    return messages
+
+
+def _message_latency(messages: Messages) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Latency of every update and trade as recorded; snapshots were asked for and tell nothing of the stream."""
+    streamed = (messages.what == What.UPDATE) | (messages.what == What.TRADE)
+    latency: np.ndarray[tuple[int, ...], np.dtype[np.int64]] = (messages.local_ns - messages.exch_ns)[streamed]
+    return latency
+
+
+def _place(read: Ingested, messages: Messages, message: int) -> str:
+    return f"{read.files[int(messages.file[message])].path}:{int(messages.line[message])}"
+
+
+def _report(
+    read: Ingested,
+    messages: Messages,
+    plan: Plan,
+    raw: Events,
+    unit_of_row: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    events: Events,
+    latency: Latency | None,
+    settings: dict[str, str],
+) -> Report:
+    depth = depth_rows(raw)
+    order = np.argsort(raw["local_ts"][depth], kind="stable")
+    walk = walk_rows(raw[depth][order], unit_of_row[depth][order])
+    books = {"local": check_book(walk), "exchange": check_book(walk_clock(events, "exchange"))}
+    warnings = [*read.warnings, *plan.warnings]
+    if latency and latency.before and latency.smallest_ns < latency.before.p1 - OUTLIER_NS:
+        warnings.append(
+            f"one stamp decides the correction: the smallest latency {latency.smallest_ns} ns at {latency.smallest_at} "
+            f"is {(latency.before.p1 - latency.smallest_ns) / 1e9:.3f} s below the first percentile"
+        )
+    walked_ns = raw["local_ts"][depth][order][walk.last_row]
+    shift_ns = latency.shift_ns if latency else 0
+    return Report(
+        title="Conversion" + (f" of {next(iter(read.builder.symbol_counts))}" if read.builder.symbol_counts else ""),
+        files=read.files,
+        settings=settings,
+        lines=read.lines,
+        empty_lines=read.empty_lines,
+        bad=read.bad,
+        streams=dict(read.decoder.streams.most_common()),
+        symbols=dict(read.builder.symbol_counts),
+        filtered=dict(read.decoder.filtered),
+        notes=dict(read.decoder.notes),
+        rows=len(events),
+        kinds=count_kinds(events),
+        sides=count_sides(events),
+        local_span_ns=span(events, "local"),
+        exch_span_ns=span(events, "exchange"),
+        snapshots=dict(sorted(plan.counts.items())),
+        gaps=plan.gaps,
+        latency=latency,
+        books=books,
+        warnings=tuple(warnings),
+        series=make_series(events, walk, walked_ns, _message_latency(messages) + shift_ns),
+    )

@@ -1,0 +1,128 @@
+"""Binance futures frames and REST depth snapshots as recorded directly (docs/formats.md section 2.1).
+
+Combined frames (`{"stream":...,"data":...}`), bare frames of a `/ws` socket and bodies of `GET /fapi/v1/depth` are
+taken. Update ids: https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+"How to manage a local order book correctly"; `pu` is the `u` of the update before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import repeat
+from typing import Any, Final
+
+from data_convert.errors import BadLine
+from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, SELL, TRADE
+from data_convert.formats.decimals import decimal, flag, integer, levels, load_object, millis_to_ns, text
+from data_convert.messages import NO_ID, MessagesBuilder, What
+
+_BID: Final = DEPTH | BUY
+_ASK: Final = DEPTH | SELL
+_SNAPSHOT_BID: Final = DEPTH_SNAPSHOT | BUY
+_SNAPSHOT_ASK: Final = DEPTH_SNAPSHOT | SELL
+
+SPOT: Final = "spot update without pu (spot recordings are not converted)"
+
+
+class DirectDecoder:
+    """Lines of a direct recording into messages; exchange time is T (transaction) or E (event) by `time`."""
+
+    def __init__(self, time: str = "T") -> None:
+        self.time, self.other_time = (time, "E" if time == "T" else "T")
+        self.streams: Counter[str] = Counter()
+        self.filtered: Counter[str] = Counter()
+        self.notes: Counter[str] = Counter()
+
+    def take(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, payload: bytes) -> None:
+        """Decode one line's JSON into `builder`; raise BadLine, leaving `builder` as it was."""
+        frame = load_object(payload)
+        if "stream" in frame:
+            stream = text(frame["stream"], "stream")
+            data = frame.get("data")
+            if not isinstance(data, dict):
+                raise BadLine("field 'data' is no object", repr(data)[:60])
+            name = stream.partition("@")[2] or stream
+            word = _word(name, data)
+        else:
+            data, word = frame, frame.get("e")
+            name = f"{word} (bare)" if word is not None else "REST snapshot"
+        match word:
+            case "depthUpdate":
+                self._update(builder, place, local_ns, data)
+            case "trade":
+                self._trade(builder, place, local_ns, data)
+            case None if "bids" in data or "asks" in data:
+                self._snapshot(builder, place, local_ns, data)
+            case None if "code" in data or "result" in data or "error" in data:
+                self.filtered["reply of the exchange, no market data"] += 1
+                return
+            case None:
+                raise BadLine("neither a frame nor a snapshot", payload[:60].decode("utf-8", "replace"))
+            case _:
+                name = name if "stream" in frame else f"{text(word, 'e')} (bare)"
+        self.streams[name] += 1
+
+    def finish(self, builder: MessagesBuilder) -> None:
+        """Nothing is held: every line is a whole message."""
+
+    def _exchange_ns(self, data: dict[str, Any]) -> int:
+        if self.time in data:
+            return millis_to_ns(data[self.time], self.time)
+        if self.other_time not in data:
+            raise BadLine(f"field {self.time!r} is missing")
+        self.notes[f"messages without {self.time}, dated by {self.other_time}"] += 1
+        return millis_to_ns(data[self.other_time], self.other_time)
+
+    def _update(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: dict[str, Any]) -> None:
+        bid_px, bid_qty = levels(data.get("b"), "b")
+        ask_px, ask_qty = levels(data.get("a"), "a")
+        symbol = text(data.get("s"), "s")
+        ids = (NO_ID, NO_ID, NO_ID)
+        if "U" in data or "u" in data or "pu" in data:
+            first, last = integer(data.get("U"), "U"), integer(data.get("u"), "u")
+            if "pu" not in data:
+                raise BadLine(SPOT)
+            ids = (first, last, integer(data["pu"], "pu"))
+        exch_ns = self._exchange_ns(data)
+        sides = [*repeat(_BID, len(bid_px)), *repeat(_ASK, len(ask_px))]
+        builder.add(What.UPDATE, symbol, place, local_ns, exch_ns, ids, (sides, bid_px + ask_px, bid_qty + ask_qty))
+
+    def _snapshot(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: dict[str, Any]) -> None:
+        bid_px, bid_qty = levels(data.get("bids"), "bids")
+        ask_px, ask_qty = levels(data.get("asks"), "asks")
+        last = integer(data.get("lastUpdateId"), "lastUpdateId")
+        symbol = text(data["symbol"], "symbol") if "symbol" in data else ""
+        exch_ns = self._exchange_ns(data)
+        sides = [*repeat(_SNAPSHOT_BID, len(bid_px)), *repeat(_SNAPSHOT_ASK, len(ask_px))]
+        rows = (sides, bid_px + ask_px, bid_qty + ask_qty)
+        builder.add(What.SNAPSHOT, symbol, place, local_ns, exch_ns, (NO_ID, last, NO_ID), rows)
+
+    def _trade(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: dict[str, Any]) -> None:
+        price, quantity = decimal(data.get("p"), "p"), decimal(data.get("q"), "q")
+        symbol, seller = text(data.get("s"), "s"), flag(data.get("m"), "m")
+        cause = data.get("X")
+        if cause is not None and cause != "MARKET":
+            self.filtered[f"trade with X {str(cause)[:40]}"] += 1
+            return
+        if not price > 0 or not quantity > 0:
+            self.filtered["trade without price or quantity"] += 1
+            return
+        exch_ns = self._exchange_ns(data)
+        if cause is None:
+            self.notes["trade_without_X"] += 1
+        ids = (NO_ID, integer(data["t"], "t") if "t" in data else NO_ID, NO_ID)
+        side = TRADE | (SELL if seller else BUY)
+        builder.add(What.TRADE, symbol, place, local_ns, exch_ns, ids, ((side,), (price,), (quantity,)))
+
+
+def _word(name: str, data: dict[str, Any]) -> object:
+    """Tell the event word of a wrapped frame, by its stream where the frame has none (old samples).
+
+    Partial books (`depth5@100ms`) call themselves depthUpdate too, but are no changes: they go by their stream.
+    """
+    kind = name.partition("@")[0]
+    if kind.startswith("depth") and kind != "depth":
+        return "partial depth"
+    if "e" in data:
+        return data["e"]
+    return {"depth": "depthUpdate", "trade": "trade"}.get(kind, name)

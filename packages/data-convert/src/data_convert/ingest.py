@@ -1,0 +1,161 @@
+"""Files into messages: reads every line, decodes it by its dialect, counts what cannot be used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from data_convert.detect import Dialect, detect_line
+from data_convert.errors import BadLine, FormatError, InputError, StrictError
+from data_convert.formats import Decoder
+from data_convert.formats.binance import SPOT, DirectDecoder
+from data_convert.formats.link import LinkDecoder
+from data_convert.messages import MessagesBuilder
+from data_convert.readers import ReadStats, lose_line, read_lines
+from data_convert.report.values import BadLines, FileReport
+
+EXAMPLES: Final = 5
+_LOOK_AHEAD_LINES: Final = 1000
+_MAX_STAMP: Final = (1 << 63) - 1
+Progress = Callable[[int, int], None]
+
+
+@dataclass(slots=True)
+class Ingested:
+    """All that was read: messages still unfiltered by symbol, and the counts for the report."""
+
+    builder: MessagesBuilder
+    decoder: Decoder
+    dialect: Dialect
+    files: tuple[FileReport, ...]
+    lines: int
+    empty_lines: int
+    bad: tuple[BadLines, ...]
+    warnings: list[str]
+
+
+@dataclass(slots=True)
+class _Bad:
+    count: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, path: Path, number: int, error: BadLine) -> None:
+        self.count[error.reason] += 1
+        examples = self.examples.setdefault(error.reason, [])
+        if len(examples) < EXAMPLES:
+            examples.append(f"{path}:{number}" + (f": {error.detail}" if error.detail else ""))
+
+
+def split_stamp(line: bytes) -> tuple[int, bytes]:
+    """Split `<ns> <json>`; raise BadLine unless the stamp is decimal digits of 63 bits before one space."""
+    stamp, space, payload = line.partition(b" ")
+    if not space:
+        raise BadLine("no space between time and JSON", line[:60].decode("utf-8", "replace"))
+    if not stamp.isdigit() or len(stamp) > 19 or int(stamp) > _MAX_STAMP:
+        raise BadLine("time stamp is no number of nanoseconds", stamp[:60].decode("utf-8", "replace"))
+    return int(stamp), payload
+
+
+def find_dialect(paths: Sequence[Path]) -> Dialect:
+    """Tell the dialect of the first line that has one; raise FormatError when none of the first lines has."""
+    for path in paths:
+        seen = 0
+        for _, line, _ in read_lines(path, ReadStats(path)):
+            try:
+                found = detect_line(split_stamp(line)[1])
+            except BadLine:
+                found = None
+            if found:
+                return found
+            seen += 1
+            if seen >= _LOOK_AHEAD_LINES:
+                break
+        if seen:
+            raise FormatError(
+                path,
+                f"none of its first {seen} lines is of a known dialect",
+                "name it with --dialect direct or --dialect link (lines are `<ns> <json>`)",
+            )
+    return "direct"
+
+
+def first_stamp(path: Path) -> int | None:
+    """Return the first readable time stamp of a file, None if it has none."""
+    for number, line, _ in read_lines(path, ReadStats(path)):
+        try:
+            return split_stamp(line)[0]
+        except BadLine:
+            if number > _LOOK_AHEAD_LINES:
+                return None
+    return None
+
+
+def in_order(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Return the files in the order of their first stamps, and a warning if that is not the order given."""
+    if len(paths) < 2:
+        return list(paths), []
+    stamps = {path: first_stamp(path) for path in paths}
+    dated = sorted((p for p in paths if stamps[p] is not None), key=lambda p: stamps[p] or 0)
+    ordered = [*dated, *(p for p in paths if stamps[p] is None)]
+    if [p for p in paths if stamps[p] is not None] == dated:
+        return ordered, []
+    return ordered, ["files were given out of order and are taken by their first stamp: " + ", ".join(map(str, dated))]
+
+
+def ingest(paths: Sequence[Path], dialect: str, time: str, strict: bool, progress: Progress | None = None) -> Ingested:
+    """Read and decode all files. Raises InputError, FormatError, and StrictError at the first flaw if `strict`."""
+    if not paths:
+        raise InputError("(no file)", "nothing to convert", "name at least one recording")
+    ordered, warnings = in_order(paths)
+    spoken: Dialect = find_dialect(ordered) if dialect == "auto" else ("link" if dialect == "link" else "direct")
+    decoder: Decoder = LinkDecoder() if spoken == "link" else DirectDecoder(time)
+    builder, bad, files = MessagesBuilder(), _Bad(), []
+    lines = empty = done_bytes = 0
+    total_bytes = sum(path.stat().st_size for path in ordered)
+    for index, path in enumerate(ordered):
+        stats = ReadStats(path)
+        for number, line, whole in read_lines(path, stats):
+            lines += 1
+            if not line.strip():
+                empty += 1
+                continue
+            try:
+                stamp, payload = split_stamp(line)
+                decoder.take(builder, (index, number), stamp, payload)
+            except BadLine as error:
+                if strict:
+                    raise StrictError(path, number, str(error)) from error
+                if not whole:
+                    lose_line(stats, number, line)
+                    continue
+                if error.reason == SPOT:
+                    raise FormatError(path, f"line {number}: {SPOT}", "leave spot files out") from error
+                bad.add(path, number, error)
+            if progress is not None and number % 4096 == 0:
+                progress(done_bytes + stats.done_bytes, total_bytes)
+        if strict and stats.damage:
+            raise StrictError(path, stats.lines, stats.damage[0])
+        done_bytes += stats.size_bytes
+        files.append(_file_report(stats))
+        if not stats.lines:
+            warnings.append(f"{path} holds no line")
+    decoder.finish(builder)
+    reasons = tuple(BadLines(r, n, tuple(bad.examples[r])) for r, n in bad.count.most_common())
+    return Ingested(builder, decoder, spoken, tuple(files), lines, empty, reasons, warnings)
+
+
+def _file_report(stats: ReadStats) -> FileReport:
+    return FileReport(
+        str(stats.path),
+        stats.compressed,
+        stats.size_bytes,
+        stats.text_bytes,
+        stats.members,
+        stats.lines,
+        stats.lost_bytes,
+        stats.lost_lines,
+        tuple(stats.damage),
+    )

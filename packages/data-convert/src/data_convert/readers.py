@@ -1,0 +1,179 @@
+"""Recordings as whole lines, whatever became of the file: plain text, gzip of one or many members, torn or damaged.
+
+A collector that is killed leaves a torn member, and the next start appends a new one behind it. Inflating across that
+seam would give garbage, so wherever a gzip header stands inside an unfinished member and what follows it inflates
+to text, the member before is taken as torn there: its whole lines are kept, the rest is counted.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, cast
+
+from isal import isal_zlib
+
+from data_convert.errors import InputError
+
+_MAGIC: Final = b"\x1f\x8b\x08"
+_INFLATE_ERROR: Final = cast(type[Exception], isal_zlib.error)
+_BLOCK: Final = 1 << 20
+_GZIP_WBITS: Final = 31
+_PEEK: Final = 256
+_TEXT: Final = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
+
+
+@dataclass(slots=True)
+class ReadStats:
+    """What was read of one file, and what could not be; filled while its lines are taken."""
+
+    path: Path
+    compressed: bool = False
+    size_bytes: int = 0
+    text_bytes: int = 0
+    members: int = 0
+    lines: int = 0
+    lost_bytes: int = 0
+    lost_lines: int = 0
+    damage: list[str] = field(default_factory=list)
+    done_bytes: int = 0
+
+
+def open_check(path: Path) -> None:
+    """Raise InputError, naming the remedy, unless `path` is a readable file that may hold lines."""
+    if path.is_dir():
+        raise InputError(path, "is a directory", f"name the files in it, in order: {path}/*.gz")
+    if not path.exists():
+        raise InputError(path, "does not exist", "check the name")
+    if not os.access(path, os.R_OK):
+        raise InputError(path, "cannot be read", "check its permissions")
+
+
+def read_lines(path: Path, stats: ReadStats) -> Iterator[tuple[int, bytes, bool]]:
+    r"""Yield (line number from 1, line without its end, whole) of a recording.
+
+    `whole` is false only for a last piece without a newline before the end of the file or a tear; the caller decides
+    whether it can be used and says so with `lose_line`. Carriage returns before the newline are removed.
+    """
+    open_check(path)
+    stats.size_bytes = path.stat().st_size
+    number, rest = 0, b""
+    for block, torn in _blocks(path, stats):
+        stats.text_bytes += len(block)
+        pieces = (rest + block).split(b"\n") if rest else block.split(b"\n")
+        rest = pieces.pop()
+        for piece in pieces:
+            number += 1
+            yield number, piece[:-1] if piece.endswith(b"\r") else piece, True
+        if torn and rest:
+            number += 1
+            piece, rest = rest, b""
+            yield number, piece, False
+        stats.lines = number
+    if rest:
+        number += 1
+        stats.lines = number
+        yield number, rest.removesuffix(b"\r"), False
+
+
+def lose_line(stats: ReadStats, number: int, piece: bytes) -> None:
+    """Count a last piece that is no whole line."""
+    stats.lost_lines += 1
+    stats.lost_bytes += len(piece)
+    stats.damage.append(f"line {number} is cut off after {len(piece)} bytes and left out")
+
+
+def _blocks(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
+    """Yield (text, torn): after a torn block the next one starts a new line."""
+    if stats.size_bytes == 0:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        head = data[:6]
+        if head[:2] == _MAGIC[:2]:
+            stats.compressed = True
+            yield from _inflate(data, stats)
+            return
+        for magic, name, remedy in _FOREIGN:
+            if head.startswith(magic):
+                raise InputError(path, f"is a {name}", remedy)
+        for start in range(0, len(data), _BLOCK):
+            stats.done_bytes = min(start + _BLOCK, len(data))
+            yield data[start : start + _BLOCK], False
+
+
+_FOREIGN: Final = (
+    (b"PK\x03\x04", "zip or npz archive, not a recording", "use `data-convert validate` for an .npz, unzip a .zip"),
+    (b"\x28\xb5\x2f\xfd", "zstd file", "decompress it first: zstd -d"),
+    (b"\xfd7zXZ\x00", "xz file", "decompress it first: xz -d"),
+    (b"BZh", "bzip2 file", "decompress it first: bunzip2"),
+    (b"\x93NUMPY", "npy array, not a recording", "name a recording"),
+)
+
+
+def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
+    position, size = 0, len(data)
+    while position < size:
+        if data[position : position + 3] != _MAGIC:
+            following = _next_member(data, position)
+            skipped = (size if following is None else following) - position
+            short = size - position < len(_MAGIC) and _MAGIC.startswith(data[position:size])
+            if data[position : position + skipped].strip(b"\0"):
+                stats.lost_bytes += skipped
+                what = "the first bytes of a gzip member" if short else "bytes that are no gzip member"
+                stats.damage.append(f"{skipped} {what} at byte {position} skipped")
+            if following is None:
+                return
+            position = following
+        stats.members += 1
+        start, inflater, problem = position, isal_zlib.decompressobj(_GZIP_WBITS), ""
+        seam = _next_member(data, position + 1)
+        while not inflater.eof and not problem:
+            stop = min(position + _BLOCK, size if seam is None else seam)
+            if position >= stop:
+                problem = "is cut off"
+                break
+            try:
+                text = inflater.decompress(data[position:stop])
+            except _INFLATE_ERROR as error:
+                text, problem = _until_error(data, start, position, stop), f"is damaged ({error})"
+            position = stop
+            stats.done_bytes = position
+            if text:
+                yield text, False
+        if not problem:
+            position -= len(inflater.unused_data)
+            continue
+        stats.damage.append(f"gzip member {stats.members} at byte {start} {problem} at byte {position}")
+        yield b"", True
+        position = size if seam is None else seam
+
+
+def _until_error(data: mmap.mmap, start: int, position: int, stop: int) -> bytes:
+    """Inflate the bytes from `position` to where the member that began at `start` breaks, one byte at a time."""
+    inflater = zlib.decompressobj(_GZIP_WBITS)
+    for begin in range(start, position, _BLOCK):
+        inflater.decompress(data[begin : min(begin + _BLOCK, position)])
+    text = bytearray()
+    try:
+        for at in range(position, stop):
+            text += inflater.decompress(data[at : at + 1])
+    except zlib.error:
+        pass
+    return bytes(text)
+
+
+def _next_member(data: mmap.mmap, position: int) -> int | None:
+    """Find the next gzip header from `position` on behind which text is inflated, None if there is none."""
+    while (position := data.find(_MAGIC, position)) >= 0:
+        try:
+            peek = isal_zlib.decompressobj(_GZIP_WBITS).decompress(data[position : position + 4096], _PEEK)
+        except _INFLATE_ERROR:
+            peek = b""
+        if peek and _TEXT.issuperset(peek):
+            return position
+        position += 1
+    return None

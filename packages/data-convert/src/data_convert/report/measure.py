@@ -1,0 +1,69 @@
+"""Figures for a report out of arrays: latency quantiles, book checks, thinned curves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from data_convert.book import Walk, depth_rows, walk_rows
+from data_convert.events import EXCH, LOCAL, Events, has_flag
+from data_convert.report.values import SERIES_POINTS, BookCheck, Histogram, Quantiles, Series
+
+_Ints = npt.NDArray[np.int64]
+_BINS: Final = 60
+
+
+def quantiles(latency_ns: _Ints) -> Quantiles | None:
+    """Summarise latencies; every figure is an observed value (the one at or below the quantile)."""
+    if not len(latency_ns):
+        return None
+    found = np.quantile(latency_ns, [0.0, 0.01, 0.5, 0.99, 0.999, 1.0], method="lower")
+    return Quantiles(len(latency_ns), *(int(value) for value in found))
+
+
+def check_book(walk: Walk) -> BookCheck:
+    """Turn a walk over a book into the figures a report shows."""
+    book = walk.book
+    return BookCheck(len(walk.last_row), walk.crossed, book.best_bid, book.best_ask, len(book.bids), len(book.asks))
+
+
+def walk_clock(events: Events, side: str) -> Walk:
+    """Walk the book of one clock; rows of one time are one message, for an array knows no other bounds."""
+    flag, name = (LOCAL, "local_ts") if side == "local" else (EXCH, "exch_ts")
+    rows = events[has_flag(events, flag) & depth_rows(events)]
+    return walk_rows(rows, np.cumsum(np.diff(rows[name], prepend=rows[name][:1]) != 0))
+
+
+def make_series(events: Events, walk: Walk, walked_ns: _Ints, latency_ns: _Ints) -> Series:
+    """Thin the curves of a report: `walked_ns` are the local times of the walk's groups, `latency_ns` corrected."""
+    if not len(events):
+        return Series()
+    local = events["local_ts"][has_flag(events, LOCAL)]
+    first, last = (int(local.min()), int(local.max())) if len(local) else (0, 0)
+    span_s = max((last - first) / 1e9, 1e-9)
+    picked = np.unique(np.linspace(0, len(walked_ns) - 1, min(SERIES_POINTS, len(walked_ns))).astype(np.int64))
+    bid, ask = walk.best_bid[picked], walk.best_ask[picked]
+    counts, edges = np.histogram((local - first) / 1e9, bins=min(300, max(30, round(span_s))), range=(0.0, span_s))
+    return Series(
+        seconds=tuple(((walked_ns[picked] - first) / 1e9).round(6).tolist()),
+        mid=_or_none((bid + ask) / 2),
+        spread=_or_none(ask - bid),
+        rate_seconds=tuple(edges[:-1].tolist()),
+        rate=tuple((counts / np.diff(edges)).tolist()),
+        latency_ms=histogram(latency_ns),
+    )
+
+
+def histogram(latency_ns: _Ints) -> Histogram | None:
+    """Count latencies in ms between their minimum and their 99.9th percentile, in bins of equal width."""
+    if not len(latency_ns):
+        return None
+    low, high = np.quantile(latency_ns, [0.0, 0.999])
+    counts, edges = np.histogram(latency_ns / 1e6, bins=_BINS, range=(low / 1e6, max(high, low + 1e3) / 1e6))
+    return Histogram(tuple(edges.tolist()), tuple(counts.tolist()))
+
+
+def _or_none(values: npt.NDArray[np.float64]) -> tuple[float | None, ...]:
+    return tuple(value if np.isfinite(value) else None for value in values.round(12).tolist())

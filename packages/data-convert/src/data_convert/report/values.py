@@ -1,0 +1,130 @@
+"""What a conversion or a validation found, as one frozen value; text, JSON and HTML are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from data_convert.plan import Gap
+
+SERIES_POINTS: Final = 1200
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """One input file: sizes, lines, and what of it could not be read."""
+
+    path: str
+    compressed: bool
+    size_bytes: int
+    text_bytes: int
+    members: int
+    lines: int
+    lost_bytes: int
+    lost_lines: int
+    damage: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BadLines:
+    """Lines left out for one reason, and where the first of them stand (`file:line: detail`)."""
+
+    reason: str
+    count: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Of latencies in ns: local time minus exchange time, one observation a message (a row where rows are all)."""
+
+    count: int
+    min: int
+    p1: int
+    p50: int
+    p99: int
+    p999: int
+    max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Latency as recorded and as corrected; `shift_ns` was added to every local time."""
+
+    before: Quantiles | None
+    after: Quantiles | None
+    shift_ns: int
+    smallest_ns: int
+    smallest_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class BookCheck:
+    """The book after every message: how many left it crossed, and what it ends with."""
+
+    checked: int
+    crossed: int
+    best_bid: float
+    best_ask: float
+    bids: int
+    asks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts between edges (one more than counts)."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Curves thinned for plotting: seconds since the first row, mid, spread, rows a second."""
+
+    seconds: tuple[float, ...] = ()
+    mid: tuple[float | None, ...] = ()
+    spread: tuple[float | None, ...] = ()
+    rate_seconds: tuple[float, ...] = ()
+    rate: tuple[float, ...] = ()
+    latency_ms: Histogram | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything found; fields that do not apply (a validation has no input lines) are empty."""
+
+    title: str
+    files: tuple[FileReport, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    lines: int = 0
+    empty_lines: int = 0
+    bad: tuple[BadLines, ...] = ()
+    streams: Mapping[str, int] = field(default_factory=dict)
+    symbols: Mapping[str, int] = field(default_factory=dict)
+    filtered: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
+    rows: int = 0
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    sides: Mapping[str, int] = field(default_factory=dict)
+    local_span_ns: tuple[int, int] | None = None
+    exch_span_ns: tuple[int, int] | None = None
+    snapshots: Mapping[str, int] = field(default_factory=dict)
+    gaps: tuple[Gap, ...] = ()
+    latency: Latency | None = None
+    books: Mapping[str, BookCheck] = field(default_factory=dict)
+    order_error: str | None = None
+    warnings: tuple[str, ...] = ()
+    series: Series = field(default_factory=Series)
+
+    @property
+    def bad_lines(self) -> int:
+        """Lines left out because they are not what their dialect says."""
+        return sum(bad.count for bad in self.bad)
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What makes an event array unfit for a backtest: rows out of order, crossed books."""
+        crossed = [f"{name} book crossed {b.crossed} times" for name, b in self.books.items() if b.crossed]
+        return tuple(([self.order_error] if self.order_error else []) + crossed)

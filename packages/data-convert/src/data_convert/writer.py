@@ -1,0 +1,193 @@
+"""Event arrays into `.npz` files that numpy and HftBacktest's own reader take.
+
+One member `data.npy` of a zip64 archive, written by hand so that any deflate can be used and equal arrays give equal
+bytes. A file appears whole or not at all: it is written beside its place under another name, then renamed.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import IO, Final, Literal, Protocol
+from zipfile import BadZipFile
+
+import numpy as np
+from isal import isal_zlib
+
+from data_convert.errors import InputError, OutputError
+from data_convert.events import EVENT_DTYPE, FIELDS, Events
+
+Compress = Literal["fast", "default", "small", "none"]
+COMPRESSIONS: Final = ("fast", "default", "small", "none")
+
+_BLOCK: Final = 4 << 20
+_MEMBER: Final = b"data.npy"
+_ZIP64_VERSION: Final = 45
+_DOS_1980: Final = 0x0021 << 16  # 1 January 1980, midnight: equal arrays give equal bytes
+_PREAMBLE_BYTES: Final = 10
+_ALIGN: Final = 64
+_U32_MAX: Final = 0xFFFFFFFF
+_RAW_DEFLATE: Final = -15
+
+
+class _Deflate(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+class _Stored:
+    """No compression, with the face of a compressor."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        return data
+
+    def flush(self) -> bytes:
+        return b""
+
+
+def _deflate(compress: Compress) -> _Deflate:
+    match compress:
+        case "fast":
+            fast: _Deflate = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _RAW_DEFLATE)
+            return fast
+        case "default":
+            return zlib.compressobj(5, zlib.DEFLATED, _RAW_DEFLATE)
+        case "small":
+            return zlib.compressobj(9, zlib.DEFLATED, _RAW_DEFLATE)
+        case "none":
+            return _Stored()
+
+
+def save(events: Events, path: str | os.PathLike[str], *, force: bool = False, compress: Compress = "default") -> None:
+    """Write an event array to `path` (`.npz`).
+
+    `compress`: fast (isal level 1), default, small (zlib level 9) or none. Raises OutputError when the file exists
+    and `force` is not set, when its directory does not, or when the name does not end in .npz; TypeError for another
+    dtype; ValueError for another `compress`.
+    """
+    if events.dtype != EVENT_DTYPE or events.ndim != 1:
+        raise TypeError(f"events must be a one-dimensional array of EVENT_DTYPE, not {events.dtype}")
+    if compress not in COMPRESSIONS:
+        raise ValueError(f"compress is one of {', '.join(COMPRESSIONS)}, not {compress!r}")
+    target = Path(path)
+    check_target(target, force, ".npz")
+    with whole_file(target, force) as file:
+        _write_npz(file, np.ascontiguousarray(events), compress)
+
+
+def check_target(path: Path, force: bool, suffix: str) -> None:
+    """Raise OutputError unless a file may be written to `path`."""
+    if path.suffix != suffix:
+        raise OutputError(path, f"does not end in {suffix}", f"name the output file {path.name}{suffix}")
+    if path.is_dir():
+        raise OutputError(path, "is a directory", "name a file in it")
+    if not path.parent.is_dir():
+        raise OutputError(path, "its directory does not exist", f"create it: mkdir -p {path.parent}")
+    if path.exists() and not force:
+        raise OutputError(path, "exists", "choose another name or give --force")
+
+
+@contextmanager
+def whole_file(path: Path, force: bool) -> Iterator[IO[bytes]]:
+    """Open a file that appears at `path` only when the block ends without an exception."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if force:
+            partial.replace(path)
+            return
+        try:
+            # A link fails when the name is taken meanwhile; a rename would write over it.
+            os.link(partial, path)
+        except FileExistsError:
+            raise OutputError(path, "exists", "choose another name or give --force") from None
+        except OSError:
+            partial.rename(path)
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror or error})"
+        raise OutputError(path, problem, "check space and permissions") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _header(rows: int) -> bytes:
+    """Npy format 1.0 header, padded so that the data begins at a multiple of 64."""
+    described = repr({"descr": FIELDS, "fortran_order": False, "shape": (rows,)})
+    length = -(-(_PREAMBLE_BYTES + len(described) + 1) // _ALIGN) * _ALIGN - _PREAMBLE_BYTES
+    text = described.ljust(length - 1) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode("latin1")
+
+
+def _write_npz(file: IO[bytes], events: Events, compress: Compress) -> None:
+    header = _header(len(events))
+    method = 0 if compress == "none" else 8
+    size, packed, crc = 0, 0, 0
+    file.write(_local_header(method, 0, 0, 0))
+    deflate = _deflate(compress)
+    for chunk in chain((header,), _blocks(events)):
+        size += len(chunk)
+        crc = isal_zlib.crc32(chunk, crc)
+        packed += file.write(deflate.compress(chunk))
+    packed += file.write(deflate.flush())
+    directory_at = file.tell()
+    file.write(_directory(method, crc, size, packed))
+    file.write(_end(directory_at, file.tell() - directory_at))
+    file.seek(0)
+    file.write(_local_header(method, crc, size, packed))
+
+
+def _blocks(events: Events) -> Iterator[bytes]:
+    step = _BLOCK // EVENT_DTYPE.itemsize
+    for start in range(0, len(events), step):
+        yield events[start : start + step].tobytes()
+
+
+def _local_header(method: int, crc: int, size: int, packed: int) -> bytes:
+    extra = struct.pack("<HHQQ", 1, 16, size, packed)
+    fields = (0x04034B50, _ZIP64_VERSION, 0, method, _DOS_1980, crc, _U32_MAX, _U32_MAX, len(_MEMBER), len(extra))
+    return struct.pack("<IHHHIIIIHH", *fields) + _MEMBER + extra
+
+
+def _directory(method: int, crc: int, size: int, packed: int) -> bytes:
+    extra = struct.pack("<HHQQ", 1, 16, size, packed)
+    made_by, version = (3 << 8) | _ZIP64_VERSION, _ZIP64_VERSION
+    times = (0x02014B50, made_by, version, 0, method, _DOS_1980, crc, _U32_MAX, _U32_MAX)
+    lengths = (len(_MEMBER), len(extra), 0, 0, 0, 0o600 << 16, 0)
+    return struct.pack("<IHHHHIIII", *times) + struct.pack("<HHHHHII", *lengths) + _MEMBER + extra
+
+
+def _end(directory_at: int, directory_size: int) -> bytes:
+    end64_at = directory_at + directory_size
+    end64 = (0x06064B50, 44, _ZIP64_VERSION, _ZIP64_VERSION, 0, 0, 1, 1, directory_size, directory_at)
+    locator = struct.pack("<IIQI", 0x07064B50, 0, end64_at, 1)
+    end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 1, 1, directory_size, min(directory_at, _U32_MAX), 0)
+    return struct.pack("<IQHHIIQQQQ", *end64) + locator + end
+
+
+def load(path: str | os.PathLike[str]) -> Events:
+    """Read the event array of an `.npz` (key `data`); raises InputError when there is none."""
+    target = Path(path)
+    try:
+        with np.load(target, allow_pickle=False) as archive:
+            if "data" not in archive:
+                found = ", ".join(archive) or "none"
+                raise InputError(target, f"has no member 'data' but {found}", "name an event file")
+            events: Events = archive["data"]
+    except AttributeError:
+        raise InputError(target, "is a bare .npy", "save it with data_convert.save") from None
+    except FileNotFoundError:
+        raise InputError(target, "does not exist", "check the name") from None
+    except (OSError, ValueError, TypeError, EOFError, zlib.error, BadZipFile) as error:
+        raise InputError(target, f"is no readable .npz ({error})", "convert the recording again") from error
+    if events.dtype != EVENT_DTYPE or events.ndim != 1:
+        raise InputError(target, f"holds {events.dtype}, no event records", "name an event file")
+    return events

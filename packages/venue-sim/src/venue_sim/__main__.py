@@ -1,0 +1,5 @@
+"""`python -m venue_sim`."""
+
+from venue_sim.cli import main
+
+main()

@@ -1,0 +1,201 @@
+"""The command line of the simulated exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from venue_sim.config import parse_script
+from venue_sim.errors import BadMarket, VenueSimError
+from venue_sim.market import Market
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="A simulated exchange on loopback: REST and websocket as Binance USD-M futures, replayed or synthetic, "
+    "with scripted faults.",
+)
+
+
+class MarketKind(StrEnum):
+    """Where the frames come from."""
+
+    SYNTHETIC = "synthetic"
+    REPLAY = "replay"
+    FLOOD = "flood"
+
+
+@app.callback()
+def _root() -> None:
+    """Keep `run` a subcommand, so that more commands can come."""
+
+
+@app.command()
+def run(
+    market: Annotated[
+        MarketKind,
+        typer.Option(help="synthetic: seeded order flow; replay: a recording; flood: a repeated block, for benches."),
+    ] = MarketKind.SYNTHETIC,
+    symbols: Annotated[
+        str,
+        typer.Option(
+            "--symbols", "--symbol", help="Comma-separated. For replay: only these of the recording (default: all)."
+        ),
+    ] = "",
+    rate: Annotated[
+        float, typer.Option(help="Messages a second over all symbols (synthetic, flood). 0: as fast as clients read.")
+    ] = 2000.0,
+    seed: Annotated[int, typer.Option(help="Seed of the order flow.")] = 1,
+    levels: Annotated[float, typer.Option(help="Average levels in a depth update (synthetic, flood).")] = 20.0,
+    start_ms: Annotated[
+        int | None,
+        typer.Option(help="Exchange time at the start, ms since the epoch (synthetic, flood). Default: now."),
+    ] = None,
+    capture: Annotated[
+        list[Path] | None,
+        typer.Option(help="A recording of `<ns> <json>` lines, plain or .gz; several are merged by time."),
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Replay speed; 0: as fast as clients read, nothing dropped.")] = 1.0,
+    start_on_subscribe: Annotated[
+        bool | None,
+        typer.Option(
+            "--start-on-subscribe/--start-now",
+            help="Begin at the first subscription (replay's and flood's default) or at once (synthetic's).",
+        ),
+    ] = None,
+    wait_for: Annotated[
+        str, typer.Option(help="Begin only when all these streams (comma-separated, or `all`) are subscribed.")
+    ] = "",
+    paused: Annotated[
+        bool, typer.Option("--paused", help="Begin paused; go on with POST /sim/resume or /sim/advance.")
+    ] = False,
+    exit_at_end: Annotated[
+        float | None, typer.Option(help="End the process so many seconds after the last frame. Default: stay.")
+    ] = None,
+    faults: Annotated[Path | None, typer.Option(help="Fault script, TOML with [[fault]] entries.")] = None,
+    host: Annotated[str, typer.Option(help="Loopback address to listen on; any other is refused.")] = "127.0.0.1",
+    ws_port: Annotated[int, typer.Option(help="Websocket port, 0: any free one.")] = 0,
+    rest_port: Annotated[int, typer.Option(help="REST and control port, 0: any free one.")] = 0,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Write the addresses here too, atomically, when ready.")
+    ] = None,
+    ping_interval: Annotated[float, typer.Option(help="Seconds between the server's pings, 0: none.")] = 180.0,
+    pong_timeout: Annotated[
+        float, typer.Option(help="Seconds without a pong until the connection is closed, 0: never.")
+    ] = 600.0,
+    max_connection_age: Annotated[
+        float, typer.Option(help="Seconds after which a connection is closed, 0: never.")
+    ] = 86_400.0,
+    connection_limit: Annotated[
+        int, typer.Option(help="Connection attempts in five minutes of one address before 429, 0: no limit.")
+    ] = 300,
+    message_limit: Annotated[
+        int, typer.Option(help="Incoming websocket messages a second before the connection is closed, 0: no limit.")
+    ] = 10,
+    weight_limit: Annotated[int, typer.Option(help="Request weight a minute before 429, 0: no limit.")] = 2400,
+    ban_patience: Annotated[int, typer.Option(help="Requests answered 429 in one minute before 418.")] = 10,
+    ban_s: Annotated[int, typer.Option(help="Length of the first ban in seconds; doubles every time.")] = 120,
+    depth_wait: Annotated[
+        float, typer.Option(help="Seconds a depth request waits for a book not yet known before 503.")
+    ] = 10.0,
+    history: Annotated[int, typer.Option(help="Depth updates a symbol to keep for /sim/book?u=.")] = 100_000,
+    max_buffer_mb: Annotated[
+        int, typer.Option(help="Unsent megabytes at which a client that does not read is cut off.")
+    ] = 256,
+) -> None:
+    """Serve until SIGINT or SIGTERM. Prints one JSON line with the addresses when ready."""
+    try:
+        script = parse_script(faults.read_text()) if faults else []
+        names = [name.strip().lower() for name in symbols.split(",") if name.strip()]
+        source = _market(
+            market, names, capture or [], rate=rate, seed=seed, levels=levels, start_ms=start_ms, history=history
+        )
+        from venue_sim.desk import Desk
+        from venue_sim.exchange import Exchange, Rules
+        from venue_sim.faults import FaultScript
+        from venue_sim.shell import Ports, Shell, loopback_only
+        from venue_sim.timeline import Timeline
+
+        loopback_only(host)
+        if speed < 0:
+            raise BadMarket("--speed", "must not be negative")
+        waits = market is not MarketKind.SYNTHETIC if start_on_subscribe is None else start_on_subscribe
+        timeline = Timeline(speed if market is MarketKind.REPLAY else (0.0 if rate == 0 else 1.0))
+        if paused:
+            timeline.pause(0)
+        awaited = frozenset(name.strip() for name in wait_for.split(",") if name.strip())
+        if awaited == {"all"}:
+            awaited = source.streams or frozenset()
+        if awaited and not waits:
+            raise BadMarket("--wait-for", "contradicts beginning at once")
+        rules = Rules(waits, awaited, ping_interval, pong_timeout, max_connection_age, message_limit)
+        exchange = Exchange(source, timeline, FaultScript(script), rules)
+        desk = Desk(exchange, weight_per_minute=weight_limit, patience=ban_patience, ban_s=ban_s)
+        ports = Ports(
+            host, ws_port, rest_port, ready_file, connection_limit, depth_wait, max_buffer_mb << 20, exit_at_end
+        )
+
+        async def serve() -> None:
+            await Shell(exchange, desk, ports).run()
+
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve())
+    except (VenueSimError, OSError) as error:
+        typer.echo(f"venue-sim: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+def _market(
+    kind: MarketKind,
+    symbols: list[str],
+    captures: list[Path],
+    *,
+    rate: float,
+    seed: int,
+    levels: float,
+    start_ms: int | None,
+    history: int,
+) -> Market:
+    """Build the market the options describe."""
+    begins_ms = time.time_ns() // 1_000_000 if start_ms is None else start_ms
+    if kind is MarketKind.REPLAY:
+        from venue_sim.recording import RecordingFile
+        from venue_sim.replay import ReplayMarket
+
+        if not captures:
+            raise BadMarket("--capture", "replay needs a recording")
+        return ReplayMarket(
+            ", ".join(map(str, captures)), [RecordingFile(path).lines for path in captures], symbols, history
+        )
+    if captures:
+        raise BadMarket("--capture", f"means nothing for a {kind.value} market")
+    names = symbols or ["btcusdt"]
+    if kind is MarketKind.FLOOD:
+        from venue_sim.flood import FloodMarket
+
+        return FloodMarket(names, rate=rate, seed=seed, start_ms=begins_ms, levels=levels)
+    from venue_sim.synthetic import SyntheticMarket
+
+    return SyntheticMarket(names, rate=rate, seed=seed, start_ms=begins_ms, levels=levels, keep=history)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed, otherwise asyncio's own loop."""
+    try:
+        import uvloop  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        return None
+    make: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return make
+
+
+def main() -> None:
+    """Run the command line; the exit code is 0 after a signal, 2 for wrong options."""
+    app(prog_name="venue-sim")

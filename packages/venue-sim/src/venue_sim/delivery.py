@@ -1,0 +1,41 @@
+"""How one frame reaches one connection when message faults hit it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+
+from venue_sim.faults import Armed, corrupted
+from venue_sim.links import Link
+from venue_sim.market import Frame
+
+
+def deliver_hurt(link: Link, frame: Frame, hits: Iterable[Armed]) -> None:
+    """Send a frame as the faults leave it: not at all, twice, spoilt, or held for its stream's next message."""
+    payloads = [frame.wrapped if link.combined else frame.data]
+    held = False
+    for hit in hits:
+        match hit.fault.kind:
+            case "drop":
+                payloads = []
+            case "duplicate":
+                payloads = payloads * 2
+            case "corrupt":
+                random = Random(f"{hit.fault.seed}/{hit.number}/{hit.seen}")
+                payloads = [corrupted(payload, hit.fault.mode or "truncate", random) for payload in payloads]
+            case "reorder":
+                held = frame.stream not in link.swapped
+    if held and payloads:
+        link.swapped[frame.stream] = payloads.pop(0)
+        for payload in payloads:
+            link.send(payload)
+    else:
+        send_behind_held(link, frame.stream, payloads)
+
+
+def send_behind_held(link: Link, stream: str, payloads: list[bytes]) -> None:
+    """Send messages, and behind them the one of their stream that was held for reordering."""
+    for payload in payloads:
+        link.send(payload)
+    if payloads and stream in link.swapped:
+        link.send(link.swapped.pop(stream))

@@ -1,0 +1,238 @@
+"""The REST half of the exchange: weights, faults and bodies as values. A depth request that has to wait is a
+`Ticket` the shell asks about again."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from venue_sim.config import DEPTH_PATH, Fault
+from venue_sim.exchange import Boundary, Exchange
+from venue_sim.limits import Verdict, WeightLimit
+from venue_sim.market import BookState
+from venue_sim.venues import usdm
+
+_HTML = (
+    b"<html>\r\n<head><title>%d %b</title></head>\r\n"
+    b"<body>\r\n<center><h1>%d %b</h1></center>\r\n</body>\r\n</html>\r\n"
+)
+_WORDS = {
+    400: b"Bad Request",
+    403: b"Forbidden",
+    500: b"Internal Server Error",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+}
+_DEPTH_TIMES_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer. The shell sends it after `delay_s`, or never."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+    delay_s: float = 0.0
+    never: bool = False
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A depth request on its way."""
+
+    symbol: str
+    limit: int
+    used: int
+    fault: Fault | None
+    boundary: Boundary | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DepthRequest:
+    """What `/sim/state` tells about one depth request: when (epoch seconds), how much was asked and which id was
+    answered."""
+
+    at_s: float
+    limit: int
+    status: int
+    last_id: int | None
+
+
+class Desk:
+    """Answers REST requests out of an `Exchange`. `epoch_s` is the machine's wall clock, `now_ns` its monotonic
+    one."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        *,
+        weight_per_minute: int = usdm.WEIGHT_PER_MINUTE,
+        patience: int = 10,
+        ban_s: int = 120,
+    ) -> None:
+        self._exchange = exchange
+        self._per_minute = weight_per_minute
+        self._patience = patience
+        self._ban_s = ban_s
+        self._weights: dict[str, WeightLimit] = {}
+        self.requests: Counter[str] = Counter()
+        self.depth_requests: dict[str, deque[DepthRequest]] = {}
+
+    @property
+    def peak_weight(self) -> int:
+        """The most weight any address used in one minute."""
+        return max((limit.peak for limit in self._weights.values()), default=0)
+
+    def ask(
+        self, method: str, path: str, query: Mapping[str, str], client: str, now_ns: int, epoch_s: float
+    ) -> Reply | Ticket:
+        """Answer a request, or hand out a ticket for `poll`."""
+        symbol = query.get("symbol", "").lower() or None
+        armed = self._exchange.script.on_request(path, symbol, self._exchange.market_s(now_ns))
+        fault = armed.fault if armed else None
+        limit = self._weights.setdefault(client, WeightLimit(self._per_minute or 1 << 60, self._patience, self._ban_s))
+        verdict = limit.charge(epoch_s, self._weight(path, query))
+        answer: Reply | Ticket
+        if fault is not None and fault.kind in ("status", "timeout", "html_body", "empty_body"):
+            answer = self._faulty(fault, verdict, epoch_s)
+        elif verdict.status != 200:
+            answer = self._refused(verdict, epoch_s)
+        else:
+            answer = self._answer(method, path, query, now_ns, verdict.used, fault)
+        if isinstance(answer, Ticket):
+            return answer
+        if path == DEPTH_PATH and symbol is not None and symbol in self._exchange.market.books:
+            self._note_depth(symbol, DepthRequest(epoch_s, _number(query.get("limit")), answer.status, None))
+        if fault is not None and fault.kind == "slow":
+            answer = _delayed(answer, fault.delay_s or 0.0)
+        return self._note(path, answer, verdict.used)
+
+    def poll(self, ticket: Ticket, now_ns: int, epoch_s: float) -> Reply | None:
+        """The answer to a depth request, None while the book (or the update it waits for) is not there yet."""
+        fault = ticket.fault
+        book = self._book_for(ticket, now_ns)
+        if book is None:
+            return None
+        reply = Reply(200, usdm.depth_body(book, ticket.limit))
+        if fault is not None and fault.kind == "slow":
+            reply = _delayed(reply, fault.delay_s or 0.0)
+        self._note_depth(ticket.symbol, DepthRequest(epoch_s, ticket.limit, 200, book.last_id))
+        return self._note(DEPTH_PATH, reply, ticket.used)
+
+    def give_up(self, ticket: Ticket, epoch_s: float) -> Reply:
+        """The answer when the book did not become known in time."""
+        if ticket.boundary is not None:
+            self._exchange.cancel_boundary(ticket.boundary)
+        self._note_depth(ticket.symbol, DepthRequest(epoch_s, ticket.limit, 503, None))
+        body = usdm.error_body(-1001, "Internal error; unable to process your request. Please try again.")
+        return self._note(DEPTH_PATH, Reply(503, body), ticket.used)
+
+    def _book_for(self, ticket: Ticket, now_ns: int) -> BookState | None:
+        history = self._exchange.market.books[ticket.symbol]
+        fault = ticket.fault
+        if fault is not None and fault.kind == "stale_snapshot":
+            last_id = history.id_before(fault.updates or 100)
+            return None if last_id is None else history.at(last_id)
+        if fault is not None and fault.kind == "boundary_snapshot":
+            if ticket.boundary is None:
+                hold_s = 0.25 if fault.for_s is None else fault.for_s
+                ticket.boundary = self._exchange.request_boundary(ticket.symbol, fault.mode or "pu", hold_s, now_ns)
+            return None if ticket.boundary is None else ticket.boundary.book
+        return history.at()
+
+    def _answer(
+        self, method: str, path: str, query: Mapping[str, str], now_ns: int, used: int, fault: Fault | None
+    ) -> Reply | Ticket:
+        exchange = self._exchange
+        match (method, path):
+            case ("GET", "/fapi/v1/ping"):
+                return Reply(200, b"{}")
+            case ("GET", "/fapi/v1/time"):
+                return Reply(200, b'{"serverTime":%d}' % exchange.exchange_ms(now_ns))
+            case ("GET", "/fapi/v1/exchangeInfo"):
+                return Reply(
+                    200,
+                    usdm.exchange_info(
+                        exchange.market.instruments.values(), exchange.exchange_ms(now_ns), self._per_minute
+                    ),
+                )
+            case ("GET", "/fapi/v1/depth"):
+                return self._depth(query, used, fault)
+            case _:
+                return Reply(404, usdm.error_body(-5000, f"Path {path}, Method {method} is invalid"))
+
+    def _depth(self, query: Mapping[str, str], used: int, fault: Fault | None) -> Reply | Ticket:
+        symbol = query.get("symbol", "").lower()
+        if not symbol:
+            return Reply(
+                400, usdm.error_body(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
+            )
+        if symbol not in self._exchange.market.books:
+            return Reply(400, usdm.error_body(-1121, "Invalid symbol."))
+        text = query.get("limit", str(usdm.DEFAULT_DEPTH_LIMIT))
+        if not text.isdecimal():
+            return Reply(
+                400,
+                usdm.error_body(
+                    -1100, "Illegal characters found in parameter 'limit'; legal range is '^[0-9]{1,20}$'."
+                ),
+            )
+        if usdm.depth_weight(int(text)) is None:
+            return Reply(400, usdm.error_body(-4021, f"{text} is not valid depth limit."))
+        return Ticket(symbol, int(text), used, fault)
+
+    def _weight(self, path: str, query: Mapping[str, str]) -> int:
+        if path != DEPTH_PATH:
+            return 1
+        text = query.get("limit", str(usdm.DEFAULT_DEPTH_LIMIT))
+        return (usdm.depth_weight(int(text)) if text.isdecimal() else None) or 1
+
+    def _refused(self, verdict: Verdict, epoch_s: float) -> Reply:
+        body = usdm.too_many_body(verdict.status, int(epoch_s * 1000), verdict.retry_after_s, self._per_minute)
+        return Reply(verdict.status, body, {"Retry-After": str(verdict.retry_after_s)})
+
+    def _faulty(self, fault: Fault, verdict: Verdict, epoch_s: float) -> Reply:
+        if fault.kind == "timeout":
+            return Reply(504, b"", never=True)
+        if fault.kind == "empty_body":
+            return Reply(200, b"")
+        if fault.kind == "html_body":
+            return _html(fault.status or 502)
+        status = fault.status or 500
+        headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
+        if status in (418, 429):
+            seconds = fault.retry_after_s if fault.retry_after_s is not None else (120 if status == 418 else 5)
+            body = usdm.too_many_body(status, int(epoch_s * 1000), seconds, self._per_minute)
+            return Reply(status, body, {"Retry-After": str(seconds)})
+        if status in (403, 502, 504):
+            return Reply(status, _html(status).body, headers, "text/html")
+        if status == 503:
+            return Reply(
+                503, usdm.error_body(-1, "Unknown error, please check your request or try again later."), headers
+            )
+        return Reply(status, usdm.error_body(-1000, "An unknown error occured while processing the request."), headers)
+
+    def _note(self, path: str, reply: Reply, used: int) -> Reply:
+        self.requests[f"{path} {'never' if reply.never else reply.status}"] += 1
+        headers = {**reply.headers, "X-MBX-USED-WEIGHT-1M": str(used)}
+        return Reply(reply.status, reply.body, headers, reply.media_type, reply.delay_s, reply.never)
+
+    def _note_depth(self, symbol: str, request: DepthRequest) -> None:
+        self.depth_requests.setdefault(symbol, deque(maxlen=_DEPTH_TIMES_KEPT)).append(request)
+
+
+def _delayed(reply: Reply, delay_s: float) -> Reply:
+    return Reply(reply.status, reply.body, reply.headers, reply.media_type, delay_s, reply.never)
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else usdm.DEFAULT_DEPTH_LIMIT
+
+
+def _html(status: int) -> Reply:
+    word = _WORDS.get(status, b"Error")
+    return Reply(status, _HTML % (status, word, status, word), media_type="text/html")

@@ -1,0 +1,383 @@
+"""The exchange between a market and its clients: routes, subscriptions, delivery, faults. Sans-I/O: values in,
+effects out, time as an argument.
+
+`pump` is the only place where frames leave the market, and what it returns is written before anything else runs; so
+a book read between two pumps is exactly the book after the depth updates sent so far.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from venue_sim.book import decode_depth
+from venue_sim.delivery import deliver_hurt, send_behind_held
+from venue_sim.faults import Armed, FaultScript, meant_for
+from venue_sim.limits import SlidingLimit
+from venue_sim.links import Close, Effect, Eof, Link, LinkState, Ping, Reset
+from venue_sim.market import BookState, Frame, Market
+from venue_sim.merge import DepthMerger, interval_ms
+from venue_sim.timeline import Phase, Timeline
+from venue_sim.venues import usdm
+
+_FOREVER_NS = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The exchange's numbers that a run may change; 0 switches a limit off.
+
+    The market begins at the first subscription to one of its streams, or, with `wait_for`, when all of those have a
+    listener.
+    """
+
+    start_on_subscribe: bool = True
+    wait_for: frozenset[str] = frozenset()
+    ping_interval_s: float = usdm.PING_INTERVAL_S
+    pong_timeout_s: float = usdm.PONG_TIMEOUT_S
+    connection_age_s: float = usdm.CONNECTION_AGE_S
+    messages_per_s: int = usdm.MESSAGES_PER_S
+
+
+@dataclass(slots=True)
+class Boundary:
+    """A request for a snapshot that ends at an update not sent yet; `book` is set by the pump that reaches it."""
+
+    symbol: str
+    inside: bool
+    hold_ns: int
+    book: BookState | None = None
+
+
+class Exchange:
+    """All state of the simulated exchange except sockets and the REST desk. Every `now_ns` is the machine's
+    monotonic clock."""
+
+    def __init__(self, market: Market, timeline: Timeline, script: FaultScript, rules: Rules) -> None:
+        self.market = market
+        self.timeline = timeline
+        self.script = script
+        self.rules = rules
+        self.links: dict[int, Link] = {}
+        self.position = 0
+        self.sent: Counter[str] = Counter()
+        self.last_sent_id: dict[str, int] = {}
+        self.opened = 0
+        self._listeners: dict[str, list[Link]] = {}
+        self._mergers: dict[str, dict[str, DepthMerger]] = {}
+        self._hold_until_ns = 0
+        self._withheld: list[Frame] = []
+        self._boundaries: list[Boundary] = []
+        self._leaving: list[tuple[int, int, int, str]] = []
+
+    @property
+    def done(self) -> bool:
+        """True when the market has no more frames."""
+        return self.market.next_due_ns() is None and not self._withheld
+
+    @property
+    def held(self) -> bool:
+        """True while a boundary snapshot keeps delivery back."""
+        return bool(self._withheld)
+
+    def market_s(self, now_ns: int) -> float:
+        """Seconds of market time, what `at_s` of a fault counts in."""
+        return self.timeline.position_ns(now_ns) / 1e9
+
+    def exchange_ms(self, now_ns: int) -> int:
+        """The exchange's wall time in ms."""
+        return self.market.exchange_start_ms + self.timeline.position_ns(now_ns) // 1_000_000
+
+    def open(self, connection: int, route: usdm.Route, now_ns: int) -> list[Effect]:
+        """Take a new connection with the streams its address names."""
+        self.opened += 1
+        limit = SlidingLimit(self.rules.messages_per_s, 1.0)
+        link = Link(connection, route.category, route.combined, now_ns, limit, last_ping_ns=now_ns)
+        self.links[connection] = link
+        self._subscribe(link, route.streams, now_ns)
+        return []
+
+    def closed(self, connection: int) -> None:
+        """Forget a connection that is gone."""
+        link = self.links.pop(connection, None)
+        if link is not None:
+            self._unlist(link, list(link.streams))
+            link.state = LinkState.GONE
+
+    def on_text(self, connection: int, text: bytes, now_ns: int) -> list[Effect]:
+        """Answer a client's request."""
+        link = self.links.get(connection)
+        if link is None:
+            return []
+        refused = self.on_message(connection, now_ns)
+        if refused:
+            return refused
+        match usdm.parse_request(text):
+            case usdm.Subscribe(id=request_id, streams=streams):
+                if len(link.streams | dict.fromkeys(streams)) > usdm.MAX_STREAMS:
+                    answer = usdm.error_answer(2, f"Invalid request: more than {usdm.MAX_STREAMS} streams", request_id)
+                    link.send(answer)
+                    return link.flush()
+                link.send(usdm.result_answer(None, request_id))
+                self._subscribe(link, streams, now_ns)
+            case usdm.Unsubscribe(id=request_id, streams=streams):
+                self._unlist(link, streams)
+                for stream in streams:
+                    link.streams.pop(stream, None)
+                link.send(usdm.result_answer(None, request_id))
+            case usdm.ListSubscriptions(id=request_id):
+                link.send(usdm.result_answer(list(link.streams), request_id))
+            case usdm.Property(id=request_id, value=value):
+                link.combined = link.combined if value is None else value
+                link.send(usdm.result_answer(link.combined if value is None else None, request_id))
+            case usdm.WrongRequest(answer=answer):
+                link.send(answer)
+        return link.flush()
+
+    def on_message(self, connection: int, now_ns: int) -> list[Effect]:
+        """Count an incoming message of any kind (pings and pongs too); one too many a second ends the connection."""
+        link = self.links.get(connection)
+        if link is None or link.messages.allow(now_ns / 1e9):
+            return []
+        return self._end(link, Close(connection, 1008, "Too many requests"))
+
+    def on_pong(self, connection: int) -> None:
+        """Note that a client answered the last ping."""
+        link = self.links.get(connection)
+        if link is not None:
+            link.unanswered_ping_ns = None
+
+    def is_stalled(self, connection: int) -> bool:
+        """True while a connection must hear nothing at all, not even pongs."""
+        link = self.links.get(connection)
+        return link is not None and link.state is LinkState.STALLED
+
+    def next_due_ns(self, now_ns: int) -> int | None:
+        """Machine time when `pump` has something to do, None when nothing is to come or the clock stands."""
+        if self.timeline.phase is not Phase.RUNNING or self._unheard:
+            return None
+        due_ns = self.market.next_due_ns()
+        if self._withheld:
+            return self._hold_until_ns
+        if due_ns is None:
+            return None
+        return max(self._hold_until_ns, now_ns + int(self.timeline.wait_s(due_ns, now_ns) * 1e9))
+
+    def pump(self, now_ns: int, limit: int) -> list[Effect]:
+        """Let the frames that are due leave the market, at most `limit`, and deliver them."""
+        if self.timeline.phase is not Phase.RUNNING or now_ns < self._hold_until_ns or self._unheard:
+            return []
+        return self._move(self.timeline.due_by(now_ns), limit, now_ns)
+
+    def advance(self, frames: int, now_ns: int) -> list[Effect]:
+        """Let that many frames go, due or not: how a paused market is stepped."""
+        self._hold_until_ns = 0
+        return self._move(None, frames, now_ns)
+
+    def tick(self, now_ns: int) -> list[Effect]:
+        """Carry out what time alone causes: faults, stalls that end, pings, pongs that are missing, connections
+        that are too old."""
+        effects: list[Effect] = []
+        if self.timeline.started:
+            for armed in self.script.due(self.market_s(now_ns)):
+                effects += self._strike(armed, now_ns, note=True)
+        for at_ns, connection, code, reason in [entry for entry in self._leaving if entry[0] <= now_ns]:
+            self._leaving.remove((at_ns, connection, code, reason))
+            if connection in self.links:
+                effects += self._end(self.links[connection], Close(connection, code, reason))
+        for link in list(self.links.values()):
+            link.wake(now_ns)
+            effects += link.flush()
+            effects += self._keep_alive(link, now_ns)
+        for merger in [merger for mergers in self._mergers.values() for merger in mergers.values()]:
+            frame = merger.flush(_FOREVER_NS if self.done else self.timeline.position_ns(now_ns))
+            if frame is not None:
+                self._deliver(frame, now_ns)
+        return effects + self._flush()
+
+    def request_boundary(self, symbol: str, mode: str, for_s: float, now_ns: int) -> Boundary | None:
+        """Arrange a snapshot that ends at an update's edge and hold delivery for `for_s` around it; None while the
+        book is not known.
+
+        `pu`: the book as sent, and nothing later goes out while held. `u`, `inside`: the book after the next
+        update, which is sent only after the hold; `inside` gives it an id within that update.
+        """
+        book = self.market.books[symbol].at()
+        hold_ns = int(for_s * 1e9)
+        if mode == "pu":
+            if book is None:
+                return None
+            self._hold_until_ns = now_ns + hold_ns
+            return Boundary(symbol, False, hold_ns, book)
+        boundary = Boundary(symbol, mode == "inside", hold_ns)
+        self._boundaries.append(boundary)
+        return boundary
+
+    def cancel_boundary(self, boundary: Boundary) -> None:
+        """Give up a boundary nobody waits for any more."""
+        self._boundaries = [other for other in self._boundaries if other is not boundary]
+
+    @property
+    def _unheard(self) -> bool:
+        """True when an unpaced market begun by a subscription has no listener, so no reader to keep pace with."""
+        return self.timeline.unpaced and self.rules.start_on_subscribe and not any(self._listeners.values())
+
+    def _move(self, until_ns: int | None, limit: int, now_ns: int) -> list[Effect]:
+        extra: list[Effect] = []
+        withheld, self._withheld = self._withheld, []
+        for frame in withheld:
+            extra += self._send(frame, now_ns)
+        left = limit
+        while left > 0:
+            frames = self.market.take(until_ns, 1 if self._boundaries or self.script.watches_frames else left)
+            if not frames:
+                break
+            left -= len(frames)
+            self.timeline.reached(frames[-1].due_ns, now_ns)
+            if self._boundaries and self._reach_boundary(frames[-1], now_ns):
+                self._withheld = frames
+                break
+            for frame in frames:
+                extra += self._send(frame, now_ns)
+        if self.done:
+            self._release_swapped()
+        return extra + self._flush()
+
+    def _reach_boundary(self, frame: Frame, now_ns: int) -> bool:
+        waiting = [boundary for boundary in self._boundaries if boundary.symbol == frame.symbol]
+        if frame.kind != "depth" or not waiting or self.market.books[frame.symbol].last_id != frame.last_id:
+            return False
+        book = self.market.books[frame.symbol].at()
+        if book is None:
+            return False
+        first_id = decode_depth(frame.data).first_id
+        for boundary in waiting:
+            boundary.book = replace(book, last_id=(first_id + frame.last_id) // 2) if boundary.inside else book
+            self._hold_until_ns = max(self._hold_until_ns, now_ns + boundary.hold_ns)
+            self.cancel_boundary(boundary)
+        return True
+
+    def _send(self, frame: Frame, now_ns: int) -> list[Effect]:
+        self.position += 1
+        mergers = self._mergers.get(frame.stream)
+        if mergers:
+            for merger in mergers.values():
+                slow = merger.flush(frame.due_ns)
+                if slow is not None:
+                    self._deliver(slow, now_ns)
+                merger.add(frame)
+        return self._deliver(frame, now_ns)
+
+    def _deliver(self, frame: Frame, now_ns: int) -> list[Effect]:
+        self.sent[frame.stream] += 1
+        if frame.kind == "depth":
+            self.last_sent_id[frame.symbol] = max(frame.last_id, self.last_sent_id.get(frame.symbol, 0))
+        listeners = self._listeners.get(frame.stream, ())
+        hits = self.script.on_frame(frame, self.market_s(now_ns)) if self.script.watches_frames else []
+        if not hits:
+            for link in listeners:
+                payload = frame.wrapped if link.combined else frame.data
+                if link.swapped:
+                    send_behind_held(link, frame.stream, [payload])
+                else:
+                    link.send(payload)
+            return []
+        for link in listeners:
+            deliver_hurt(link, frame, [hit for hit in hits if hit.fault.connection in (None, link.id)])
+        effects: list[Effect] = []
+        for hit in hits:
+            effects += self._strike(hit, now_ns, note=False)
+        return effects
+
+    def _release_swapped(self) -> None:
+        """A message held for its successor goes out when the market ends without one."""
+        for link in self.links.values():
+            for stream in list(link.swapped):
+                link.send(link.swapped.pop(stream))
+
+    def _flush(self) -> list[Effect]:
+        return [effect for link in self.links.values() if link.out for effect in link.flush()]
+
+    def _subscribe(self, link: Link, streams: Iterable[str], now_ns: int) -> None:
+        for stream in streams:
+            if stream in link.streams:
+                continue
+            link.streams[stream] = None
+            if not usdm.delivers(link.category, stream):
+                continue
+            self._listeners.setdefault(stream, []).append(link)
+            produced = self.market.streams is None or stream in self.market.streams
+            if not produced and interval_ms(stream) is not None:
+                produced = self._merge_into(stream)
+            if produced and self.rules.start_on_subscribe and all(map(self._listeners.get, self.rules.wait_for)):
+                self.timeline.start(now_ns)
+
+    def _merge_into(self, stream: str) -> bool:
+        source = f"{stream.partition('@')[0]}@depth@0ms"
+        if self.market.streams is None or source not in self.market.streams:
+            return False
+        mergers = self._mergers.setdefault(source, {})
+        if stream not in mergers:
+            mergers[stream] = DepthMerger(stream)
+        return True
+
+    def _unlist(self, link: Link, streams: Iterable[str]) -> None:
+        for stream in streams:
+            listeners = self._listeners.get(stream, [])
+            if link in listeners:
+                listeners.remove(link)
+            link.swapped.pop(stream, None)
+
+    def _end(self, link: Link, effect: Effect) -> list[Effect]:
+        effects = link.flush()
+        self.closed(link.id)
+        return [*effects, effect]
+
+    def _strike(self, armed: Armed, now_ns: int, *, note: bool) -> list[Effect]:
+        """Carry out a connection fault on the connections it is meant for."""
+        fault = armed.fault
+        targets = [link for link in self.links.values() if meant_for(fault, link.id, link.streams)]
+        if note:
+            hit = ", ".join(f"connection {link.id}" for link in targets) or "no connection"
+            self.script.note(armed, self.market_s(now_ns), hit)
+        effects: list[Effect] = []
+        until_ns = None if fault.for_s is None else now_ns + int(fault.for_s * 1e9)
+        for link in targets:
+            match fault.kind:
+                case "eof":
+                    effects += self._end(link, Eof(link.id))
+                case "reset":
+                    effects += self._end(link, Reset(link.id))
+                case "close":
+                    effects += self._end(link, Close(link.id, fault.code or 1001, fault.reason or ""))
+                case "disconnect_24h":
+                    effects += self._end(link, Close(link.id, fault.code or 1001, fault.reason or "24 hours"))
+                case "stall":
+                    effects += link.flush()
+                    link.stall(until_ns, fault.mode == "delay")
+                case "no_pings":
+                    link.silent_pings_until_ns = until_ns
+                case "server_shutdown":
+                    link.send(usdm.shutdown_event(self.exchange_ms(now_ns)))
+                    effects += link.flush()
+                    at_ns = now_ns + int((10.0 if fault.delay_s is None else fault.delay_s) * 1e9)
+                    self._leaving.append((at_ns, link.id, fault.code or 1001, fault.reason or "server shutdown"))
+        return effects
+
+    def _keep_alive(self, link: Link, now_ns: int) -> list[Effect]:
+        rules = self.rules
+        if link.state is not LinkState.OPEN or link.id not in self.links:
+            return []
+        if rules.connection_age_s and now_ns - link.opened_ns >= rules.connection_age_s * 1e9:
+            return self._end(link, Close(link.id, 1001, "24 hours"))
+        unanswered_ns = link.unanswered_ping_ns
+        if rules.pong_timeout_s and unanswered_ns is not None and now_ns - unanswered_ns >= rules.pong_timeout_s * 1e9:
+            return self._end(link, Close(link.id, 1008, "Pong timeout"))
+        silent = link.silent_pings_until_ns is None or now_ns < link.silent_pings_until_ns
+        if silent or not rules.ping_interval_s or now_ns - link.last_ping_ns < rules.ping_interval_s * 1e9:
+            return []
+        link.last_ping_ns = now_ns
+        if link.unanswered_ping_ns is None:
+            link.unanswered_ping_ns = now_ns
+        return [Ping(link.id, str(self.exchange_ms(now_ns)).encode())]

@@ -1,0 +1,203 @@
+"""Decides, message by message and request by request, which scripted fault hits. Pure: time is an argument, chance
+is seeded per fault.
+
+A fault waits for its moment (`at_s` of market time, or `after_message` / `after_request` matches), then hits the
+next `count` things that match its filters, each with its probability. What was hit is remembered in `fired`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from venue_sim.config import CONNECTION_KINDS, DEPTH_PATH, MESSAGE_KINDS, SNAPSHOT_KINDS, Fault
+from venue_sim.market import Frame
+
+FIRED_KEPT = 10_000
+_BREAKING = b'{}[]":,'
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """One hit of a fault: when (seconds of market time), which fault (its number) and what it hit."""
+
+    at_s: float
+    number: int
+    kind: str
+    hit: str
+
+
+class Armed:
+    """A fault together with how far it is."""
+
+    def __init__(self, number: int, fault: Fault) -> None:
+        self.number = number
+        self.fault = fault
+        self.left = fault.count if fault.count else -1
+        self.seen = 0
+        self.random = Random(f"{fault.seed}/{number}")
+
+    @property
+    def spent(self) -> bool:
+        """True when it has hit as often as it may."""
+        return self.left == 0
+
+    def ready(self, now_s: float, threshold: int | None) -> bool:
+        """Count one match; True when its moment has come."""
+        self.seen += 1
+        if self.fault.at_s is not None and now_s < self.fault.at_s:
+            return False
+        return threshold is None or self.seen > threshold
+
+    def strikes(self) -> bool:
+        """Draw whether this match is hit and count it when it is."""
+        if self.fault.probability < 1.0 and self.random.random() >= self.fault.probability:
+            return False
+        self.left -= 1
+        return True
+
+
+class FaultScript:
+    """All faults of a run. `watches_frames` is True while some fault has to be asked about every frame."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._armed: list[Armed] = []
+        self._made = 0
+        self.fired: list[Fired] = []
+        self.watches_frames = False
+        for fault in faults:
+            self.add(fault)
+
+    def add(self, fault: Fault) -> int:
+        """Add a fault and return its number."""
+        self._made += 1
+        self._set([*self._armed, Armed(self._made, fault)])
+        return self._made
+
+    def clear(self) -> int:
+        """Forget every fault that is still waiting; return how many there were."""
+        count = len(self._armed)
+        self._set([])
+        return count
+
+    @property
+    def waiting(self) -> list[Fault]:
+        """The faults that can still hit."""
+        return [armed.fault for armed in self._armed]
+
+    def on_frame(self, frame: Frame, now_s: float) -> list[Armed]:
+        """Count one frame the market handed out and return the message and connection faults that hit it, in the
+        script's order."""
+        hits = []
+        for armed in self._armed:
+            fault = armed.fault
+            message = fault.kind in MESSAGE_KINDS
+            counted = fault.kind in CONNECTION_KINDS and fault.after_message is not None
+            if not (message or counted) or not _matches(fault, frame):
+                continue
+            threshold = (
+                fault.after_message if message or fault.after_message is None else max(0, fault.after_message - 1)
+            )
+            if armed.ready(now_s, threshold) and armed.strikes():
+                hits.append(armed)
+                self.note(armed, now_s, f"{frame.stream} u={frame.last_id}" if frame.last_id else frame.stream)
+        if hits:
+            self._forget_spent()
+        return hits
+
+    def due(self, now_s: float) -> list[Armed]:
+        """Return the connection faults whose time has come and that wait for no message."""
+        hits = [
+            armed
+            for armed in self._armed
+            if armed.fault.kind in CONNECTION_KINDS
+            and armed.fault.after_message is None
+            and (armed.fault.at_s is None or now_s >= armed.fault.at_s)
+        ]
+        for armed in hits:
+            armed.left = 0
+        if hits:
+            self._forget_spent()
+        return hits
+
+    def next_due_s(self) -> float | None:
+        """Market time of the next connection fault that waits for no message."""
+        times = [
+            armed.fault.at_s or 0.0
+            for armed in self._armed
+            if armed.fault.kind in CONNECTION_KINDS and armed.fault.after_message is None
+        ]
+        return min(times, default=None)
+
+    def on_request(self, path: str, symbol: str | None, now_s: float) -> Armed | None:
+        """Count one REST request and return the first fault that hits it."""
+        found: Armed | None = None
+        for armed in self._armed:
+            fault = armed.fault
+            if fault.kind in MESSAGE_KINDS | CONNECTION_KINDS:
+                continue
+            if (DEPTH_PATH if fault.kind in SNAPSHOT_KINDS else fault.path or path) != path:
+                continue
+            if fault.symbol is not None and fault.symbol != symbol:
+                continue
+            if armed.ready(now_s, fault.after_request) and found is None and armed.strikes():
+                found = armed
+                self.note(armed, now_s, f"{path} {symbol or ''}".strip())
+        if found:
+            self._forget_spent()
+        return found
+
+    def note(self, armed: Armed, now_s: float, hit: str) -> None:
+        """Remember a hit; the oldest are forgotten beyond ten thousand."""
+        if len(self.fired) >= FIRED_KEPT:
+            del self.fired[: FIRED_KEPT // 10]
+        self.fired.append(Fired(round(now_s, 6), armed.number, armed.fault.kind, hit))
+
+    def _forget_spent(self) -> None:
+        self._set([armed for armed in self._armed if not armed.spent])
+
+    def _set(self, armed: list[Armed]) -> None:
+        self._armed = armed
+        self.watches_frames = any(
+            one.fault.kind in MESSAGE_KINDS or one.fault.after_message is not None for one in armed
+        )
+
+
+def corrupted(payload: bytes, mode: str, random: Random) -> bytes:
+    """Spoil a JSON text so that it cannot be parsed but stays valid UTF-8: cut short, or one structural character
+    changed."""
+    if mode == "truncate":
+        cut = max(1, random.randrange(len(payload) // 4, 3 * len(payload) // 4 + 1))
+        return payload[:cut].decode(errors="ignore").encode()
+    places = [at for at, byte in enumerate(payload) if byte in _BREAKING]
+    at = random.choice(places)
+    return payload[:at] + bytes([payload[at] ^ 1]) + payload[at + 1 :]
+
+
+def meant_for(fault: Fault, connection: int, streams: Iterable[str]) -> bool:
+    """Say whether a connection fault hits a connection: with filters, only one that has a matching stream."""
+    if fault.kind not in CONNECTION_KINDS or fault.connection not in (None, connection):
+        return False
+    if fault.symbol is None and fault.stream is None:
+        return True
+    for stream in streams:
+        symbol, _, name = stream.partition("@")
+        if fault.symbol in (None, symbol) and fault.stream in (None, stream, name, name.partition("@")[0]):
+            return True
+    return False
+
+
+def describe(fault: Fault) -> dict[str, Any]:
+    """The fields of a fault that are set, for the control port."""
+    values = {name: getattr(fault, name) for name in Fault.__dataclass_fields__}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _matches(fault: Fault, frame: Frame) -> bool:
+    if fault.symbol is not None and fault.symbol != frame.symbol:
+        return False
+    if fault.stream is None:
+        return True
+    return fault.stream in (frame.kind, frame.stream, frame.stream.partition("@")[2])

@@ -1,0 +1,123 @@
+"""The HTTP shell: the exchange's REST paths and the control port, as one Starlette application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from venue_sim.control import Control, Refused
+from venue_sim.desk import Desk, Reply, Ticket
+
+
+class Progress:
+    """Tells waiting requests that the market has moved on."""
+
+    def __init__(self) -> None:
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    def moved(self) -> None:
+        """Wake everybody who waits."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return at the next move or after the timeout."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await asyncio.wait([waiter], timeout=timeout_s)
+        finally:
+            self._waiters.discard(waiter)
+
+
+class Rest:
+    """The REST paths over a `Desk`, waiting at most `depth_wait_s` for a book that is not known yet."""
+
+    def __init__(
+        self, desk: Desk, progress: Progress, ending: asyncio.Event, depth_wait_s: float, changed: Callable[[], None]
+    ) -> None:
+        self._desk = desk
+        self._progress = progress
+        self._ending = ending
+        self._depth_wait_s = depth_wait_s
+        self._changed = changed
+
+    async def answer(self, request: Request) -> Response:
+        """Answer any request of the exchange's own paths."""
+        client = request.client.host if request.client else ""
+        answer = self._desk.ask(
+            request.method, request.url.path, request.query_params, client, time.monotonic_ns(), time.time()
+        )
+        reply = await self._wait_for(answer) if isinstance(answer, Ticket) else answer
+        if reply.never:
+            await self._ending.wait()
+        elif reply.delay_s:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), reply.delay_s)
+        return Response(reply.body, reply.status, dict(reply.headers), reply.media_type)
+
+    async def _wait_for(self, ticket: Ticket) -> Reply:
+        deadline = time.monotonic() + self._depth_wait_s
+        while True:
+            reply = self._desk.poll(ticket, time.monotonic_ns(), time.time())
+            self._changed()
+            if reply is not None:
+                return reply
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or self._ending.is_set():
+                return self._desk.give_up(ticket, time.time())
+            await self._progress.wait(min(left_s, 0.5))
+
+
+def application(rest: Rest, control: Control, changed: Callable[[], None]) -> Starlette:
+    """Build the application; `changed` is called after every control request that may give the market something to
+    do."""
+
+    async def sim(request: Request) -> Response:
+        what = (request.method, request.path_params["what"])
+        try:
+            match what:
+                case ("GET", "state"):
+                    return _json(control.state())
+                case ("GET", "book"):
+                    return Response(control.book(request.query_params), media_type="application/json")
+                case ("POST", "faults"):
+                    answer = control.add_fault(await request.body())
+                case ("DELETE", "faults"):
+                    answer = control.clear_faults()
+                case ("POST", "pause"):
+                    answer = control.pause()
+                case ("POST", "resume"):
+                    answer = control.resume()
+                case ("POST", "start"):
+                    answer = control.start()
+                case ("POST", "advance"):
+                    answer = control.advance(request.query_params)
+                case _:
+                    raise Refused(404, f"no such control request: {what[0]} /sim/{what[1]}")
+        except Refused as error:
+            return _json({"error": error.message, "field": error.field}, error.status)
+        changed()
+        return _json(answer)
+
+    methods = ["GET", "POST", "PUT", "DELETE"]
+    return Starlette(
+        routes=[
+            Route("/sim/{what}", sim, methods=methods),
+            Route("/{path:path}", rest.answer, methods=methods),
+        ]
+    )
+
+
+def _json(value: dict[str, Any], status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")

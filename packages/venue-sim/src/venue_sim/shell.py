@@ -1,0 +1,201 @@
+"""Runs an exchange: two listening sockets on loopback, the pump that moves the market, the ticks, and an orderly
+end.
+
+The clock of the event loop is good to about a millisecond, so a frame may leave that much later than it is due;
+order and content never change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import uvicorn
+
+from venue_sim.control import Control
+from venue_sim.desk import Desk
+from venue_sim.errors import BadMarket
+from venue_sim.exchange import Exchange
+from venue_sim.rest import Progress, Rest, application
+from venue_sim.sockets import Sockets
+
+BATCH = 256
+TICK_S = 0.02
+SHORT_WAIT_S = 0.02
+SHORTEST_WAIT_S = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where to listen and how the shell behaves. Port 0 lets the system choose."""
+
+    host: str = "127.0.0.1"
+    ws_port: int = 0
+    rest_port: int = 0
+    ready_file: Path | None = None
+    connection_limit: int = 300
+    depth_wait_s: float = 10.0
+    max_buffer: int = 256 << 20
+    exit_at_end_s: float | None = None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the shell has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def loopback_only(host: str) -> None:
+    """Raise `BadMarket` unless the address is a loopback address."""
+    try:
+        fine = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        fine = host == "localhost"
+    if not fine:
+        raise BadMarket("--host", f"only loopback addresses are served, not {host!r}")
+
+
+class Shell:
+    """One run of the program."""
+
+    def __init__(self, exchange: Exchange, desk: Desk, ports: Ports) -> None:
+        loopback_only(ports.host)
+        self._exchange = exchange
+        self._desk = desk
+        self._ports = ports
+        self._wake = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._progress = Progress()
+        self._sockets = Sockets(
+            exchange, connection_limit=ports.connection_limit, max_buffer=ports.max_buffer, changed=self._wake.set
+        )
+
+    async def run(self) -> None:
+        """Serve until a signal (or the end of the market, when asked) says stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+        ws_socket = _listener(self._ports.host, self._ports.ws_port)
+        rest_socket = _listener(self._ports.host, self._ports.rest_port)
+        ws_server = await loop.create_server(self._sockets, sock=ws_socket, backlog=512)
+        rest = Rest(self._desk, self._progress, self._ending, self._ports.depth_wait_s, self._wake.set)
+        app = application(rest, Control(self._exchange, self._desk, self._sockets), self._moved)
+        http = _Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=1,
+                timeout_keep_alive=60,
+            )
+        )
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(http.serve(sockets=[rest_socket]))
+            # both sockets listen already: what comes before uvicorn is up waits in the backlog
+            self._announce(ws_socket, rest_socket)
+            if not self._exchange.rules.start_on_subscribe:
+                self._exchange.timeline.start(time.monotonic_ns())
+            pump = tasks.create_task(self._pump())
+            ticks = tasks.create_task(self._ticks())
+            await self._ending.wait()
+            for task in (pump, ticks):
+                task.cancel()
+            self._sockets.close_all()
+            ws_server.close()
+            http.should_exit = True
+            await asyncio.wait([serving], timeout=1.2)
+            http.force_exit = True
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    def _stop(self) -> None:
+        self._ending.set()
+
+    def _moved(self) -> None:
+        self._progress.moved()
+        self._wake.set()
+
+    def _announce(self, ws_socket: socket.socket, rest_socket: socket.socket) -> None:
+        (host, ws_port, *_), (_, rest_port, *_) = ws_socket.getsockname(), rest_socket.getsockname()
+        host = f"[{host}]" if ":" in host else host
+        rest = f"http://{host}:{rest_port}"
+        line = orjson.dumps({"ws": f"ws://{host}:{ws_port}", "rest": rest, "control": f"{rest}/sim"}) + b"\n"
+        if self._ports.ready_file is not None:
+            write_whole(self._ports.ready_file, line)
+        sys.stdout.write(line.decode())
+        sys.stdout.flush()
+
+    async def _pump(self) -> None:
+        exchange = self._exchange
+        while True:
+            self._wake.clear()
+            now_ns = time.monotonic_ns()
+            before = exchange.position
+            self._sockets.apply(exchange.pump(now_ns, BATCH))
+            if exchange.position != before or exchange.held:
+                self._progress.moved()
+            if exchange.timeline.unpaced:
+                await self._until_read()
+            due_ns = exchange.next_due_ns(time.monotonic_ns())
+            if due_ns is None:
+                if exchange.done and self._ports.exit_at_end_s is not None:
+                    await self._leave()
+                await self._wake.wait()
+                continue
+            wait_s = (due_ns - time.monotonic_ns()) / 1e9
+            if exchange.timeline.unpaced and wait_s <= 0:
+                await asyncio.sleep(0)
+                continue
+            if wait_s < SHORT_WAIT_S:
+                await asyncio.sleep(max(wait_s, SHORTEST_WAIT_S))
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait_s)
+
+    async def _until_read(self) -> None:
+        """Wait until every client has read enough for more to be sent: without a clock nothing is dropped and
+        nobody is hurried."""
+        while self._sockets.congested:
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), 0.5)
+
+    async def _ticks(self) -> None:
+        while True:
+            self._sockets.apply(self._exchange.tick(time.monotonic_ns()))
+            await asyncio.sleep(TICK_S)
+
+    async def _leave(self) -> None:
+        """After the last frame: let clients read what is on its way, then end."""
+        await asyncio.sleep(self._ports.exit_at_end_s or 0.0)
+        self._stop()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees all of it or nothing."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_bytes(data)
+    os.replace(partial, path)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(512)
+    listener.setblocking(False)
+    return listener
