@@ -159,6 +159,16 @@ def test_reconnect_starts_the_book_anew() -> None:
     assert bench.recorder.in_sync == 1
 
 
+def test_end_of_the_recording_is_no_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.frame(depth(1, 2, 0))
+    bench.fetch(book(2))
+    bench.recorder.finish()
+    bench.recorder.on_disconnected("stopped")
+    assert bench.recorder.counts.out_of_sync == 0
+    assert not caplog.records
+
+
 def test_only_one_snapshot_of_a_symbol_is_under_way() -> None:
     bench = Bench()
     bench.frame(depth(1, 2, 0))

@@ -75,6 +75,7 @@ class VenueRecorder:
         self._syncs = {symbol: DepthSync(venue.rule, rng, _LIMITS) for symbol in symbols}
         self._symbol_of = {stream: symbol for symbol in symbols for stream in venue.recorded_streams(symbol)}
         self._tickets: dict[str, int] = {}  # the last ask of each symbol whose answer is awaited
+        self._finishing = False
         self.counts = VenueCounts()
 
     @property
@@ -86,6 +87,10 @@ class VenueRecorder:
     def in_sync(self) -> int:
         """How many symbols have a snapshot and every update since."""
         return sum(sync.in_sync for sync in self._syncs.values())
+
+    def finish(self) -> None:
+        """Expect the end of the connection: it is no trouble any more."""
+        self._finishing = True
 
     def on_connected(self) -> None:
         """Count a connection."""
@@ -102,6 +107,8 @@ class VenueRecorder:
 
     def on_disconnected(self, reason: str) -> None:
         """Start every book anew."""
+        if self._finishing:
+            return
         log.warning("%s: connection lost: %s", self._venue.name, reason)
         for symbol, sync in self._syncs.items():
             self._carry_out(symbol, sync.on_reconnect(self._mono_ns()))

@@ -99,6 +99,8 @@ class VenueShell:
                     await asyncio.wait_for(asked.wait(), self._duration_s)
                 except TimeoutError:
                     self._stop.ask("duration")
+                for recorder in self._recorders:
+                    recorder.finish()
                 for task in [*tasks, *self._fetches]:
                     task.cancel()
         finally:
