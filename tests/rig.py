@@ -1,4 +1,6 @@
-"""Real processes on a link of their own: the simulated exchange, connectors, collectors. Used by the system tests, the demo and the benches.
+"""Real processes on a link of their own: the simulated exchange, connectors, collectors.
+
+Used by the system tests, the demo and the benches.
 
 Everything started here is ended here, by its process id, whatever happened.
 """

@@ -7,12 +7,16 @@ from data_convert.svg import histogram, line
 from tests.demo.checks import Found, Run
 
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1b1f24;--muted:#667;--line:#2563c9;--fill:#7aa7e8;--grid:#dfe3e8;--card:#fff;--page:#f5f6f8;--good:#18794e;--bad:#c62a2f}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e8eb;--muted:#98a2ad;--line:#6ea8fe;--fill:#2f5fa8;--grid:#30363d;--card:#161b22;--page:#0d1117;--good:#4cc38a;--bad:#ff6369}}
-body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif}main{max-width:1000px;margin:auto;padding:2rem 1rem}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}h3{font-size:.95rem;color:var(--muted);margin:1rem 0 .2rem}
+:root{color-scheme:light dark;--ink:#1b1f24;--muted:#667;--line:#2563c9;--fill:#7aa7e8;--grid:#dfe3e8;
+ --card:#fff;--page:#f5f6f8;--good:#18794e;--bad:#c62a2f}
+@media(prefers-color-scheme:dark){:root{--ink:#e6e8eb;--muted:#98a2ad;--line:#6ea8fe;--fill:#2f5fa8;--grid:#30363d;
+ --card:#161b22;--page:#0d1117;--good:#4cc38a;--bad:#ff6369}}
+body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
+main{max-width:1000px;margin:auto;padding:2rem 1rem}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin:1rem 0 .5rem}h3{font-size:.95rem;color:var(--muted);margin:1rem 0 .2rem}
 section{background:var(--card);border:1px solid var(--grid);border-radius:8px;padding:.5rem 1.2rem 1rem;margin:1rem 0}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}td,th{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--grid);vertical-align:top}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--grid);vertical-align:top}
 .good{color:var(--good)}.bad{color:var(--bad);font-weight:700}svg{width:100%;height:auto}
 """
 
@@ -48,4 +52,6 @@ def render(run: Run, found: Found) -> str:
     head = (
         f"<h1>marketlink demonstration</h1><p>{run.seconds:.0f} s, {run.state['position']:,} frames sent, {verdict}</p>"
     )
-    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>marketlink demonstration</title><style>{_STYLE}</style><main>{head}{"".join(parts)}</main></html>'
+    title = '<meta charset="utf-8"><title>marketlink demonstration</title>'
+    body = f"<style>{_STYLE}</style><main>{head}{''.join(parts)}</main>"
+    return f'<!doctype html><html lang="en">{title}{body}</html>'

@@ -366,7 +366,10 @@ class LinkOrder:
 
     def _on_gap(self, message: int) -> list[Unit]:
         data = self._messages
-        before_ns = self._last_local_ns or int(data.local_ns[message])
+        if not self._last_local_ns:  # the recorder waited for a connector: there is no book yet that could be lost
+            self.counts["gap lines before the first book"] += 1
+            return []
+        before_ns = self._last_local_ns
         self._open.append(
             Gap(
                 reason=data.reasons.get(message, "unknown"),
@@ -381,7 +384,7 @@ class LinkOrder:
             )
         )
         # A gap is the recorder's event and has no exchange time of its own.
-        exch_ns = self._last_exch_ns or int(data.exch_ns[message])
+        exch_ns = self._last_exch_ns
         clear = Unit(Action.CLEAR, message, exch_ns, int(data.local_ns[message]), message)
         if self._anchored:
             self._anchored = False

@@ -133,6 +133,7 @@ class _Sender:
             self._service.publisher_builder()
             .initial_max_slice_len(_INITIAL_SLICE)
             .allocation_strategy(iox.AllocationStrategy.PowerOfTwo)
+            .override_sample_preallocation(node.settings.buffer_size + 2 * subscribers + 8)
             .create()
         )
         self._events = node.events(which)
