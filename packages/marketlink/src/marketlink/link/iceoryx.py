@@ -340,6 +340,11 @@ class IceoryxBotPort:
         """This bot's id."""
         return self._bot_id
 
+    @property
+    def checked(self) -> bool:
+        """Whether the last sample was numbered."""
+        return self._assembler.checked
+
     def receive(self) -> list[Heard]:
         """Return all that was heard, oldest first."""
         return self._assembler.take(self._to_bot.samples())
