@@ -14,12 +14,16 @@ from tests.marketlink.link import strategies as some
 
 
 @given(some.symbols, some.records(), st.integers(0, (1 << 64) - 1), st.integers(0, 1 << 40))
-def test_block_bytes_are_the_twins_and_a_trailer(symbol: str, events: np.ndarray, session: int, seq: int) -> None:
-    messages = FeedEncoder().messages(symbol, events, session, seq)
+def test_block_bytes_are_the_twins_with_header_and_trailer(
+    symbol: str, events: np.ndarray, session: int, seq: int
+) -> None:
+    samples = FeedEncoder().samples(symbol, events, 77, session, seq)
     twins = encode_event(Feed(symbol, events))
-    assert [message[:-16] for message in messages] == twins
+    assert [sample[16:-16] for sample in samples] == twins
+    headers = [(77).to_bytes(8, "little") + len(twin).to_bytes(8, "little") for twin in twins]
+    assert [sample[:16] for sample in samples] == headers
     trailers = [session.to_bytes(8, "little") + (seq + number).to_bytes(8, "little") for number in range(len(events))]
-    assert [message[-16:] for message in messages] == trailers
+    assert [sample[-16:] for sample in samples] == trailers
 
 
 @given(some.symbols, some.records(min_size=1))
@@ -48,4 +52,4 @@ def test_a_large_block_fits() -> None:
     events = empty_events(30_000)
     events["exch_ts"] = np.arange(30_000) + (1 << 60)
     encoder = FeedEncoder()
-    assert decode_feed([message[:-16] for message in encoder.messages("x", events)]).tobytes() == events.tobytes()
+    assert decode_feed([sample[16:-16] for sample in encoder.samples("x", events)]).tobytes() == events.tobytes()

@@ -247,12 +247,12 @@ class _Stopped(Exception):
 def _warm_up() -> None:
     """Load every kernel before the first frame: compiling in the read callback would hold up the feed."""
     from marketlink.book.fused import FusedBook
-    from marketlink.link.block import FeedEncoder
+    from marketlink.link.block import load_kernels
     from marketlink.venues.scan import scan_depth
 
     rows = np.zeros(2, EVENT_DTYPE)
     book = FusedBook(0.1, 0.001)
     book.fuse(rows, sequenced=True)
     book.levels()
-    FeedEncoder().encode("x", rows, 0, 0)
+    load_kernels()
     scan_depth(b'{"e":"depthUpdate"}', 0)

@@ -12,8 +12,9 @@ from marketlink.events import Events, empty_events
 from marketlink.link.kernels import decode_rows, encode_rows
 from marketlink.link.wire import put_text
 
+HEADER_BYTES = 16
 TRAILER_BYTES = 16
-_MOST_BYTES_A_ROW = 80  # five integers of nine bytes, three doubles, and the trailer
+_MOST_BYTES_A_ROW = 96  # header, five integers of nine bytes, three doubles, trailer, and three to spare
 
 
 @lru_cache(maxsize=4096)
@@ -25,28 +26,36 @@ class FeedEncoder:
     """Encodes feeds into a buffer that it keeps; what it returns holds until the next call."""
 
     def __init__(self) -> None:
-        self._out = np.empty(1 << 14, np.uint8)
-        self._offsets = np.empty(1 << 8, np.int64)
+        self._make_room(1 << 14, 1 << 8)
 
-    def encode(self, symbol: str, events: Events, session: int, first_seq: int) -> tuple[int, list[int]]:
-        """Encode each record as a message with its trailer behind it.
+    def _make_room(self, size: int, count: int) -> None:
+        self._out, self._offsets = np.empty(size, np.uint8), np.empty(count, np.int64)
+        self._address = int(self._out.ctypes.data)
 
-        Returns the address of the first byte and n + 1 offsets: message i is the bytes from offset i to offset i + 1.
+    def encode(self, symbol: str, events: Events, to: int, session: int, first_seq: int) -> tuple[int, list[int]]:
+        """Encode each record as a sample: header, message, trailer.
+
+        Returns the address of the first byte and n + 1 offsets: sample i is the bytes from offset i to offset i + 1.
         """
         head, count = _head(symbol), len(events)
         most = (_MOST_BYTES_A_ROW + len(head)) * count
-        if most > len(self._out):
-            self._out = np.empty(2 * most, np.uint8)
-        if count >= len(self._offsets):
-            self._offsets = np.empty(2 * count + 1, np.int64)
+        if most > len(self._out) or count >= len(self._offsets):
+            self._make_room(2 * most, 2 * count + 1)
         rows = np.ascontiguousarray(events).view(np.uint64).reshape(count, 8)
-        encode_rows(head, rows, np.uint64(session), np.uint64(first_seq), self._out, self._offsets)
-        return int(self._out.ctypes.data), self._offsets[: count + 1].tolist()
+        numbers = np.uint64(to), np.uint64(session), np.uint64(first_seq)
+        encode_rows(head, rows, *numbers, self._out, self._offsets)
+        return self._address, self._offsets[: count + 1].tolist()
 
-    def messages(self, symbol: str, events: Events, session: int = 0, first_seq: int = 0) -> list[bytes]:
-        """Encode and copy out, each message with its trailer."""
-        _, offsets = self.encode(symbol, events, session, first_seq)
+    def samples(self, symbol: str, events: Events, to: int = 0, session: int = 0, first_seq: int = 0) -> list[bytes]:
+        """Encode and copy out."""
+        _, offsets = self.encode(symbol, events, to, session, first_seq)
         return [self._out[start:end].tobytes() for start, end in pairwise(offsets)]
+
+
+def load_kernels() -> None:
+    """Compile or load the kernels now: a reader that did so at its first sample would lose what comes meanwhile."""
+    samples = FeedEncoder().samples("x", empty_events(1))
+    decode_feed([samples[0][HEADER_BYTES:-TRAILER_BYTES]])
 
 
 def feed_symbol(message: bytes) -> str:
