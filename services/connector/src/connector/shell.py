@@ -6,6 +6,7 @@ requests are awaited in a thread, because the link's listeners block, and handle
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import random
@@ -255,4 +256,6 @@ def _warm_up() -> None:
     book.fuse(rows, sequenced=True)
     book.levels()
     load_kernels()
+    gc.collect()
+    gc.freeze()  # all that was loaded stays: no collection need walk it again
     scan_depth(b'{"e":"depthUpdate"}', 0)

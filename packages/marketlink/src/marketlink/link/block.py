@@ -54,29 +54,29 @@ class FeedEncoder:
 
 def load_kernels() -> None:
     """Compile or load the kernels now: a reader that did so at its first sample would lose what comes meanwhile."""
-    samples = FeedEncoder().samples("x", empty_events(1))
-    decode_feed([samples[0][HEADER_BYTES:-TRAILER_BYTES]])
+    decode_feed(FeedEncoder().samples("x", empty_events(1)))
 
 
-def feed_symbol(message: bytes) -> str:
-    """Return the symbol of a feed message. Raises WireError."""
-    size = message[1] if len(message) > 1 else 255
-    if message[:1] != b"\x02" or size >= 251 or len(message) < 2 + size:
-        raise WireError("not a feed of a symbol of up to 250 bytes", 0, message)
+def feed_symbol(sample: bytes) -> str:
+    """Return the symbol of a feed sample. Raises WireError."""
+    at = HEADER_BYTES
+    size = sample[at + 1] if len(sample) > at + 1 else 255
+    if sample[at : at + 1] != b"\x02" or size >= 251 or len(sample) < at + 2 + size:
+        raise WireError("not a feed of a symbol of up to 250 bytes", 0, sample[at:])
     try:
-        return message[2 : 2 + size].decode()
+        return sample[at + 2 : at + 2 + size].decode()
     except UnicodeDecodeError:
-        raise WireError("a symbol that is not UTF-8", 2, message) from None
+        raise WireError("a symbol that is not UTF-8", 2, sample[at:]) from None
 
 
-def decode_feed(messages: Sequence[bytes]) -> Events:
-    """Decode feed messages that are all of the first one's symbol into records. Raises WireError."""
-    head = _head(feed_symbol(messages[0]))
-    offsets = np.zeros(len(messages) + 1, np.int64)
-    np.cumsum([len(message) for message in messages], out=offsets[1:])
-    events = empty_events(len(messages))
-    raw = np.frombuffer(b"".join(messages), np.uint8)
-    read = decode_rows(raw, offsets, head, events.view(np.uint64).reshape(len(messages), 8))
-    if read < len(messages):
-        raise WireError(f"not a feed of {feed_symbol(messages[0])}", 0, messages[read])
+def decode_feed(samples: Sequence[bytes]) -> Events:
+    """Decode feed samples (header, message, and whatever is behind it) that are all of the first one's symbol. Raises WireError."""
+    head = _head(feed_symbol(samples[0]))
+    offsets = np.zeros(len(samples) + 1, np.int64)
+    np.cumsum([len(sample) for sample in samples], out=offsets[1:])
+    events = empty_events(len(samples))
+    raw = np.frombuffer(b"".join(samples), np.uint8)
+    read = decode_rows(raw, offsets, head, events.view(np.uint64).reshape(len(samples), 8))
+    if read < len(samples):
+        raise WireError("not a feed record, or of another symbol", 0, samples[read][HEADER_BYTES:])
     return events

@@ -17,7 +17,7 @@ import iceoryx2 as iox
 
 from marketlink.errors import AlreadyRunning, LinkError
 from marketlink.link.assembly import TRAILER, Assembler, Sample
-from marketlink.link.block import HEADER_BYTES, TRAILER_BYTES, FeedEncoder, load_kernels
+from marketlink.link.block import HEADER_BYTES, FeedEncoder, load_kernels
 from marketlink.link.settings import LinkSettings, read_settings
 from marketlink.link.wire import decode_request, encode_event, encode_request
 from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveRequest, Request
@@ -223,19 +223,18 @@ class _Receiver:
 
     def samples(self) -> list[Sample]:
         """Copy out every sample that has arrived."""
-        receive, string_at, header = self._subscriber.receive, ctypes.string_at, TRAILER.unpack
+        receive, string_at = self._subscriber.receive, ctypes.string_at
         samples: list[Sample] = []
         try:
             while len(samples) < _MOST_AT_ONCE:
                 sample = receive()
                 if sample is None:
                     break
-                to, length = header(string_at(sample.user_header_ptr, 16))
-                size = getattr(sample, "__slice_len")
-                # A header that says more than there is would make us read foreign memory.
-                samples.append(
-                    (to, min(length, size), string_at(sample.payload_ptr, min(size, length + TRAILER_BYTES)))
-                )
+                header, size = sample.user_header_ptr, getattr(sample, "__slice_len")
+                if sample.payload_ptr == header + HEADER_BYTES:  # as the library lays them out
+                    samples.append(string_at(header, HEADER_BYTES + size))
+                else:
+                    samples.append(string_at(header, HEADER_BYTES) + string_at(sample.payload_ptr, size))
                 sample.delete()
         except Exception as error:
             raise LinkError(self._name, f"receiving failed: {error!r}", "Restart this process.") from error
@@ -297,9 +296,10 @@ class IceoryxConnectorPort:
     def requests(self) -> list[Request]:
         """Return every request that has arrived; what can't be read is logged and left out."""
         requests: list[Request] = []
-        for bot_id, length, payload in self._from_bot.samples():
+        for sample in self._from_bot.samples():
+            bot_id, length = TRAILER.unpack_from(sample)
             try:
-                requests.append(Request(bot_id, decode_request(payload[:length])))
+                requests.append(Request(bot_id, decode_request(sample[HEADER_BYTES : HEADER_BYTES + length])))
             except Exception as error:  # noqa: BLE001 whatever a peer sends, the connector stays
                 log.warning("link %s: request of bot %d can't be read: %s", self.name, bot_id, error)
         return requests

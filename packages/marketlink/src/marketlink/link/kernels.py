@@ -90,14 +90,20 @@ def _fixed(raw: U8, at: int, size: int) -> np.uint64:
 
 @jit
 def decode_rows(raw: U8, offsets: I64, head: U8, rows: U64) -> int:
-    """Read one message a row, message i being raw[offsets[i]:offsets[i+1]], each of which must begin with `head`.
+    """Read one sample a row, sample i being raw[offsets[i]:offsets[i+1]]: header, then a message that must begin with `head`.
 
-    Returns how many rows were read: fewer than there are when a message is not of this form.
+    Nothing behind the length that the header states is looked at. Returns how many rows were read: fewer than there are when a
+    sample is not of this form.
     """
     for row in range(rows.shape[0]):
         at, end = offsets[row], offsets[row + 1]
-        if end - at < head.shape[0]:
+        if end - at < 16:
             return row
+        length = _fixed(raw, at + 8, 8)
+        at += 16
+        if length > np.uint64(end - at) or length < np.uint64(head.shape[0]):
+            return row
+        end = at + np.int64(length)
         for index in range(head.shape[0]):
             if raw[at + index] != head[index]:
                 return row
