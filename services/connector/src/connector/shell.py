@@ -256,6 +256,6 @@ def _warm_up() -> None:
     book.fuse(rows, sequenced=True)
     book.levels()
     load_kernels()
+    scan_depth(b'{"e":"depthUpdate"}', 0)
     gc.collect()
     gc.freeze()  # all that was loaded stays: no collection need walk it again
-    scan_depth(b'{"e":"depthUpdate"}', 0)
