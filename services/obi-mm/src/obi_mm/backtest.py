@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from data_convert import ConvertError, load
@@ -17,8 +18,6 @@ from obi_mm.rows import ClearsSpelledOut, on_exchange_clock
 from obi_mm.strategy import MOST_ORDERS, Strategy
 from obi_mm.summary import Counts, summarize
 
-Book = Literal["hashmap", "roi"]
-Clock = Literal["local", "exchange"]
 QUEUES = ("risk-adverse", "log-prob", "log-prob2", "power-prob", "power-prob2", "power-prob3")
 BOOKS = ("hashmap", "roi")
 CLOCKS = ("local", "exchange")
@@ -164,7 +163,7 @@ def run_backtest(
     `dry` sends nothing. `strategy`: a warmed-up one, by default a cold one. `progress(first_ns, now_ns, last_ns)` is
     told the simulated time now and then. Raises ConfigError, DataError.
     """
-    from obi_mm import engine
+    engine = _engine()
 
     if strategy is None:
         strategy = Strategy(config, tick_size, lot_size)
@@ -172,11 +171,11 @@ def run_backtest(
     first_ns, last_ns = days[0].first_ns, max(day.last_ns for day in days)
     stops = (last_ns - first_ns) // models.record_ns + 2
     wakes = (last_ns - first_ns) // min(rules.update_ns, rules.retry_ns) + 2
-    records = np.zeros(stops, engine.RECORD_DTYPE)
-    log = np.zeros(min(wakes, (last_ns - first_ns) // rules.update_ns + 2 + _FILL_ROOM), DECISION_DTYPE)
-    log_actions = np.zeros((1 << 14, ACTION_COLUMNS), np.int64)
-    fills = np.zeros(_FILL_ROOM, engine.FILL_DTYPE)
-    table = np.zeros((MOST_ORDERS, ORDER_COLUMNS), np.int64)
+    records: Log = np.zeros(stops, engine.RECORD_DTYPE)
+    log: Log = np.zeros(min(wakes, (last_ns - first_ns) // rules.update_ns + 2 + _FILL_ROOM), DECISION_DTYPE)
+    log_actions: Table = np.zeros((1 << 14, ACTION_COLUMNS), np.int64)
+    fills: Log = np.zeros(_FILL_ROOM, engine.FILL_DTYPE)
+    table: Table = np.zeros((MOST_ORDERS, ORDER_COLUMNS), np.int64)
     cursor = np.zeros(engine.CURSOR, np.int64)
     cursor[engine.C_RECORD] = (first_ns // models.record_ns + 1) * models.record_ns
     strategy.wake_ns = (first_ns // rules.update_ns + 1) * rules.update_ns
@@ -272,6 +271,15 @@ class Progress:
         left_s = passed_s * (1 - done) / max(done, 1e-9)
         hours = (now_ns - first_ns) / 3.6e12
         return f"{done:6.1%}  {hours:.2f} h simulated, {speed:,.0f}x, {left_s:,.0f} s left"
+
+
+def _engine() -> ModuleType:
+    """Import the compiled loop, which needs the extra `backtest`."""
+    try:
+        from obi_mm import engine
+    except ModuleNotFoundError as error:
+        raise ConfigError("backtest", "hftbacktest", "is not installed: pip install 'obi-mm[backtest]'") from error
+    return engine
 
 
 def _latencies(path: str) -> Any:

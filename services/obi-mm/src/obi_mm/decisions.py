@@ -19,7 +19,18 @@ from typing import IO, Any, Final, Self
 import numpy as np
 
 from obi_mm.errors import LogError
-from obi_mm.layout import ACTION_DTYPE, CANCEL, CLOSE, DECISION_DTYPE, NO_ASK_TICK, NO_BID_TICK, REASONS, SUBMIT, Log
+from obi_mm.layout import (
+    ACTION_DTYPE,
+    CANCEL,
+    CLOSE,
+    DECISION_DTYPE,
+    NO_ASK_TICK,
+    NO_BID_TICK,
+    REASONS,
+    SUBMIT,
+    Log,
+    Table,
+)
 
 MAGIC: Final = b"OBIDEC1\n"
 ACTION_NAMES: Final = {CANCEL: "cancel", SUBMIT: "submit", CLOSE: "close"}
@@ -70,7 +81,7 @@ class DecisionLog:
         return self.actions[self.starts[number] : self.starts[number + 1]]
 
 
-def encode_decision(decision: Log, actions: Log) -> bytes:
+def encode_decision(decision: Log, actions: Table) -> bytes:
     """Return the bytes of one decision, a DECISION_DTYPE array of shape (1,), and its actions."""
     return decision.tobytes() + np.ascontiguousarray(actions, np.int64).tobytes()
 
@@ -83,7 +94,7 @@ class Writer:
         self._file.write(header.encode())
         self._file.flush()
 
-    def put(self, decision: Log, actions: Log) -> None:
+    def put(self, decision: Log, actions: Table) -> None:
         """Write one decision; `actions` as columns of whole numbers, shape (k, 5)."""
         self._file.write(encode_decision(decision, actions))
         self._file.flush()
@@ -101,7 +112,7 @@ class Writer:
         self.close()
 
 
-def write_log(path: Path, header: Header, decisions: Log, actions: Log) -> None:
+def write_log(path: Path, header: Header, decisions: Log, actions: Table) -> None:
     """Write a whole log at once; the decisions say how many of the actions, shape (m, 5), belong to each."""
     table = np.ascontiguousarray(actions, np.int64)
     with path.open("wb") as file:

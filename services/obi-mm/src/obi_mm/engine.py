@@ -5,6 +5,8 @@ sees everything before its time and nothing at it. hftbacktest keeps orders in a
 read sorted by id, so that equal input gives equal results.
 """
 
+from typing import Any
+
 import numpy as np
 from factor_engine import kernels as factors
 from hftbacktest.order import CANCELED, EXPIRED, FILLED, GTX, IOC, LIMIT, NONE, REJECTED
@@ -32,6 +34,11 @@ from obi_mm.layout import (
     STALE_BOOK,
     SUBMIT,
     W_WAKE,
+    Log,
+    Real,
+    Rules,
+    Table,
+    Whole,
 )
 
 # How a stretch of the run ended.
@@ -60,7 +67,7 @@ FILL_DTYPE = np.dtype([("time_ns", "i8"), ("order_id", "i8"), ("side", "i8"), ("
 
 
 @jit_engine
-def read_orders(hbt, lot_size, table, fills, cursor):  # type: ignore[no-untyped-def]
+def read_orders(hbt: Any, lot_size: float, table: Table, fills: Log, cursor: Whole) -> int:
     """Fill the table with working orders by id, and note what was filled; returns how many there are, -1 without room."""
     n = 0
     values = hbt.orders(0).values()
@@ -104,7 +111,7 @@ def read_orders(hbt, lot_size, table, fills, cursor):  # type: ignore[no-untyped
 
 
 @jit_engine
-def view_sums(depth, imbalance):  # type: ignore[no-untyped-def]
+def view_sums(depth: Any, imbalance: Real) -> tuple[float, float]:
     """Sum the view of a book tick by tick, the best first; NaN where it can't be looked at."""
     best_bid, best_ask = depth.best_bid_tick, depth.best_ask_tick
     fits, lower, upper = factors.book_view(imbalance, best_bid, best_ask, 0.0)
@@ -120,7 +127,7 @@ def view_sums(depth, imbalance):  # type: ignore[no-untyped-def]
 
 
 @jit_engine
-def send(hbt, rules, actions, count, cursor):  # type: ignore[no-untyped-def]
+def send(hbt: Any, rules: Rules, actions: Table, count: int, cursor: Whole) -> None:
     """Carry out a decision's actions, waiting for none."""
     for i in range(count):
         kind, order_id = actions[i, A_KIND], actions[i, A_ID]
@@ -140,17 +147,17 @@ def send(hbt, rules, actions, count, cursor):  # type: ignore[no-untyped-def]
 
 
 @jit_engine
-def feed_time(hbt):  # type: ignore[no-untyped-def]
+def feed_time(hbt: Any) -> int:
     """Return when market data was last received, 0 before any."""
     latency = hbt.feed_latency(0)
     if latency is None:
         return 0
     _, local_ns = latency
-    return local_ns
+    return int(local_ns)
 
 
 @jit_engine
-def record(hbt, depth, table, n, record_ns, records, cursor):  # type: ignore[no-untyped-def]
+def record(hbt: Any, depth: Any, table: Table, n: int, record_ns: int, records: Log, cursor: Whole) -> None:
     """Write one record, and count whether this side's orders stand at the touch."""
     at = cursor[C_RECORDS]
     state = hbt.state_values(0)
@@ -173,26 +180,26 @@ def record(hbt, depth, table, n, record_ns, records, cursor):  # type: ignore[no
 
 
 @jit_engine
-def run(  # type: ignore[no-untyped-def]
-    hbt,
-    rules,
-    imbalance,
-    volatility,
-    points,
-    stop,
-    stop_clock,
-    own,
-    dry,
-    record_ns,
-    until_ns,
-    table,
-    actions,
-    log,
-    log_actions,
-    records,
-    fills,
-    cursor,
-):
+def run(
+    hbt: Any,
+    rules: Rules,
+    imbalance: Real,
+    volatility: Real,
+    points: Whole,
+    stop: Real,
+    stop_clock: Whole,
+    own: Whole,
+    dry: bool,
+    record_ns: int,
+    until_ns: int,
+    table: Table,
+    actions: Table,
+    log: Log,
+    log_actions: Table,
+    records: Log,
+    fills: Log,
+    cursor: Whole,
+) -> int:
     """Run until `until_ns`, the end of the data, or the end of the room; returns which."""
     while True:
         stop_ns = min(cursor[C_RECORD], own[W_WAKE])
@@ -260,7 +267,7 @@ def run(  # type: ignore[no-untyped-def]
 
 
 @jit_engine
-def run_bare(hbt, step_ns, until_ns):  # type: ignore[no-untyped-def]
+def run_bare(hbt: Any, step_ns: int, until_ns: int) -> None:
     """Go through the data in equal steps and do nothing: what the strategy's cost is measured against."""
     while hbt.current_timestamp < until_ns:
         if hbt.elapse(step_ns) != 0:

@@ -58,13 +58,13 @@ GRAIN = 1e-6
 @jit
 def floor_tick(ticks: float) -> int:
     """Round down to a whole tick; a whole tick that was missed by rounding stays itself."""
-    return int(math.floor(ticks + GRAIN))
+    return math.floor(ticks + GRAIN)
 
 
 @jit
 def ceil_tick(ticks: float) -> int:
     """Round up to a whole tick; a whole tick that was missed by rounding stays itself."""
-    return int(math.ceil(ticks - GRAIN))
+    return math.ceil(ticks - GRAIN)
 
 
 @jit

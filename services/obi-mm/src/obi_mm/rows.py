@@ -23,8 +23,8 @@ from marketlink.events import (
 
 def on_exchange_clock(events: Events) -> Events:
     """Return the rows of the exchange's clock in its order, received when they happened."""
-    rows = events[(events["ev"] & EXCH) != 0].copy()
-    rows = rows[np.argsort(rows["exch_ts"], kind="stable")]
+    mine = events[(events["ev"] & EXCH) != 0]
+    rows: Events = mine[np.argsort(mine["exch_ts"], kind="stable")]
     rows["ev"] |= np.uint64(LOCAL)
     rows["local_ts"] = rows["exch_ts"]
     return rows

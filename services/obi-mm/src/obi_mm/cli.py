@@ -1,0 +1,188 @@
+"""The command `obi-mm`. Nothing here loads numpy or numba before a command runs."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_HELP = """An order book imbalance market maker: backtest it, sweep it, warm it up, watch it decide.
+
+Exit codes: 0 done, 1 error (diff: the logs differ), 2 wrong usage.
+"""
+
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=_HELP, no_args_is_help=True
+)
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", metavar="TOML", help="Configuration; without it the defaults.")
+]
+DataOption = Annotated[
+    list[Path], typer.Option("--data", "-d", metavar="NPZ", help="Event files in order of time; more may follow it.")
+]
+MoreData = Annotated[list[Path] | None, typer.Argument(metavar="[NPZ]...", help="Further event files.")]
+TickOption = Annotated[float, typer.Option(help="Price step.")]
+LotOption = Annotated[float, typer.Option(help="Quantity step.")]
+OutputOption = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Directory of the results; made when missing.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace results that are there.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+EntryOption = Annotated[int, typer.Option(metavar="NS", help="Order entry latency.")]
+ResponseOption = Annotated[int, typer.Option(metavar="NS", help="Order response latency.")]
+LatencyFile = Annotated[
+    Path | None, typer.Option(metavar="NPZ", help="Order latencies over time (hftbacktest's format) instead.")
+]
+QueueOption = Annotated[
+    str, typer.Option(help="Queue model: risk-adverse, log-prob, log-prob2, power-prob, power-prob2, power-prob3.")
+]
+QueueN = Annotated[float, typer.Option(help="Exponent of the power-prob models.")]
+MakerOption = Annotated[float, typer.Option(help="Fee on value traded as maker; negative is a rebate.")]
+TakerOption = Annotated[float, typer.Option(help="Fee on value traded as taker.")]
+BookOption = Annotated[
+    str, typer.Option(help="The engine's book: hashmap, or roi (an array over global.roi_lb to roi_ub, faster).")
+]
+PartialOption = Annotated[bool, typer.Option("--partial-fills", help="Orders may be filled in parts.")]
+ClockOption = Annotated[
+    str,
+    typer.Option(
+        help="Whose time decides when: local (receive times), or exchange (as live does; feeds arrive at once)."
+    ),
+]
+
+
+@contextmanager
+def _edge() -> Iterator[None]:
+    """Turn the project's errors into one line and exit code 1."""
+    from data_convert.errors import ConvertError
+    from marketlink.errors import MarketlinkError
+
+    from obi_mm.errors import ObiError
+
+    try:
+        yield
+    except (ObiError, MarketlinkError, ConvertError) as error:
+        print(f"obi-mm: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"obi-mm {version('obi-mm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def backtest(
+    data: DataOption,
+    more: MoreData = None,
+    config: ConfigOption = None,
+    output: OutputOption = Path("backtest-out"),
+    tick_size: TickOption = 0.1,
+    lot_size: LotOption = 0.001,
+    snapshot: Annotated[
+        Path | None, typer.Option("--snapshot", "-s", metavar="NPZ", help="The book that the data begins with.")
+    ] = None,
+    entry_latency: EntryOption = 1_000_000,
+    response_latency: ResponseOption = 1_000_000,
+    latency_file: LatencyFile = None,
+    queue: QueueOption = "power-prob3",
+    queue_n: QueueN = 3.0,
+    maker_fee: MakerOption = -0.00005,
+    taker_fee: TakerOption = 0.0007,
+    book: BookOption = "hashmap",
+    partial_fills: PartialOption = False,
+    clock: ClockOption = "local",
+    record_seconds: Annotated[float, typer.Option(help="Time between two records.")] = 1.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but send nothing.")] = False,
+    symbol: Annotated[str, typer.Option(help="Name for the decision log; by default the first file's.")] = "",
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Run the strategy over event files; write records, fills, decisions, figures and a report."""
+    from obi_mm.commands import run_one
+
+    with _edge():
+        from obi_mm.backtest import Models
+
+        models = Models(
+            entry_latency_ns=entry_latency,
+            response_latency_ns=response_latency,
+            latency_file=None if latency_file is None else str(latency_file),
+            queue=queue,
+            queue_n=queue_n,
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
+            book=book,
+            partial_fills=partial_fills,
+            clock=clock,
+            record_ns=round(record_seconds * 1e9),
+        )
+        run_one(
+            [*data, *(more or [])],
+            config,
+            output,
+            tick_size,
+            lot_size,
+            models,
+            snapshot=snapshot,
+            dry=dry_run,
+            symbol=symbol,
+            force=force,
+            quiet=quiet,
+        )
+
+
+@app.command()
+def decisions(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A decision log, finished or being written.")],
+    form: Annotated[str, typer.Option("--format", help="table, csv or json (one object a line).")] = "table",
+    symbol: Annotated[str, typer.Option(help="Only this symbol's.")] = "",
+    reason: Annotated[str, typer.Option(help="Only decisions for this reason, e.g. quoting, stopped.")] = "",
+    first: Annotated[int | None, typer.Option("--head", help="Only the first so many.")] = None,
+    last: Annotated[int | None, typer.Option("--tail", help="Only the last so many.")] = None,
+) -> None:
+    """Print a decision log."""
+    if form not in ("table", "csv", "json"):
+        raise typer.BadParameter(f"table, csv or json, not {form!r}", param_hint="--format")
+    from obi_mm.printing import print_decisions
+
+    with _edge():
+        print_decisions(file, form, symbol, reason, first, last)
+
+
+@app.command()
+def diff(
+    left: Annotated[Path, typer.Argument(metavar="A", help="A decision log.")],
+    right: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    tolerance: Annotated[float, typer.Option(help="Relative difference of numbers that does not count.")] = 0.0,
+    common: Annotated[
+        bool, typer.Option("--common", help="Only from the first to the last time that both logs have.")
+    ] = False,
+    most: Annotated[int, typer.Option(help="How many differences to print.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
+) -> None:
+    """Find the first and all differences between two decision logs."""
+    from obi_mm.printing import print_difference
+
+    with _edge():
+        equal = print_difference(left, right, tolerance, common, most, as_json)
+    raise typer.Exit(0 if equal else 1)
+
+
+def main() -> None:
+    """Run the command."""
+    app()
