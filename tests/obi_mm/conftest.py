@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-
 from marketlink.events import Events
 from obi_mm.backtest import Day, Models, Result, day_of, run_backtest
 from obi_mm.config import Config, parse_config
 from obi_mm.rows import ClearsSpelledOut
+
 from tests.obi_mm.golden_market import GOLDEN_CONFIG, golden_market
 
 

@@ -183,6 +183,70 @@ def diff(
     raise typer.Exit(0 if equal else 1)
 
 
+@app.command()
+def live(
+    symbol: Annotated[
+        list[str], typer.Option("--symbol", "-s", metavar="SYMBOL[:TICK:LOT]", help="What to follow; may be repeated.")
+    ],
+    config: ConfigOption = None,
+    connector_name: Annotated[str, typer.Option("--connector-name", "-n", help="The running connector.")] = "bf",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Decide, show and record; send nothing. Required: sending is not built in."),
+    ] = False,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Where the decisions are recorded.")
+    ] = Path("obi-mm-live.obilog"),
+    tick_size: TickOption = 0.1,
+    lot_size: LotOption = 0.001,
+    warmup_data_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Recordings or event files to warm up from.")
+    ] = None,
+    warmup_max_age: Annotated[float, typer.Option(metavar="SECONDS", help="Older data is not taken.")] = 7200.0,
+    duration: Annotated[float | None, typer.Option(metavar="SECONDS", help="End after so many seconds.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the decision log if it is there.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON at the end.")] = False,
+) -> None:
+    """Follow books on a running connector and show every decision, without sending orders."""
+    if not dry_run:
+        raise typer.BadParameter("orders can't be sent yet; say --dry-run to watch the decisions")
+    with _edge():
+        from obi_mm.watch import parse_symbols, watch
+
+        watch(
+            connector_name,
+            parse_symbols(symbol, tick_size, lot_size),
+            config,
+            output,
+            duration_s=duration,
+            warm_from=warmup_data_dir,
+            warm_max_age_s=warmup_max_age,
+            force=force,
+            plain=plain,
+            as_json=as_json,
+        )
+
+
+@app.command()
+def warmup(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="DIR|FILE...", help="A directory, or recordings and event files in order.")
+    ],
+    symbol: Annotated[str, typer.Option("--symbol", "-s", help="Which symbol's; needed with a directory.")] = "",
+    config: ConfigOption = None,
+    tick_size: TickOption = 0.1,
+    lot_size: LotOption = 0.001,
+    clock: ClockOption = "exchange",
+) -> None:
+    """Say how warm the factors get from stored data, and what is missing. Exit code 1: not warm."""
+    with _edge():
+        from obi_mm.commands import try_warmup
+
+        warm = try_warmup(files, symbol, config, tick_size, lot_size, clock)
+    raise typer.Exit(0 if warm else 1)
+
+
 def main() -> None:
     """Run the command."""
     app()

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from obi_mm.backtest import Models, Progress, describe, load_days, load_snapshot, run_backtest
+from obi_mm.backtest import CLOCKS, Models, Progress, describe, load_days, load_snapshot, run_backtest
 from obi_mm.config import check_instrument, load_config
+from obi_mm.errors import ConfigError
 from obi_mm.outputs import check_output, write_results
 
 
@@ -52,6 +53,28 @@ def run_one(
         f"position {figures['position']:,.6g}, largest drawdown {figures['max_drawdown']:,.4f}"
     )
     print(f"report: {output / 'report.html'}")
+
+
+def try_warmup(
+    files: Sequence[Path], symbol: str, config_path: Path | None, tick_size: float, lot_size: float, clock: str
+) -> bool:
+    """Warm a strategy up and print what was reached; true if it could quote at once. Raises ObiError."""
+    from obi_mm.strategy import Strategy
+    from obi_mm.warmup import choose_files, needed_ns, warm_up
+
+    if clock not in CLOCKS:
+        raise ConfigError("warmup", "--clock", f"is one of {', '.join(CLOCKS)}, not {clock!r}")
+    strategy = Strategy(load_config(config_path), tick_size, lot_size)
+    paths = list(files)
+    if len(paths) == 1 and paths[0].is_dir():
+        if not symbol:
+            raise ConfigError("warmup", "--symbol", "is needed to choose files from a directory")
+        paths = choose_files(paths[0], symbol, needed_ns(strategy))
+    for path in paths:
+        print(path)
+    warmth = warm_up(strategy, paths, symbol=symbol.upper() or None, clock=clock, now_ns=0, max_age_ns=0)
+    print(warmth.words())
+    return warmth.ready
 
 
 def _progress() -> Callable[[int, int, int], None]:
