@@ -230,10 +230,11 @@ class Difference:
 def compare(left: DecisionLog, right: DecisionLog, tolerance: float = 0.0) -> Iterator[Difference]:
     """Yield where two logs differ, in order of time; numbers may differ by `tolerance`, relatively.
 
-    Decisions are matched by time and symbol. Action ids are compared by their distance from each log's first, because
+    Decisions are matched by time and symbol, by time alone where either log has one symbol only. Action ids are compared by their distance from each log's first, because
     a live bot begins where no id was ever used.
     """
-    mine, yours = _by_key(left), _by_key(right)
+    named = len(left.header.instruments) > 1 and len(right.header.instruments) > 1
+    mine, yours = _by_key(left, named), _by_key(right, named)
     bases = [int(log.actions["order_id"].min()) if len(log.actions) else 0 for log in (left, right)]
     for key in sorted(mine.keys() | yours.keys()):
         time_ns, symbol, _ = key
@@ -247,17 +248,18 @@ def compare(left: DecisionLog, right: DecisionLog, tolerance: float = 0.0) -> It
         fields = {
             name: (rows[0][name], rows[1][name])
             for name in rows[0]
-            if name != "time" and not _same(rows[0][name], rows[1][name], tolerance)
+            if name not in (("time",) if named else ("time", "symbol"))
+            and not _same(rows[0][name], rows[1][name], tolerance)
         }
         if fields:
             yield Difference(time_ns, symbol, fields)
 
 
-def _by_key(log: DecisionLog) -> dict[tuple[int, str, int], int]:
+def _by_key(log: DecisionLog, named: bool) -> dict[tuple[int, str, int], int]:
     """Number decisions by time and symbol, and by their turn where there are several."""
     found: dict[tuple[int, str, int], int] = {}
     for number in range(len(log.decisions)):
-        symbol = log.header.instruments[int(log.decisions["symbol"][number])].symbol
+        symbol = log.header.instruments[int(log.decisions["symbol"][number])].symbol if named else ""
         turn = 0
         while (key := (int(log.decisions["time_ns"][number]), symbol, turn)) in found:
             turn += 1

@@ -93,11 +93,12 @@ def watch(
             try:
                 _run(shell, stopping, start_s, duration_s, notes, console if terminal else None)
             finally:
+                lost = shell.bot.lost_samples()
                 shell.close()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    _say_end(shell, output, time.monotonic() - start_s, as_json)
+    _say_end(shell, output, time.monotonic() - start_s, lost, as_json)
 
 
 def _run(
@@ -128,7 +129,7 @@ def _run(
             live.stop()
 
 
-def _say_end(shell: Shell, output: Path, seconds: float, as_json: bool) -> None:
+def _say_end(shell: Shell, output: Path, seconds: float, lost: int, as_json: bool) -> None:
     median, high = percentiles_us(shell.timings_ns)
     decided = {asset.symbol: asset.decisions for asset in shell.assets}
     if as_json:
@@ -137,7 +138,7 @@ def _say_end(shell: Shell, output: Path, seconds: float, as_json: bool) -> None:
             "decisions": decided,
             "interruptions": {asset.symbol: asset.interruptions for asset in shell.assets},
             "skipped": {asset.symbol: asset.skipped for asset in shell.assets},
-            "lost_samples": shell.bot.lost_samples(),
+            "lost_samples": lost,
             "decision_us": {"p50": round(median, 1), "p99": round(high, 1)},
             "log": str(output),
         }
