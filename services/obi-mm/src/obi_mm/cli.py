@@ -147,6 +147,62 @@ def backtest(
 
 
 @app.command()
+def sweep(
+    grid: Annotated[Path, typer.Option("--grid", "-g", metavar="TOML", help="Lists of values by section.field.")],
+    data: DataOption,
+    more: MoreData = None,
+    config: ConfigOption = None,
+    output: OutputOption = Path("sweep-out"),
+    tick_size: TickOption = 0.1,
+    lot_size: LotOption = 0.001,
+    entry_latency: EntryOption = 1_000_000,
+    response_latency: ResponseOption = 1_000_000,
+    latency_file: LatencyFile = None,
+    queue: QueueOption = "power-prob3",
+    queue_n: QueueN = 3.0,
+    maker_fee: MakerOption = -0.00005,
+    taker_fee: TakerOption = 0.0007,
+    book: BookOption = "hashmap",
+    partial_fills: PartialOption = False,
+    clock: ClockOption = "local",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
+    cluster: Annotated[str, typer.Option(metavar="ADDRESS", help="Run on a Dask cluster instead.")] = "",
+    rank: Annotated[str, typer.Option(help="Figure that orders the rows.")] = "equity",
+    quiet: QuietOption = False,
+) -> None:
+    """Backtest each file with every combination of a grid; goes on where it was interrupted."""
+    with _edge():
+        from obi_mm.backtest import Models
+        from obi_mm.sweeping import sweep_all
+
+        models = Models(
+            entry_latency_ns=entry_latency,
+            response_latency_ns=response_latency,
+            latency_file=None if latency_file is None else str(latency_file),
+            queue=queue,
+            queue_n=queue_n,
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
+            book=book,
+            partial_fills=partial_fills,
+            clock=clock,
+        )
+        sweep_all(
+            grid,
+            [*data, *(more or [])],
+            config,
+            output,
+            tick_size,
+            lot_size,
+            models,
+            workers=workers,
+            address=cluster,
+            rank=rank,
+            quiet=quiet,
+        )
+
+
+@app.command()
 def decisions(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A decision log, finished or being written.")],
     form: Annotated[str, typer.Option("--format", help="table, csv or json (one object a line).")] = "table",

@@ -230,8 +230,8 @@ class Difference:
 def compare(left: DecisionLog, right: DecisionLog, tolerance: float = 0.0) -> Iterator[Difference]:
     """Yield where two logs differ, in order of time; numbers may differ by `tolerance`, relatively.
 
-    Decisions are matched by time and symbol, by time alone where either log has one symbol only. Action ids are compared by their distance from each log's first, because
-    a live bot begins where no id was ever used.
+    Decisions are matched by time and symbol, by time alone where either log has one symbol only. Action ids are compared
+    by their distance from each log's first, because a live bot begins where no id was ever used.
     """
     named = len(left.header.instruments) > 1 and len(right.header.instruments) > 1
     mine, yours = _by_key(left, named), _by_key(right, named)
