@@ -39,6 +39,17 @@ class DialectOption(StrEnum):
     LINK = "link"
 
 
+class VenueOption(StrEnum):
+    """Whose frames a direct recording holds."""
+
+    AUTO = "auto"
+    BINANCE = "binance"
+    BINANCE_FUTURES = "binance-futures"
+    BINANCE_SPOT = "binance-spot"
+    BYBIT = "bybit"
+    HYPERLIQUID = "hyperliquid"
+
+
 class TimeOption(StrEnum):
     """Which of the exchange's times is used."""
 
@@ -71,6 +82,10 @@ class CompressOption(StrEnum):
 
 
 Dialect = Annotated[DialectOption, typer.Option(help="Who wrote the recording; auto looks at its lines.")]
+Venue = Annotated[VenueOption, typer.Option(help="Whose frames a direct recording holds; auto looks at its lines.")]
+Levels = Annotated[
+    str, typer.Option(metavar="N|fused", help="Bybit, Hyperliquid: the book of N levels alone, or all of them fused.")
+]
 Time = Annotated[TimeOption, typer.Option(help="Exchange time of direct recordings: T transaction, E event.")]
 Snapshots = Annotated[
     SnapshotOption, typer.Option(help="by-id: where their ids say; as-recorded: where they stand; ignore: nowhere.")
@@ -90,6 +105,8 @@ HtmlFile = Annotated[Path | None, typer.Option("--report", help="Also write the 
 def collector(
     paths: Annotated[list[Path], typer.Argument(metavar="IN... OUT.npz", show_default=False)],
     dialect: Dialect = DialectOption.AUTO,
+    venue: Venue = VenueOption.AUTO,
+    levels: Levels = "fused",
     time: Time = TimeOption.TRANSACTION,
     snapshots: Snapshots = SnapshotOption.BY_ID,
     unanchored: UnanchoredFlag = UnanchoredOption.DROP,
@@ -114,6 +131,8 @@ def collector(
     events, found = _convert(
         inputs,
         dialect=dialect.value,
+        venue=venue.value,
+        levels=_depth(levels),
         time=time.value,
         snapshots=snapshots.value,
         unanchored=unanchored.value,
@@ -130,6 +149,8 @@ def collector(
 def validate(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE.npz | RECORDING...", show_default=False)],
     dialect: Dialect = DialectOption.AUTO,
+    venue: Venue = VenueOption.AUTO,
+    levels: Levels = "fused",
     time: Time = TimeOption.TRANSACTION,
     snapshots: Snapshots = SnapshotOption.BY_ID,
     unanchored: UnanchoredFlag = UnanchoredOption.DROP,
@@ -152,6 +173,8 @@ def validate(
         _, found = _convert(
             paths,
             dialect=dialect.value,
+            venue=venue.value,
+            levels=_depth(levels),
             time=time.value,
             snapshots=snapshots.value,
             unanchored=unanchored.value,
@@ -172,6 +195,14 @@ def inspect(
     from data_convert.inspection import describe
 
     typer.echo(describe(path, rows), nl=False)
+
+
+def _depth(levels: str) -> int | None:
+    if levels == "fused":
+        return None
+    if not levels.isdecimal() or not int(levels):
+        raise typer.BadParameter(f"--levels is a number of levels or 'fused', not {levels!r}")
+    return int(levels)
 
 
 def _check_report(report: Path | None, force: bool) -> None:

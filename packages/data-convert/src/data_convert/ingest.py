@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from data_convert.detect import Dialect, detect_line
+from data_convert.detect import Source, detect_line
 from data_convert.errors import BadLine, FormatError, InputError, StrictError
 from data_convert.formats import Decoder
-from data_convert.formats.binance import SPOT, DirectDecoder
+from data_convert.formats.binance import DirectDecoder
+from data_convert.formats.bybit import BybitDecoder
+from data_convert.formats.hyperliquid import BOOK_LEVELS, HyperliquidDecoder
 from data_convert.formats.link import LinkDecoder
 from data_convert.messages import MessagesBuilder
 from data_convert.readers import ReadStats, lose_line, read_lines
@@ -29,12 +31,17 @@ class Ingested:
 
     builder: MessagesBuilder
     decoder: Decoder
-    dialect: Dialect
+    source: Source
     files: tuple[FileReport, ...]
     lines: int
     empty_lines: int
     bad: tuple[BadLines, ...]
     warnings: list[str]
+
+    @property
+    def in_order(self) -> bool:
+        """Tell whether the file's order is the book's: all sources but Binance, which must be ordered by ids."""
+        return self.source != "binance"
 
 
 @dataclass(slots=True)
@@ -59,8 +66,8 @@ def split_stamp(line: bytes) -> tuple[int, bytes]:
     return int(stamp), payload
 
 
-def find_dialect(paths: Sequence[Path]) -> Dialect:
-    """Tell the dialect of the first line that has one; raise FormatError when none of the first lines has."""
+def find_source(paths: Sequence[Path]) -> Source:
+    """Tell the source of the first line that has one; raise FormatError when none of the first lines has."""
     for path in paths:
         seen = 0
         for _, line, _ in read_lines(path, ReadStats(path)):
@@ -76,10 +83,44 @@ def find_dialect(paths: Sequence[Path]) -> Dialect:
         if seen:
             raise FormatError(
                 path,
-                f"none of its first {seen} lines is of a known dialect",
-                "give a Binance USD-M recording (lines `<ns> <json>`), or name its --dialect: direct or link",
+                f"none of its first {seen} lines is of a known source",
+                "give a recording of Binance, Bybit, Hyperliquid or the connector (lines `<ns> <json>`), or name its "
+                "--dialect or --venue",
             )
-    return "direct"
+    return "binance"
+
+
+def make_decoder(path: Path, source: Source, venue: str, time: str, depth: int | None) -> Decoder:
+    """Return the decoder of a source; `path` is named in the FormatError for a `depth` that it does not have."""
+    match source:
+        case "link":
+            return LinkDecoder()
+        case "bybit":
+            return BybitDecoder(time, depth)
+        case "hyperliquid":
+            if depth not in (None, 1, BOOK_LEVELS):
+                problem = f"is of Hyperliquid, whose books have {BOOK_LEVELS} levels (l2Book) or 1 (bbo), not {depth}"
+                raise FormatError(path, problem, f"give --levels {BOOK_LEVELS}, 1 or fused")
+            return HyperliquidDecoder(depth)
+        case "binance":
+            return DirectDecoder(time, {"binance-futures": False, "binance-spot": True}.get(venue))
+
+
+def choose_source(paths: Sequence[Path], dialect: str, venue: str) -> Source:
+    """Tell the source from the options, from the lines where these leave it open. Raises FormatError."""
+    if dialect == "link":
+        return "link"
+    if venue in ("bybit", "hyperliquid"):
+        return "bybit" if venue == "bybit" else "hyperliquid"
+    if venue != "auto":
+        return "binance"
+    if dialect == "auto":
+        return find_source(paths)
+    try:
+        found = find_source(paths)
+    except FormatError:
+        return "binance"
+    return "binance" if found == "link" else found
 
 
 def first_stamp(path: Path) -> int | None:
@@ -105,13 +146,21 @@ def in_order(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     return ordered, ["files were given out of order and are taken by their first stamp: " + ", ".join(map(str, dated))]
 
 
-def ingest(paths: Sequence[Path], dialect: str, time: str, strict: bool, progress: Progress | None = None) -> Ingested:
+def ingest(
+    paths: Sequence[Path],
+    dialect: str,
+    time: str,
+    strict: bool,
+    progress: Progress | None = None,
+    venue: str = "auto",
+    depth: int | None = None,
+) -> Ingested:
     """Read and decode all files. Raises InputError, FormatError, and StrictError at the first flaw if `strict`."""
     if not paths:
         raise InputError("(no file)", "nothing to convert", "name at least one recording")
     ordered, warnings = in_order(paths)
-    spoken: Dialect = find_dialect(ordered) if dialect == "auto" else ("link" if dialect == "link" else "direct")
-    decoder: Decoder = LinkDecoder() if spoken == "link" else DirectDecoder(time)
+    source = choose_source(ordered, dialect, venue)
+    decoder = make_decoder(ordered[0], source, venue, time, depth)
     builder, bad, files = MessagesBuilder(), _Bad(), []
     lines = empty = done_bytes = 0
     total_bytes = sum(path.stat().st_size for path in ordered)
@@ -131,8 +180,6 @@ def ingest(paths: Sequence[Path], dialect: str, time: str, strict: bool, progres
                 if not whole:
                     lose_line(stats, number, line)
                     continue
-                if error.reason == SPOT:
-                    raise FormatError(path, f"line {number}: {SPOT}", "leave spot files out") from error
                 bad.add(path, number, error)
             if progress is not None and number % 4096 == 0:
                 progress(done_bytes + stats.done_bytes, total_bytes)
@@ -144,7 +191,7 @@ def ingest(paths: Sequence[Path], dialect: str, time: str, strict: bool, progres
             warnings.append(f"{path} holds no line")
     decoder.finish(builder)
     reasons = tuple(BadLines(r, n, tuple(bad.examples[r])) for r, n in bad.count.most_common())
-    return Ingested(builder, decoder, spoken, tuple(files), lines, empty, reasons, warnings)
+    return Ingested(builder, decoder, source, tuple(files), lines, empty, reasons, warnings)
 
 
 def _file_report(stats: ReadStats) -> FileReport:

@@ -53,7 +53,8 @@ def _describe_recording(path: Path, rows: int) -> str:
             continue
         first = last if first is None else first
         if number <= 1000:
-            dialects[detect_line(payload) or "unknown"] += 1
+            source = detect_line(payload)
+            dialects["unknown" if source is None else "link" if source == "link" else f"direct, {source}"] += 1
     kind = f"gzip of {stats.members} members" if stats.compressed else "plain text"
     out = [f"{path}: {stats.lines:,} lines, {size(stats.size_bytes)} ({kind}, {size(stats.text_bytes)} of text)"]
     if first is not None and last is not None:

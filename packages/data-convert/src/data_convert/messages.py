@@ -22,6 +22,9 @@ Ints = npt.NDArray[np.int64]
 NO_ID: Final = -1
 """Stands where a message names no update id."""
 
+_INTS: Final = 9  # integers a message: file, line, local, exch, first, last, prev, begin, end
+_EXCH_AT: Final = 3
+
 
 class What(IntEnum):
     """What a message is to the book."""
@@ -105,6 +108,10 @@ class MessagesBuilder:
         self.symbol.append(number)
         self.ints.extend((*place, local_ns, exch_ns, *ids, begin, len(self.ev)))
 
+    def redate(self, message: int, exch_ns: int) -> None:
+        """Give a message another exchange time."""
+        self.ints[message * _INTS + _EXCH_AT] = exch_ns
+
     def __len__(self) -> int:
         return len(self.what)
 
@@ -115,14 +122,16 @@ class MessagesBuilder:
 
     def build(self, symbol: str | None, nameless: bool = True) -> Messages:
         """Freeze the messages of `symbol` (None: all of them); `nameless` ones (REST snapshots) stay by default."""
-        table = np.frombuffer(self.ints, dtype=np.int64).reshape(-1, 9) if self.ints else np.empty((0, 9), np.int64)
+        table = (
+            np.frombuffer(self.ints, dtype=np.int64).reshape(-1, _INTS) if self.ints else np.empty((0, _INTS), np.int64)
+        )
         what = np.frombuffer(self.what, dtype=np.uint8) if self.what else np.empty(0, np.uint8)
         keep: Ints = np.arange(len(what))
         if symbol is not None:
             numbers = np.frombuffer(self.symbol, dtype=np.intc) if self.symbol else np.empty(0, np.intc)
             wanted = [n for name, n in self.symbols.items() if name == symbol or (nameless and not name)]
             keep = np.flatnonzero(np.isin(numbers, wanted))
-        column = [np.ascontiguousarray(table[keep, i]) for i in range(9)]
+        column = [np.ascontiguousarray(table[keep, i]) for i in range(_INTS)]
         moved = {int(old): new for new, old in enumerate(keep)} if self.reasons else {}
         return Messages(
             what=what[keep],
