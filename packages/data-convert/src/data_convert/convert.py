@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -14,7 +11,7 @@ from data_convert.book import depth_rows, walk_rows
 from data_convert.detect import VENUES
 from data_convert.errors import SymbolError
 from data_convert.events import Events, count_kinds
-from data_convert.ingest import Ingested, Progress, ingest
+from data_convert.ingest import Ingested, Paths, Progress, ingest, listed_paths
 from data_convert.messages import Messages, What
 from data_convert.plan import Plan
 from data_convert.report.measure import check_book, make_series, quantiles, walk_clock
@@ -25,8 +22,6 @@ from data_convert.validation import count_sides, span
 
 OUTLIER_NS: Final = 1_000_000_000
 """A smallest latency this far below the first percentile is called out as a single wrong stamp."""
-
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +64,32 @@ def convert_recording(
     ):
         if value not in allowed:
             raise ValueError(f"{name} is one of {', '.join(allowed)}, not {value!r}")
-    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    read = ingest([Path(path) for path in listed], dialect, time, strict, progress, venue, levels)
-    messages = _one_symbol(read, symbol)
+    read = ingest(listed_paths(paths), dialect, time, strict, progress, venue, levels)
+    messages = one_symbol(read, symbol)
+    settings = {
+        "dialect": "link" if read.source == "link" else "direct",
+        "source": read.source,
+        "exchange time": "ns of the connector" if read.source == "link" else time,
+        "snapshots": snapshots,
+        "unanchored": unanchored,
+        "base latency": f"{base_latency_ns} ns",
+    }
+    if levels:
+        settings["levels"] = str(levels)
+    if symbol:
+        settings["symbol"] = symbol
+    return assemble(read, messages, settings, snapshots, unanchored, base_latency_ns)
+
+
+def assemble(
+    read: Ingested,
+    messages: Messages,
+    settings: dict[str, str],
+    snapshots: Policy = "by-id",
+    unanchored: Unanchored = "drop",
+    base_latency_ns: int = 0,
+) -> Result:
+    """Make the event array and the report of decoded messages; `settings` are shown in it. Raises ClockError."""
     plan = make_plan(messages, "link" if read.in_order else "direct", snapshots, unanchored)
     raw, unit_of_row = build_rows(messages, plan)
     latency_ns = _message_latency(messages)
@@ -87,23 +105,11 @@ def convert_recording(
     if len(raw):
         before, after = quantiles(latency_ns), quantiles(latency_ns + shift_ns)
         latency = Latency(before, after, shift_ns, smallest_ns, smallest_at)
-    settings = {
-        "dialect": "link" if read.source == "link" else "direct",
-        "source": read.source,
-        "exchange time": "ns of the connector" if read.source == "link" else time,
-        "snapshots": snapshots,
-        "unanchored": unanchored,
-        "base latency": f"{base_latency_ns} ns",
-    }
-    if levels:
-        settings["levels"] = str(levels)
-    if symbol:
-        settings["symbol"] = symbol
-    report = _report(read, messages, plan, raw, unit_of_row, events, latency, settings)
-    return Result(events, report)
+    return Result(events, _report(read, messages, plan, raw, unit_of_row, events, latency, settings))
 
 
-def _one_symbol(read: Ingested, symbol: str | None) -> Messages:
+def one_symbol(read: Ingested, symbol: str | None) -> Messages:
+    """Return the messages of one symbol; raise SymbolError when that leaves none or several."""
     counts = read.builder.symbol_counts
     if symbol is not None and symbol not in counts:
         symbol = symbol.upper()  # Hyperliquid's coins are as they are (kPEPE), all others upper case

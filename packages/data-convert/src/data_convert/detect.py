@@ -9,7 +9,8 @@ from data_convert.formats.decimals import load_object
 from data_convert.formats.link import WORDS
 
 Dialect = Literal["direct", "link"]
-Source = Literal["binance", "link", "bybit", "hyperliquid"]
+Source = Literal["binance", "link", "bybit", "hyperliquid", "files"]
+"""`files`: vendor files, which are no recordings and never told by a line."""
 
 VENUES: Final = ("binance", "binance-futures", "binance-spot", "bybit", "hyperliquid")
 

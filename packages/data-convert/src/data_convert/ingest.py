@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Final
 
 from data_convert.detect import Source, detect_line
 from data_convert.errors import BadLine, FormatError, InputError, StrictError
-from data_convert.formats import Decoder
+from data_convert.formats import Counted, Decoder
 from data_convert.formats.binance import DirectDecoder
 from data_convert.formats.bybit import BybitDecoder
 from data_convert.formats.hyperliquid import BOOK_LEVELS, HyperliquidDecoder
@@ -23,6 +24,7 @@ EXAMPLES: Final = 5
 _LOOK_AHEAD_LINES: Final = 1000
 _MAX_STAMP: Final = (1 << 63) - 1
 Progress = Callable[[int, int], None]
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 @dataclass(slots=True)
@@ -30,7 +32,7 @@ class Ingested:
     """All that was read: messages still unfiltered by symbol, and the counts for the report."""
 
     builder: MessagesBuilder
-    decoder: Decoder
+    decoder: Counted
     source: Source
     files: tuple[FileReport, ...]
     lines: int
@@ -45,15 +47,27 @@ class Ingested:
 
 
 @dataclass(slots=True)
-class _Bad:
+class BadCounter:
+    """What could not be used, by reason, with the first places."""
+
     count: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, path: Path, number: int, error: BadLine) -> None:
+        """Count one line of a file; the first few of every reason are named in the report."""
         self.count[error.reason] += 1
         examples = self.examples.setdefault(error.reason, [])
         if len(examples) < EXAMPLES:
             examples.append(f"{path}:{number}" + (f": {error.detail}" if error.detail else ""))
+
+    def listed(self) -> tuple[BadLines, ...]:
+        """Return the reasons, the most frequent first."""
+        return tuple(BadLines(r, n, tuple(self.examples[r])) for r, n in self.count.most_common())
+
+
+def listed_paths(paths: Paths) -> list[Path]:
+    """Return one path or several as a list of them."""
+    return [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
 def split_stamp(line: bytes) -> tuple[int, bytes]:
@@ -102,7 +116,7 @@ def make_decoder(path: Path, source: Source, venue: str, time: str, depth: int |
                 problem = f"is of Hyperliquid, whose books have {BOOK_LEVELS} levels (l2Book) or 1 (bbo), not {depth}"
                 raise FormatError(path, problem, f"give --levels {BOOK_LEVELS}, 1 or fused")
             return HyperliquidDecoder(depth)
-        case "binance":
+        case _:
             return DirectDecoder(time, {"binance-futures": False, "binance-spot": True}.get(venue))
 
 
@@ -161,7 +175,7 @@ def ingest(
     ordered, warnings = in_order(paths)
     source = choose_source(ordered, dialect, venue)
     decoder = make_decoder(ordered[0], source, venue, time, depth)
-    builder, bad, files = MessagesBuilder(), _Bad(), []
+    builder, bad, files = MessagesBuilder(), BadCounter(), []
     lines = empty = done_bytes = 0
     total_bytes = sum(path.stat().st_size for path in ordered)
     for index, path in enumerate(ordered):
@@ -186,15 +200,15 @@ def ingest(
         if strict and stats.damage:
             raise StrictError(path, stats.lines, stats.damage[0])
         done_bytes += stats.size_bytes
-        files.append(_file_report(stats))
+        files.append(file_report(stats))
         if not stats.lines:
             warnings.append(f"{path} holds no line")
     decoder.finish(builder)
-    reasons = tuple(BadLines(r, n, tuple(bad.examples[r])) for r, n in bad.count.most_common())
-    return Ingested(builder, decoder, source, tuple(files), lines, empty, reasons, warnings)
+    return Ingested(builder, decoder, source, tuple(files), lines, empty, bad.listed(), warnings)
 
 
-def _file_report(stats: ReadStats) -> FileReport:
+def file_report(stats: ReadStats) -> FileReport:
+    """Return what was read of one file, for the report."""
     return FileReport(
         str(stats.path),
         stats.compressed,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final
 
@@ -24,6 +24,7 @@ NO_ID: Final = -1
 
 _INTS: Final = 9  # integers a message: file, line, local, exch, first, last, prev, begin, end
 _EXCH_AT: Final = 3
+_COLUMNS: Final = ("what", "file", "line", "local_ns", "exch_ns", "first_id", "last_id", "prev_id", "begin", "end")
 
 
 class What(IntEnum):
@@ -63,6 +64,15 @@ class Messages:
 
     def __len__(self) -> int:
         return len(self.what)
+
+    def taken(self, order: Ints) -> Messages:
+        """Return the messages `order` names, in that order; their rows stay where they are."""
+        moved = {int(old): new for new, old in enumerate(order)} if self.reasons else {}
+        return replace(
+            self,
+            **{name: getattr(self, name)[order] for name in _COLUMNS},
+            reasons={moved[i]: reason for i, reason in self.reasons.items() if i in moved},
+        )
 
     def brings_clear(self, message: int) -> bool:
         """Tell whether a snapshot message brings clears of single sides, which then stand for the full one."""
