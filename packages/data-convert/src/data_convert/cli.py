@@ -157,17 +157,6 @@ def validate(
         raise typer.Exit(EXIT_FAULTS)
 
 
-@app.command()
-def inspect(
-    path: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],
-    rows: Annotated[int, typer.Option("--rows", "-n", min=0, help="Rows or lines to show.")] = 5,
-) -> None:
-    """Show the head, the counts and the span of an event file or a recording."""
-    from data_convert.inspection import describe
-
-    typer.echo(describe(path, rows), nl=False)
-
-
 def _convert(paths: list[Path], **options: Any) -> tuple[Events, Report]:
     from data_convert.convert import convert_recording
 

@@ -122,6 +122,10 @@ class MessagesBuilder:
         """Give a message another exchange time."""
         self.ints[message * _INTS + _EXCH_AT] = exch_ns
 
+    def exch_ns(self, message: int) -> int:
+        """Return a message's exchange time."""
+        return self.ints[message * _INTS + _EXCH_AT]
+
     def __len__(self) -> int:
         return len(self.what)
 
