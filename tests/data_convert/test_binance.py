@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from data_convert import convert_recording
-from data_convert.errors import BadLine, FormatError
+from data_convert.errors import BadLine
 from data_convert.formats.binance import DirectDecoder
 from data_convert.formats.decimals import decimal, levels
 from data_convert.messages import MessagesBuilder
@@ -172,10 +172,48 @@ def test_replies_of_the_exchange_are_no_bad_lines(tmp_path):
     assert sum(report.filtered.values()) == 1
 
 
-def test_a_spot_recording_is_refused_by_name(tmp_path):
-    spot = {key: value for key, value in DEPTH.items() if key not in ("pu", "T")}
-    with pytest.raises(FormatError, match="spot"):
-        convert_recording(recording(tmp_path, (1700000000000000000, wrap(spot))))
+SPOT_DEPTH = {key: value for key, value in DEPTH.items() if key not in ("pu", "T")}
+SPOT_SNAPSHOT = {key: value for key, value in SNAPSHOT.items() if key not in ("E", "T")} | {"lastUpdateId": 2}
+T = 1700000000000000000
+
+
+def test_spot_updates_continue_by_the_next_id_and_are_dated_by_e(tmp_path):
+    lines = [SPOT_DEPTH, SPOT_SNAPSHOT, {**SPOT_DEPTH, "U": 3, "u": 5, "b": [["49000.00", "7"]], "a": []}]
+    path = recording(tmp_path, *((T + i, value if "bids" in value else wrap(value)) for i, value in enumerate(lines)))
+    result = convert_recording(path)
+    assert result.report.snapshots == {"snapshots used": 1, "updates applied": 1, "updates stale": 1}
+    assert result.report.gaps == ()
+    assert set(result.events["exch_ts"].tolist()) == {1700000000995000000}
+    assert result.report.notes["messages without T, dated by E"] == 2
+    assert result.report.notes["snapshots without E and T, dated by the newest exchange time before them"] == 1
+
+
+def test_a_spot_hole_of_one_id_is_a_gap(tmp_path):
+    later = {**SPOT_DEPTH, "U": 4, "u": 5}
+    path = recording(tmp_path, (T, wrap({**SPOT_DEPTH, "U": 1, "u": 3})), (T + 1, SPOT_SNAPSHOT), (T + 2, wrap(later)))
+    assert convert_recording(path).report.gaps == ()
+    later["U"] = 5
+    path = recording(tmp_path, (T, wrap({**SPOT_DEPTH, "U": 1, "u": 3})), (T + 1, SPOT_SNAPSHOT), (T + 2, wrap(later)))
+    (gap,) = convert_recording(path).report.gaps
+    assert (gap.after_id, gap.first_id) == (3, 5)
+
+
+def test_a_spot_snapshot_before_everything_takes_the_first_exchange_time_that_comes(tmp_path):
+    path = recording(tmp_path, (T, SPOT_SNAPSHOT), (T + 1, wrap({**SPOT_DEPTH, "U": 3, "u": 3})))
+    assert set(convert_recording(path).events["exch_ts"].tolist()) == {1700000000995000000}
+
+
+def test_spot_microseconds_are_told_by_their_width(tmp_path):
+    trade = {key: value for key, value in TRADE.items() if key != "X"} | {"T": 1699999999990123, "M": True}
+    result = convert_recording(recording(tmp_path, (T, wrap(trade))))
+    assert result.events["exch_ts"].tolist() == [1699999999990123000]
+    assert result.report.notes["trade_without_X"] == 1
+
+
+def test_updates_of_another_market_are_bad_lines(tmp_path):
+    path = recording(tmp_path, (T, wrap(DEPTH)), (T + 1, wrap({**SPOT_DEPTH, "U": 3, "u": 4})))
+    assert "another market" in convert_recording(path).report.bad[0].reason
+    assert convert_recording(path, venue="binance-spot").report.bad_lines == 1
 
 
 def test_decoder_leaves_nothing_of_a_bad_message_behind():

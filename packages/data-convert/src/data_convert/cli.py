@@ -13,6 +13,24 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from data_convert.commands import register
+from data_convert.commands.options import (
+    BaseLatency,
+    CompressOption,
+    Force,
+    HtmlFile,
+    Json,
+    Levels,
+    SnapshotOption,
+    Strict,
+    Symbol,
+    TimeOption,
+    Venue,
+    VenueOption,
+    check_report,
+    depth_of,
+    show,
+)
 from data_convert.errors import ConvertError, StrictError
 
 if TYPE_CHECKING:
@@ -26,7 +44,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich would double the time it takes
-    help="Market data recordings to HftBacktest event arrays. "
+    help="Market data recordings and vendor files to HftBacktest event arrays. "
     "Exit codes: 0 done, 1 error, 2 wrong usage, 3 --strict met damage, 4 validate found faults.",
 )
 
@@ -39,35 +57,11 @@ class DialectOption(StrEnum):
     LINK = "link"
 
 
-class TimeOption(StrEnum):
-    """Which of the exchange's times is used."""
-
-    TRANSACTION = "T"
-    EVENT = "E"
-
-
-class SnapshotOption(StrEnum):
-    """What becomes of snapshots."""
-
-    BY_ID = "by-id"
-    AS_RECORDED = "as-recorded"
-    IGNORE = "ignore"
-
-
 class UnanchoredOption(StrEnum):
     """What becomes of updates that no snapshot joins."""
 
     DROP = "drop"
     KEEP = "keep"
-
-
-class CompressOption(StrEnum):
-    """How hard the output is compressed."""
-
-    FAST = "fast"
-    DEFAULT = "default"
-    SMALL = "small"
-    NONE = "none"
 
 
 Dialect = Annotated[DialectOption, typer.Option(help="Who wrote the recording; auto looks at its lines.")]
@@ -76,20 +70,14 @@ Snapshots = Annotated[
     SnapshotOption, typer.Option(help="by-id: where their ids say; as-recorded: where they stand; ignore: nowhere.")
 ]
 UnanchoredFlag = Annotated[UnanchoredOption, typer.Option(help="Updates that no snapshot joins.")]
-BaseLatency = Annotated[
-    int, typer.Option("--base-latency-ns", help="Added to the shift when local times must be moved.")
-]
-Symbol = Annotated[str | None, typer.Option(help="Take this symbol out of a recording of several.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop with exit code 3 at the first bad line or damage.")]
-Force = Annotated[bool, typer.Option("--force", help="Write over existing files.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
-HtmlFile = Annotated[Path | None, typer.Option("--report", help="Also write the report as an HTML page.")]
 
 
 @app.command()
 def collector(
     paths: Annotated[list[Path], typer.Argument(metavar="IN... OUT.npz", show_default=False)],
     dialect: Dialect = DialectOption.AUTO,
+    venue: Venue = VenueOption.AUTO,
+    levels: Levels = "fused",
     time: Time = TimeOption.TRANSACTION,
     snapshots: Snapshots = SnapshotOption.BY_ID,
     unanchored: UnanchoredFlag = UnanchoredOption.DROP,
@@ -110,10 +98,12 @@ def collector(
     from data_convert.writer import check_target, save
 
     check_target(output, force, ".npz")
-    _check_report(report, force)
+    check_report(report, force)
     events, found = _convert(
         inputs,
         dialect=dialect.value,
+        venue=venue.value,
+        levels=depth_of(levels),
         time=time.value,
         snapshots=snapshots.value,
         unanchored=unanchored.value,
@@ -122,7 +112,7 @@ def collector(
         strict=strict,
     )
     save(events, output, force=force, compress=compress.value)
-    _show(found, json, report, force)
+    show(found, json, report, force)
     typer.echo(f"{output}: {len(events):,} rows, {output.stat().st_size:,} bytes", err=True)
 
 
@@ -130,6 +120,8 @@ def collector(
 def validate(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE.npz | RECORDING...", show_default=False)],
     dialect: Dialect = DialectOption.AUTO,
+    venue: Venue = VenueOption.AUTO,
+    levels: Levels = "fused",
     time: Time = TimeOption.TRANSACTION,
     snapshots: Snapshots = SnapshotOption.BY_ID,
     unanchored: UnanchoredFlag = UnanchoredOption.DROP,
@@ -140,7 +132,7 @@ def validate(
     report: HtmlFile = None,
 ) -> None:
     """Check an event file, or what recordings would convert to; exit code 4 when a backtest would be wrong."""
-    _check_report(report, force)
+    check_report(report, force)
     if any(path.suffix == ".npz" for path in paths):
         if len(paths) != 1:
             raise typer.BadParameter("one .npz at a time, or recordings only")
@@ -152,34 +144,17 @@ def validate(
         _, found = _convert(
             paths,
             dialect=dialect.value,
+            venue=venue.value,
+            levels=depth_of(levels),
             time=time.value,
             snapshots=snapshots.value,
             unanchored=unanchored.value,
             symbol=symbol,
             strict=strict,
         )
-    _show(found, json, report, force)
+    show(found, json, report, force)
     if found.faults:
         raise typer.Exit(EXIT_FAULTS)
-
-
-@app.command()
-def inspect(
-    path: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],
-    rows: Annotated[int, typer.Option("--rows", "-n", min=0, help="Rows or lines to show.")] = 5,
-) -> None:
-    """Show the head, the counts and the span of an event file or a recording."""
-    from data_convert.inspection import describe
-
-    typer.echo(describe(path, rows), nl=False)
-
-
-def _check_report(report: Path | None, force: bool) -> None:
-    if report is None:
-        return
-    from data_convert.writer import check_target
-
-    check_target(report, force, report.suffix if report.suffix in (".html", ".htm") else ".html")
 
 
 def _convert(paths: list[Path], **options: Any) -> tuple[Events, Report]:
@@ -188,19 +163,6 @@ def _convert(paths: list[Path], **options: Any) -> tuple[Events, Report]:
     with _progress() as progress:
         result = convert_recording(paths, progress=progress, **options)
     return result.events, result.report
-
-
-def _show(found: Report, json: bool, html: Path | None, force: bool) -> None:
-    from data_convert.report import render_html, render_json, render_text
-    from data_convert.writer import whole_file
-
-    if html is not None:
-        with whole_file(html, force) as file:
-            file.write(render_html(found).encode())
-    if json:
-        typer.echo(render_json(found), nl=False)
-    else:
-        typer.echo(render_text(found, colour=sys.stdout.isatty()), nl=False)
 
 
 @contextmanager
@@ -216,6 +178,9 @@ def _progress() -> Iterator[Callable[[int, int], None] | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+register(app)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from data_convert.book import depth_rows, walk_rows
+from data_convert.detect import VENUES
 from data_convert.errors import SymbolError
 from data_convert.events import Events, count_kinds
-from data_convert.ingest import Ingested, Progress, ingest
+from data_convert.ingest import Ingested, Paths, Progress, ingest, listed_paths
 from data_convert.messages import Messages, What
 from data_convert.plan import Plan
 from data_convert.report.measure import check_book, make_series, quantiles, walk_clock
@@ -24,8 +22,6 @@ from data_convert.validation import count_sides, span
 
 OUTLIER_NS: Final = 1_000_000_000
 """A smallest latency this far below the first percentile is called out as a single wrong stamp."""
-
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +43,54 @@ def convert_recording(
     strict: bool = False,
     unanchored: Unanchored = "drop",
     progress: Progress | None = None,
+    venue: str = "auto",
+    levels: int | None = None,
 ) -> Result:
     """Convert recordings of one symbol (docs/formats.md section 2) to an event array.
 
-    `paths`: one file or several (days). `dialect`: auto, direct or link. `time`: T (transaction) or E (event time),
-    direct recordings only. `snapshots`, `unanchored`: docs/data-convert.md. `base_latency_ns`: added to the shift
-    where one is needed. `strict`: StrictError at the first bad line or damage. `progress(done, total)` gets input
-    bytes. Raises InputError, FormatError, SymbolError, StrictError, ClockError; ValueError for unknown options.
+    `paths`: one file or several (days). `dialect`: auto, direct or link; `venue`: auto or one of `detect.VENUES`, for
+    direct recordings. `levels`: Bybit and Hyperliquid only, the one book stream to take; None fuses all. `time`: T
+    (transaction) or E (event time), direct recordings only. `snapshots`, `unanchored`: docs/data-convert.md.
+    `base_latency_ns`: added to the shift where one is needed. `strict`: StrictError at the first bad line or damage.
+    `progress(done, total)` gets input bytes. Raises InputError, FormatError, SymbolError, StrictError, ClockError;
+    ValueError for unknown options.
     """
     for name, value, allowed in (
         ("dialect", dialect, ("auto", "direct", "link")),
         ("time", time, ("T", "E")),
         ("snapshots", snapshots, POLICIES),
         ("unanchored", unanchored, ("drop", "keep")),
+        ("venue", venue, ("auto", *VENUES)),
     ):
         if value not in allowed:
             raise ValueError(f"{name} is one of {', '.join(allowed)}, not {value!r}")
-    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    read = ingest([Path(path) for path in listed], dialect, time, strict, progress)
-    messages = _one_symbol(read, symbol.upper() if symbol else None)
-    plan = make_plan(messages, read.dialect, snapshots, unanchored)
+    read = ingest(listed_paths(paths), dialect, time, strict, progress, venue, levels)
+    messages = one_symbol(read, symbol)
+    settings = {
+        "dialect": "link" if read.source == "link" else "direct",
+        "source": read.source,
+        "exchange time": "ns of the connector" if read.source == "link" else time,
+        "snapshots": snapshots,
+        "unanchored": unanchored,
+        "base latency": f"{base_latency_ns} ns",
+    }
+    if levels:
+        settings["levels"] = str(levels)
+    if symbol:
+        settings["symbol"] = symbol
+    return assemble(read, messages, settings, snapshots, unanchored, base_latency_ns)
+
+
+def assemble(
+    read: Ingested,
+    messages: Messages,
+    settings: dict[str, str],
+    snapshots: Policy = "by-id",
+    unanchored: Unanchored = "drop",
+    base_latency_ns: int = 0,
+) -> Result:
+    """Make the event array and the report of decoded messages; `settings` are shown in it. Raises ClockError."""
+    plan = make_plan(messages, "link" if read.in_order else "direct", snapshots, unanchored)
     raw, unit_of_row = build_rows(messages, plan)
     latency_ns = _message_latency(messages)
     # The message whose latency decides the shift is named before the rows lose their places.
@@ -81,21 +105,14 @@ def convert_recording(
     if len(raw):
         before, after = quantiles(latency_ns), quantiles(latency_ns + shift_ns)
         latency = Latency(before, after, shift_ns, smallest_ns, smallest_at)
-    settings = {
-        "dialect": read.dialect,
-        "exchange time": "ns of the connector" if read.dialect == "link" else time,
-        "snapshots": snapshots,
-        "unanchored": unanchored,
-        "base latency": f"{base_latency_ns} ns",
-    }
-    if symbol:
-        settings["symbol"] = symbol.upper()
-    report = _report(read, messages, plan, raw, unit_of_row, events, latency, settings)
-    return Result(events, report)
+    return Result(events, _report(read, messages, plan, raw, unit_of_row, events, latency, settings))
 
 
-def _one_symbol(read: Ingested, symbol: str | None) -> Messages:
+def one_symbol(read: Ingested, symbol: str | None) -> Messages:
+    """Return the messages of one symbol; raise SymbolError when that leaves none or several."""
     counts = read.builder.symbol_counts
+    if symbol is not None and symbol not in counts:
+        symbol = symbol.upper()  # Hyperliquid's coins are as they are (kPEPE), all others upper case
     if (symbol is None and len(counts) > 1) or (symbol is not None and counts and symbol not in counts):
         raise SymbolError(symbol, counts)
     messages = read.builder.build(symbol)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from data_convert.detect import Dialect, detect_line
+from data_convert.detect import Source, detect_line
 from data_convert.errors import BadLine, FormatError, InputError, StrictError
-from data_convert.formats import Decoder
-from data_convert.formats.binance import SPOT, DirectDecoder
+from data_convert.formats import Counted, Decoder
+from data_convert.formats.binance import DirectDecoder
+from data_convert.formats.bybit import BybitDecoder
+from data_convert.formats.hyperliquid import BOOK_LEVELS, HyperliquidDecoder
 from data_convert.formats.link import LinkDecoder
 from data_convert.messages import MessagesBuilder
 from data_convert.readers import ReadStats, lose_line, read_lines
@@ -21,6 +24,7 @@ EXAMPLES: Final = 5
 _LOOK_AHEAD_LINES: Final = 1000
 _MAX_STAMP: Final = (1 << 63) - 1
 Progress = Callable[[int, int], None]
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 @dataclass(slots=True)
@@ -28,25 +32,42 @@ class Ingested:
     """All that was read: messages still unfiltered by symbol, and the counts for the report."""
 
     builder: MessagesBuilder
-    decoder: Decoder
-    dialect: Dialect
+    decoder: Counted
+    source: Source
     files: tuple[FileReport, ...]
     lines: int
     empty_lines: int
     bad: tuple[BadLines, ...]
     warnings: list[str]
 
+    @property
+    def in_order(self) -> bool:
+        """Tell whether the file's order is the book's: all sources but Binance, which must be ordered by ids."""
+        return self.source != "binance"
+
 
 @dataclass(slots=True)
-class _Bad:
+class BadCounter:
+    """What could not be used, by reason, with the first places."""
+
     count: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, path: Path, number: int, error: BadLine) -> None:
+        """Count one line of a file; the first few of every reason are named in the report."""
         self.count[error.reason] += 1
         examples = self.examples.setdefault(error.reason, [])
         if len(examples) < EXAMPLES:
             examples.append(f"{path}:{number}" + (f": {error.detail}" if error.detail else ""))
+
+    def listed(self) -> tuple[BadLines, ...]:
+        """Return the reasons, the most frequent first."""
+        return tuple(BadLines(r, n, tuple(self.examples[r])) for r, n in self.count.most_common())
+
+
+def listed_paths(paths: Paths) -> list[Path]:
+    """Return one path or several as a list of them."""
+    return [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
 def split_stamp(line: bytes) -> tuple[int, bytes]:
@@ -59,8 +80,8 @@ def split_stamp(line: bytes) -> tuple[int, bytes]:
     return int(stamp), payload
 
 
-def find_dialect(paths: Sequence[Path]) -> Dialect:
-    """Tell the dialect of the first line that has one; raise FormatError when none of the first lines has."""
+def find_source(paths: Sequence[Path]) -> Source:
+    """Tell the source of the first line that has one; raise FormatError when none of the first lines has."""
     for path in paths:
         seen = 0
         for _, line, _ in read_lines(path, ReadStats(path)):
@@ -76,10 +97,44 @@ def find_dialect(paths: Sequence[Path]) -> Dialect:
         if seen:
             raise FormatError(
                 path,
-                f"none of its first {seen} lines is of a known dialect",
-                "give a Binance USD-M recording (lines `<ns> <json>`), or name its --dialect: direct or link",
+                f"none of its first {seen} lines is of a known source",
+                "give a recording of Binance, Bybit, Hyperliquid or the connector (lines `<ns> <json>`), or name its "
+                "--dialect or --venue",
             )
-    return "direct"
+    return "binance"
+
+
+def make_decoder(path: Path, source: Source, venue: str, time: str, depth: int | None) -> Decoder:
+    """Return the decoder of a source; `path` is named in the FormatError for a `depth` that it does not have."""
+    match source:
+        case "link":
+            return LinkDecoder()
+        case "bybit":
+            return BybitDecoder(time, depth)
+        case "hyperliquid":
+            if depth not in (None, 1, BOOK_LEVELS):
+                problem = f"is of Hyperliquid, whose books have {BOOK_LEVELS} levels (l2Book) or 1 (bbo), not {depth}"
+                raise FormatError(path, problem, f"give --levels {BOOK_LEVELS}, 1 or fused")
+            return HyperliquidDecoder(depth)
+        case _:
+            return DirectDecoder(time, {"binance-futures": False, "binance-spot": True}.get(venue))
+
+
+def choose_source(paths: Sequence[Path], dialect: str, venue: str) -> Source:
+    """Tell the source from the options, from the lines where these leave it open. Raises FormatError."""
+    if dialect == "link":
+        return "link"
+    if venue in ("bybit", "hyperliquid"):
+        return "bybit" if venue == "bybit" else "hyperliquid"
+    if venue != "auto":
+        return "binance"
+    if dialect == "auto":
+        return find_source(paths)
+    try:
+        found = find_source(paths)
+    except FormatError:
+        return "binance"
+    return "binance" if found == "link" else found
 
 
 def first_stamp(path: Path) -> int | None:
@@ -105,14 +160,22 @@ def in_order(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     return ordered, ["files were given out of order and are taken by their first stamp: " + ", ".join(map(str, dated))]
 
 
-def ingest(paths: Sequence[Path], dialect: str, time: str, strict: bool, progress: Progress | None = None) -> Ingested:
+def ingest(
+    paths: Sequence[Path],
+    dialect: str,
+    time: str,
+    strict: bool,
+    progress: Progress | None = None,
+    venue: str = "auto",
+    depth: int | None = None,
+) -> Ingested:
     """Read and decode all files. Raises InputError, FormatError, and StrictError at the first flaw if `strict`."""
     if not paths:
         raise InputError("(no file)", "nothing to convert", "name at least one recording")
     ordered, warnings = in_order(paths)
-    spoken: Dialect = find_dialect(ordered) if dialect == "auto" else ("link" if dialect == "link" else "direct")
-    decoder: Decoder = LinkDecoder() if spoken == "link" else DirectDecoder(time)
-    builder, bad, files = MessagesBuilder(), _Bad(), []
+    source = choose_source(ordered, dialect, venue)
+    decoder = make_decoder(ordered[0], source, venue, time, depth)
+    builder, bad, files = MessagesBuilder(), BadCounter(), []
     lines = empty = done_bytes = 0
     total_bytes = sum(path.stat().st_size for path in ordered)
     for index, path in enumerate(ordered):
@@ -131,23 +194,21 @@ def ingest(paths: Sequence[Path], dialect: str, time: str, strict: bool, progres
                 if not whole:
                     lose_line(stats, number, line)
                     continue
-                if error.reason == SPOT:
-                    raise FormatError(path, f"line {number}: {SPOT}", "leave spot files out") from error
                 bad.add(path, number, error)
             if progress is not None and number % 4096 == 0:
                 progress(done_bytes + stats.done_bytes, total_bytes)
         if strict and stats.damage:
             raise StrictError(path, stats.lines, stats.damage[0])
         done_bytes += stats.size_bytes
-        files.append(_file_report(stats))
+        files.append(file_report(stats))
         if not stats.lines:
             warnings.append(f"{path} holds no line")
     decoder.finish(builder)
-    reasons = tuple(BadLines(r, n, tuple(bad.examples[r])) for r, n in bad.count.most_common())
-    return Ingested(builder, decoder, spoken, tuple(files), lines, empty, reasons, warnings)
+    return Ingested(builder, decoder, source, tuple(files), lines, empty, bad.listed(), warnings)
 
 
-def _file_report(stats: ReadStats) -> FileReport:
+def file_report(stats: ReadStats) -> FileReport:
+    """Return what was read of one file, for the report."""
     return FileReport(
         str(stats.path),
         stats.compressed,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final
 
@@ -21,6 +21,10 @@ Ints = npt.NDArray[np.int64]
 
 NO_ID: Final = -1
 """Stands where a message names no update id."""
+
+_INTS: Final = 9  # integers a message: file, line, local, exch, first, last, prev, begin, end
+_EXCH_AT: Final = 3
+_COLUMNS: Final = ("what", "file", "line", "local_ns", "exch_ns", "first_id", "last_id", "prev_id", "begin", "end")
 
 
 class What(IntEnum):
@@ -60,6 +64,15 @@ class Messages:
 
     def __len__(self) -> int:
         return len(self.what)
+
+    def taken(self, order: Ints) -> Messages:
+        """Return the messages `order` names, in that order; their rows stay where they are."""
+        moved = {int(old): new for new, old in enumerate(order)} if self.reasons else {}
+        return replace(
+            self,
+            **{name: getattr(self, name)[order] for name in _COLUMNS},
+            reasons={moved[i]: reason for i, reason in self.reasons.items() if i in moved},
+        )
 
     def brings_clear(self, message: int) -> bool:
         """Tell whether a snapshot message brings clears of single sides, which then stand for the full one."""
@@ -105,6 +118,14 @@ class MessagesBuilder:
         self.symbol.append(number)
         self.ints.extend((*place, local_ns, exch_ns, *ids, begin, len(self.ev)))
 
+    def redate(self, message: int, exch_ns: int) -> None:
+        """Give a message another exchange time."""
+        self.ints[message * _INTS + _EXCH_AT] = exch_ns
+
+    def exch_ns(self, message: int) -> int:
+        """Return a message's exchange time."""
+        return self.ints[message * _INTS + _EXCH_AT]
+
     def __len__(self) -> int:
         return len(self.what)
 
@@ -115,14 +136,16 @@ class MessagesBuilder:
 
     def build(self, symbol: str | None, nameless: bool = True) -> Messages:
         """Freeze the messages of `symbol` (None: all of them); `nameless` ones (REST snapshots) stay by default."""
-        table = np.frombuffer(self.ints, dtype=np.int64).reshape(-1, 9) if self.ints else np.empty((0, 9), np.int64)
+        table = (
+            np.frombuffer(self.ints, dtype=np.int64).reshape(-1, _INTS) if self.ints else np.empty((0, _INTS), np.int64)
+        )
         what = np.frombuffer(self.what, dtype=np.uint8) if self.what else np.empty(0, np.uint8)
         keep: Ints = np.arange(len(what))
         if symbol is not None:
             numbers = np.frombuffer(self.symbol, dtype=np.intc) if self.symbol else np.empty(0, np.intc)
             wanted = [n for name, n in self.symbols.items() if name == symbol or (nameless and not name)]
             keep = np.flatnonzero(np.isin(numbers, wanted))
-        column = [np.ascontiguousarray(table[keep, i]) for i in range(9)]
+        column = [np.ascontiguousarray(table[keep, i]) for i in range(_INTS)]
         moved = {int(old): new for new, old in enumerate(keep)} if self.reasons else {}
         return Messages(
             what=what[keep],

@@ -1,8 +1,12 @@
-"""Binance futures frames and REST depth snapshots as recorded directly (docs/formats.md section 2.1).
+"""Binance frames and REST depth snapshots as recorded directly (docs/formats.md section 2.1): USD-M, COIN-M, spot.
 
-Combined frames (`{"stream":...,"data":...}`), bare frames of a `/ws` socket and bodies of `GET /fapi/v1/depth` are
-taken. Update ids: https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+Combined frames (`{"stream":...,"data":...}`), bare frames of a `/ws` socket and bodies of `GET .../depth` are taken.
+Update ids of futures: https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
 "How to manage a local order book correctly"; `pu` is the `u` of the update before.
+
+Spot differs (https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams): there is no `pu`, the next
+`U` is the last `u` plus one, so `U - 1` stands for it. Updates have no T. REST snapshots have neither E nor T: they are
+dated by the newest exchange time received before them. Trades have no X; `M` means nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from typing import Any, Final
 
 from data_convert.errors import BadLine
 from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, SELL, TRADE
-from data_convert.formats.decimals import decimal, flag, integer, levels, load_object, millis_to_ns, text
+from data_convert.formats.decimals import decimal, flag, integer, levels, load_object, stamp_to_ns, text
 from data_convert.messages import NO_ID, MessagesBuilder, What
 
 _BID: Final = DEPTH | BUY
@@ -21,13 +25,20 @@ _ASK: Final = DEPTH | SELL
 _SNAPSHOT_BID: Final = DEPTH_SNAPSHOT | BUY
 _SNAPSHOT_ASK: Final = DEPTH_SNAPSHOT | SELL
 
-SPOT: Final = "spot update without pu (spot recordings are not converted)"
+OTHER_MARKET: Final = "update of another market than the first one (pu in one, none in the other)"
+UNDATED: Final = "snapshots without E and T, dated by the newest exchange time before them"
 
 
 class DirectDecoder:
-    """Lines of a direct recording into messages; exchange time is T (transaction) or E (event) by `time`."""
+    """Lines of a direct recording into messages; exchange time is T (transaction) or E (event) by `time`.
 
-    def __init__(self, time: str = "T") -> None:
+    `spot` None lets the first update decide: with `pu` it is futures, without it is spot.
+    """
+
+    def __init__(self, time: str = "T", spot: bool | None = None) -> None:
+        self.spot = spot
+        self._newest_ns = 0
+        self._undated: list[int] = []
         self.time, self.other_time = (time, "E" if time == "T" else "T")
         self.streams: Counter[str] = Counter()
         self.filtered: Counter[str] = Counter()
@@ -65,13 +76,20 @@ class DirectDecoder:
     def finish(self, builder: MessagesBuilder) -> None:
         """Nothing is held: every line is a whole message."""
 
+    def _seen(self, builder: MessagesBuilder, exch_ns: int) -> None:
+        """Remember an exchange time, for snapshots that have none; those before the first take that one."""
+        self._newest_ns = max(self._newest_ns, exch_ns)
+        for message in self._undated:
+            builder.redate(message, exch_ns)
+        self._undated.clear()
+
     def _exchange_ns(self, data: dict[str, Any]) -> int:
         if self.time in data:
-            return millis_to_ns(data[self.time], self.time)
+            return stamp_to_ns(data[self.time], self.time)
         if self.other_time not in data:
             raise BadLine(f"field {self.time!r} is missing")
         self.notes[f"messages without {self.time}, dated by {self.other_time}"] += 1
-        return millis_to_ns(data[self.other_time], self.other_time)
+        return stamp_to_ns(data[self.other_time], self.other_time)
 
     def _update(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: dict[str, Any]) -> None:
         bid_px, bid_qty = levels(data.get("b"), "b")
@@ -80,11 +98,15 @@ class DirectDecoder:
         ids = (NO_ID, NO_ID, NO_ID)
         if "U" in data or "u" in data or "pu" in data:
             first, last = integer(data.get("U"), "U"), integer(data.get("u"), "u")
-            if "pu" not in data:
-                raise BadLine(SPOT)
-            ids = (first, last, integer(data["pu"], "pu"))
-        exch_ns = self._exchange_ns(data)
+            spot = "pu" not in data
+            if self.spot is not None and spot != self.spot:
+                raise BadLine(OTHER_MARKET)
+            ids = (first, last, max(first - 1, 0) if spot else integer(data["pu"], "pu"))
+            exch_ns, self.spot = self._exchange_ns(data), spot
+        else:
+            exch_ns = self._exchange_ns(data)
         sides = [*repeat(_BID, len(bid_px)), *repeat(_ASK, len(ask_px))]
+        self._seen(builder, exch_ns)
         builder.add(What.UPDATE, symbol, place, local_ns, exch_ns, ids, (sides, bid_px + ask_px, bid_qty + ask_qty))
 
     def _snapshot(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: dict[str, Any]) -> None:
@@ -92,7 +114,13 @@ class DirectDecoder:
         ask_px, ask_qty = levels(data.get("asks"), "asks")
         last = integer(data.get("lastUpdateId"), "lastUpdateId")
         symbol = text(data["symbol"], "symbol") if "symbol" in data else ""
-        exch_ns = self._exchange_ns(data)
+        if "E" in data or "T" in data or self.spot is False:
+            exch_ns = self._exchange_ns(data)
+        else:
+            exch_ns = self._newest_ns or local_ns
+            self.notes[UNDATED] += 1
+            if not self._newest_ns:
+                self._undated.append(len(builder))
         sides = [*repeat(_SNAPSHOT_BID, len(bid_px)), *repeat(_SNAPSHOT_ASK, len(ask_px))]
         rows = (sides, bid_px + ask_px, bid_qty + ask_qty)
         builder.add(What.SNAPSHOT, symbol, place, local_ns, exch_ns, (NO_ID, last, NO_ID), rows)
@@ -112,6 +140,7 @@ class DirectDecoder:
             self.notes["trade_without_X"] += 1
         ids = (NO_ID, integer(data["t"], "t") if "t" in data else NO_ID, NO_ID)
         side = TRADE | (SELL if seller else BUY)
+        self._seen(builder, exch_ns)
         builder.add(What.TRADE, symbol, place, local_ns, exch_ns, ids, ((side,), (price,), (quantity,)))
 
 

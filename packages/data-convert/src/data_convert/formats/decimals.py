@@ -12,6 +12,8 @@ from data_convert.errors import BadLine
 _DECIMAL: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _DECIMAL_CHARACTERS: Final = re.compile(r"[0-9.]*")
 _MAX_MS: Final = 9_223_372_036_854
+_FIRST_US: Final = 100_000_000_000_000
+_MAX_US: Final = 9_223_372_036_854_775
 _MAX_NS: Final = (1 << 63) - 1
 
 
@@ -77,6 +79,13 @@ def millis_to_ns(value: object, name: str) -> int:
     if type(value) is not int or not 0 <= value <= _MAX_MS:
         raise BadLine(f"field {name!r} is no time in milliseconds", repr(value)[:60])
     return value * 1_000_000
+
+
+def stamp_to_ns(value: object, name: str) -> int:
+    """Convert integer ms or µs since the epoch to nanoseconds; what would be ms beyond the year 5000 is µs."""
+    if type(value) is int and _FIRST_US <= value <= _MAX_US:
+        return value * 1_000
+    return millis_to_ns(value, name)
 
 
 def text(value: object, name: str) -> str:

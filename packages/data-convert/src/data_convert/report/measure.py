@@ -56,12 +56,12 @@ def make_series(events: Events, walk: Walk, walked_ns: _Ints, latency_ns: _Ints)
     )
 
 
-def histogram(latency_ns: _Ints) -> Histogram | None:
+def histogram(latency_ns: _Ints, bins: int = _BINS) -> Histogram | None:
     """Count latencies in ms between their minimum and their 99.9th percentile, in bins of equal width."""
     if not len(latency_ns):
         return None
     low, high = np.quantile(latency_ns, [0.0, 0.999])
-    counts, edges = np.histogram(latency_ns / 1e6, bins=_BINS, range=(low / 1e6, max(high, low + 1e3) / 1e6))
+    counts, edges = np.histogram(latency_ns / 1e6, bins=bins, range=(low / 1e6, max(high, low + 1e3) / 1e6))
     return Histogram(tuple(edges.tolist()), tuple(counts.tolist()))
 
 

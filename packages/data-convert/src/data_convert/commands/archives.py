@@ -1,0 +1,72 @@
+"""Commands for what others recorded: `history` (Binance, Bybit archives, Databento files)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from data_convert.commands.options import (
+    Compress,
+    CompressOption,
+    Force,
+    HtmlFile,
+    Json,
+    Output,
+    Strict,
+    Symbol,
+    TimeOption,
+    check_report,
+    save_result,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the program."""
+    app.command()(history)
+
+
+def history(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)],
+    output: Output,
+    latency_ns: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Local time is exchange time + N ns where files have none.")
+    ] = None,
+    latency_file: Annotated[
+        Path | None, typer.Option(metavar="EVENTS.npz", help="Or + the latency of this event file at that time of day.")
+    ] = None,
+    time: Annotated[TimeOption, typer.Option(help="Exchange time where files have two.")] = TimeOption.TRANSACTION,
+    symbol: Symbol = None,
+    strict: Strict = False,
+    force: Force = False,
+    json: Json = False,
+    report: HtmlFile = None,
+    compress: Compress = CompressOption.DEFAULT,
+) -> None:
+    """Convert Binance's and Bybit's public archives, or Databento MBO files (.dbn, .dbn.zst), of one symbol."""
+    from data_convert.writer import check_target, load
+
+    check_target(output, force, ".npz")
+    check_report(report, force)
+    dbn = [path for path in paths if path.name.endswith((".dbn", ".dbn.zst"))]
+    if dbn:
+        if len(dbn) != len(paths) or latency_ns is not None or latency_file is not None:
+            raise typer.BadParameter("Databento files go alone and have local times of their own")
+        from data_convert.history import convert_mbo
+
+        save_result(convert_mbo(paths, symbol), output, force, compress, json, report)
+        return
+    if (latency_ns is None) == (latency_file is None):
+        raise typer.BadParameter("these files have no local times: give --latency-ns or --latency-file")
+    from data_convert.feed_latency import ConstantLatency, FeedLatency, RecordedLatency
+    from data_convert.history import convert_history
+
+    model: FeedLatency = ConstantLatency(latency_ns or 0)
+    if latency_file is not None:
+        try:
+            model = RecordedLatency.of(load(latency_file), latency_file.name)
+        except ValueError as error:
+            raise typer.BadParameter(f"--latency-file: {error}") from None
+    result = convert_history(paths, model, symbol=symbol, time=time.value, strict=strict)
+    save_result(result, output, force, compress, json, report)

@@ -1,0 +1,169 @@
+"""Commands between files: `merge`, `to-tardis`, `fuse`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from data_convert.commands.options import (
+    BaseLatency,
+    Compress,
+    CompressOption,
+    Force,
+    HtmlFile,
+    Json,
+    Levels,
+    ModeOption,
+    Output,
+    SnapshotOption,
+    Strict,
+    Symbol,
+    TimeOption,
+    Venue,
+    VenueOption,
+    check_report,
+    depth_of,
+    save_result,
+    tell_written,
+)
+
+if TYPE_CHECKING:
+    from data_convert.readers import ReadStats
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.command()(merge)
+    app.command("to-tardis")(to_tardis)
+    app.command()(fuse)
+
+
+def merge(
+    paths: Annotated[list[Path], typer.Argument(metavar="IN IN... OUT.gz", show_default=False)],
+    strict: Strict = False,
+    force: Force = False,
+) -> None:
+    """Merge direct recordings of the same streams: every message once, at its earliest receive time."""
+    if len(paths) < 3:
+        raise typer.BadParameter("name at least two recordings and, last, the output: IN IN... OUT.gz")
+    from data_convert.errors import FormatError, SymbolError
+    from data_convert.ingest import find_source
+    from data_convert.merging import MergeCounts, merge_lines, pack
+    from data_convert.readers import ReadStats
+    from data_convert.writer import check_target, whole_file
+
+    *inputs, output = paths
+    check_target(output, force, ".gz")
+    for path in inputs:
+        if find_source([path]) == "link":
+            raise FormatError(path, "was recorded from a connector", "merge recordings of the exchange's own frames")
+    counts, stats = MergeCounts(), [ReadStats(path) for path in inputs]
+    with whole_file(output, force) as file:
+        lines = merge_lines((_lines(path, found, strict) for path, found in zip(inputs, stats, strict=True)), counts)
+        for member in pack(lines):
+            file.write(member)
+        symbols = set().union(*counts.symbols.values())
+        if len(symbols) > 1:
+            raise SymbolError(None, {symbol: sum(symbol in s for s in counts.symbols.values()) for symbol in symbols})
+    for number, found in enumerate(stats):
+        taken, dropped = counts.taken[number], counts.dropped[number]
+        typer.echo(f"{found.path}: {taken:,} lines taken, {dropped:,} known already, {found.lost_lines:,} unusable")
+        for damage in found.damage:
+            typer.echo(f"  damage: {damage}")
+    tell_written(output, counts.taken.total())
+
+
+def _lines(path: Path, stats: ReadStats, strict: bool) -> Iterator[tuple[int, bytes]]:
+    import orjson
+
+    from data_convert.errors import BadLine, StrictError
+    from data_convert.ingest import split_stamp
+    from data_convert.readers import lose_line, read_lines
+
+    for number, line, _ in read_lines(path, stats):
+        if not line.strip():
+            continue
+        try:
+            stamp, payload = split_stamp(line)
+            orjson.loads(payload)
+        except (BadLine, orjson.JSONDecodeError) as error:
+            if strict:
+                raise StrictError(path, number, str(error)) from error
+            lose_line(stats, number, line)
+            continue
+        yield stamp, payload
+    if strict and stats.damage:
+        raise StrictError(path, stats.lines, stats.damage[0])
+
+
+def to_tardis(
+    paths: Annotated[list[Path], typer.Argument(metavar="RECORDING...", show_default=False)],
+    trades: Annotated[Path, typer.Option(metavar="FILE.csv.gz", help="Where the trades go.")],
+    depth: Annotated[Path, typer.Option(metavar="FILE.csv.gz", help="Where incremental_book_L2 goes.")],
+    exchange: Annotated[str | None, typer.Option(help="Name in the first column; by the venue if not given.")] = None,
+    time: Annotated[TimeOption, typer.Option(help="Exchange time: E as Tardis', or T.")] = TimeOption.EVENT,
+    snapshots: Annotated[SnapshotOption, typer.Option(help="As for `collector`.")] = SnapshotOption.BY_ID,
+    venue: Venue = VenueOption.AUTO,
+    levels: Levels = "fused",
+    symbol: Symbol = None,
+    strict: Strict = False,
+    force: Force = False,
+) -> None:
+    """Write a recording as Tardis' trades and incremental_book_L2 files."""
+    from data_convert.to_tardis import recording_to_tardis
+    from data_convert.writer import check_target
+
+    for path in (trades, depth):
+        check_target(path, force, ".gz")
+    if trades == depth:
+        raise typer.BadParameter("--trades and --depth are two files")
+    counts = recording_to_tardis(
+        paths,
+        trades,
+        depth,
+        exchange=exchange,
+        time=time.value,
+        snapshots=snapshots.value,
+        symbol=symbol,
+        strict=strict,
+        force=force,
+        venue=venue.value,
+        levels=depth_of(levels),
+    )
+    tell_written(trades, counts["trades"])
+    tell_written(depth, counts["depth"])
+
+
+def fuse(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE.csv.gz...", show_default=False)],
+    output: Output,
+    tick_size: Annotated[float | None, typer.Option(help="Prices of one tick are one level; exact by default.")] = None,
+    lot_size: Annotated[float | None, typer.Option(help="What rounds to no lot is none; exact by default.")] = None,
+    snapshot_mode: Annotated[ModeOption, typer.Option(help="What becomes of snapshot blocks.")] = ModeOption.PROCESS,
+    base_latency_ns: BaseLatency = 0,
+    strict: Strict = False,
+    force: Force = False,
+    json: Json = False,
+    report: HtmlFile = None,
+    compress: Compress = CompressOption.DEFAULT,
+) -> None:
+    """Fuse Tardis' trades, incremental_book_L2 and book_ticker files, told by their headers, into one array."""
+    if any(size is not None and not size > 0 for size in (tick_size, lot_size)):
+        raise typer.BadParameter("--tick-size and --lot-size must be positive")
+    from data_convert.tardis_fuse import fuse_tardis
+    from data_convert.writer import check_target
+
+    check_target(output, force, ".npz")
+    check_report(report, force)
+    result = fuse_tardis(
+        paths,
+        tick_size=tick_size,
+        lot_size=lot_size,
+        snapshot_mode=snapshot_mode.value,
+        base_latency_ns=base_latency_ns,
+        strict=strict,
+    )
+    save_result(result, output, force, compress, json, report)

@@ -1,0 +1,129 @@
+"""Options and endings that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from data_convert.convert import Result
+    from data_convert.report import Report
+
+
+class CompressOption(StrEnum):
+    """How hard the output is compressed."""
+
+    FAST = "fast"
+    DEFAULT = "default"
+    SMALL = "small"
+    NONE = "none"
+
+
+class ClockOption(StrEnum):
+    """Whose clock a book is played on."""
+
+    LOCAL = "local"
+    EXCHANGE = "exchange"
+
+
+class TimeOption(StrEnum):
+    """Which of the exchange's times is used."""
+
+    TRANSACTION = "T"
+    EVENT = "E"
+
+
+class SnapshotOption(StrEnum):
+    """What becomes of snapshots."""
+
+    BY_ID = "by-id"
+    AS_RECORDED = "as-recorded"
+    IGNORE = "ignore"
+
+
+class ModeOption(StrEnum):
+    """What becomes of Tardis' snapshot blocks."""
+
+    PROCESS = "process"
+    IGNORE_SOD = "ignore_sod"
+    IGNORE = "ignore"
+
+
+class VenueOption(StrEnum):
+    """Whose frames a direct recording holds."""
+
+    AUTO = "auto"
+    BINANCE = "binance"
+    BINANCE_FUTURES = "binance-futures"
+    BINANCE_SPOT = "binance-spot"
+    BYBIT = "bybit"
+    HYPERLIQUID = "hyperliquid"
+
+
+Clock = Annotated[ClockOption, typer.Option(help="Whose clock the book is played on.")]
+Compress = Annotated[CompressOption, typer.Option(help="Size against speed.")]
+Venue = Annotated[VenueOption, typer.Option(help="Whose frames a direct recording holds; auto looks at its lines.")]
+Levels = Annotated[
+    str, typer.Option(metavar="N|fused", help="Bybit, Hyperliquid: the book of N levels alone, or all of them fused.")
+]
+BaseLatency = Annotated[
+    int, typer.Option("--base-latency-ns", help="Added to the shift when local times must be moved.")
+]
+Symbol = Annotated[str | None, typer.Option(help="Take this symbol out of a recording of several.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop with exit code 3 at the first bad line or damage.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over existing files.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+HtmlFile = Annotated[Path | None, typer.Option("--report", help="Also write the report as an HTML page.")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT.npz", help="Where the result goes.")]
+
+
+def depth_of(levels: str) -> int | None:
+    """Return the number `--levels` names, None for fused; raise BadParameter for anything else."""
+    if levels == "fused":
+        return None
+    if not levels.isdecimal() or not int(levels):
+        raise typer.BadParameter(f"--levels is a number of levels or 'fused', not {levels!r}")
+    return int(levels)
+
+
+def check_report(report: Path | None, force: bool) -> None:
+    """Raise OutputError unless the page can be written."""
+    if report is None:
+        return
+    from data_convert.writer import check_target
+
+    check_target(report, force, report.suffix if report.suffix in (".html", ".htm") else ".html")
+
+
+def show(found: Report, json: bool, html: Path | None, force: bool) -> None:
+    """Print a report as text or JSON, and write its page where one is asked for."""
+    from data_convert.report import render_html, render_json, render_text
+    from data_convert.writer import whole_file
+
+    if html is not None:
+        with whole_file(html, force) as file:
+            file.write(render_html(found).encode())
+    if json:
+        typer.echo(render_json(found), nl=False)
+    else:
+        typer.echo(render_text(found, colour=sys.stdout.isatty()), nl=False)
+
+
+def save_result(
+    result: Result, output: Path, force: bool, compress: CompressOption, json: bool, report: Path | None
+) -> None:
+    """Write the array of a conversion and show its report."""
+    from data_convert.writer import save
+
+    save(result.events, output, force=force, compress=compress.value)
+    show(result.report, json, report, force)
+    tell_written(output, len(result.events))
+
+
+def tell_written(path: Path, rows: int) -> None:
+    """Say on stderr what was written."""
+    typer.echo(f"{path}: {rows:,} rows, {path.stat().st_size:,} bytes", err=True)

@@ -1,0 +1,73 @@
+"""Comma separated files, plain, gzip or zip, as rows of fields with their line numbers."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from data_convert.errors import BadLine, InputError
+from data_convert.formats.decimals import decimal, integer
+from data_convert.readers import ReadStats, lose_line, open_check, read_lines
+
+_ZIP: Final = b"PK\x03\x04"
+_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+
+
+def is_zip(path: Path) -> bool:
+    """Tell whether a file is a zip archive, by its first bytes."""
+    with path.open("rb") as file:
+        return file.read(4) == _ZIP
+
+
+def text_lines(path: Path, stats: ReadStats) -> Iterator[tuple[int, bytes]]:
+    """Yield (line number from 1, line) of a plain, gzip or zip file; a cut last line is lost and counted.
+
+    Of a zip archive the one file in it is read. Damage ends the lines and stands in `stats`. Raises InputError.
+    """
+    open_check(path)
+    if not is_zip(path):
+        lines = read_lines(path, stats)
+        for at, line, ended in lines:
+            if not ended and stats.damage:
+                lose_line(stats, at, line)
+                continue
+            yield at, line
+        return
+    stats.size_bytes, stats.compressed, stats.members = path.stat().st_size, True, 1
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
+            if len(names) != 1:
+                found = f"holds {len(names)} files"
+                raise InputError(path, found, "unzip it and name the file")
+            with archive.open(names[0]) as file:
+                for at, line in enumerate(file, 1):
+                    stats.lines, stats.text_bytes = at, stats.text_bytes + len(line)
+                    yield at, line.rstrip(b"\r\n")
+    except _DAMAGE as error:
+        if not stats.lines:
+            raise InputError(path, f"is no readable zip archive ({error})", "download it again") from error
+        stats.damage.append(f"the archive is damaged behind line {stats.lines} ({error})")
+
+
+def fields(line: bytes, count: int) -> list[str]:
+    """Split a row into exactly `count` fields; raise BadLine for another number."""
+    found = line.decode("utf-8", "replace").split(",")
+    if len(found) != count:
+        raise BadLine("row of another number of fields than the header", f"{len(found)}, not {count}")
+    return found
+
+
+def number(value: str, name: str) -> float:
+    """Convert a decimal field; raise BadLine naming the column."""
+    return decimal(value, name)
+
+
+def whole(value: str, name: str) -> int:
+    """Convert an integer field; raise BadLine naming the column."""
+    if not value.isascii() or not value.isdecimal() or len(value) > 19:
+        raise BadLine(f"field {name!r} is no integer", value[:60])
+    return integer(int(value), name)
