@@ -32,7 +32,7 @@ from data_convert.stream.deflate import (
     stored_block,
 )
 
-_BLOCK: Final = 4 << 20
+BLOCK_ROWS: Final = (4 << 20) // EVENT_DTYPE.itemsize
 _MEMBER: Final = b"data.npy"
 _ZIP64_VERSION: Final = 45
 _DOS_1980: Final = 0x0021 << 16  # 1 January 1980, midnight: equal arrays give equal bytes
@@ -92,10 +92,12 @@ class NpzWriter:
         return self
 
     def write(self, events: Events) -> None:
-        """Append rows; `events` is contiguous and must not change before the writer is closed."""
-        step = _BLOCK // EVENT_DTYPE.itemsize
-        for start in range(0, len(events), step):
-            block = events[start : start + step]
+        """Append rows, whole blocks of BLOCK_ROWS but for the last; `events` is contiguous.
+
+        It must not change before IN_FLIGHT more blocks are written.
+        """
+        for start in range(0, len(events), BLOCK_ROWS):
+            block = events[start : start + BLOCK_ROWS]
             self.rows += len(block)
             self._take(self._packer.put(block.view(np.uint8).data))
 
