@@ -54,6 +54,20 @@ def test_fills_add_up_to_the_position_and_the_trades(golden_result: Result) -> N
     assert (np.diff(fills["time_ns"]) >= 0).all()
 
 
+def test_more_orders_than_there_is_room_for_at_first(
+    market: Events, golden_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = day_of(
+        market[market["exch_ts"] < market["exch_ts"][0] + 600_000_000_000], ClearsSpelledOut(0.1, 0.001), "local", "x"
+    )
+    roomy = run([day], golden_config)
+    for name, value in (("MOST_ORDERS", 2), ("_FILL_ROOM", 2)):
+        monkeypatch.setattr(f"obi_mm.backtest.{name}", value)
+    tight = run([day], golden_config)
+    for name in ("records", "decisions", "actions", "fills"):
+        assert getattr(tight, name).tobytes() == getattr(roomy, name).tobytes()
+
+
 def test_equity_is_balance_and_position_less_fees(golden_result: Result) -> None:
     last = golden_result.records[-1]
     assert equity_of(golden_result.records)[-1] == pytest.approx(

@@ -68,8 +68,11 @@ FILL_DTYPE = np.dtype([("time_ns", "i8"), ("order_id", "i8"), ("side", "i8"), ("
 
 @jit_engine
 def read_orders(hbt: Any, lot_size: float, table: Table, fills: Log, cursor: Whole) -> int:
-    """Fill the table with working orders by id, and note what was filled; returns how many there are, -1 without room."""
-    n = 0
+    """Fill the table with working orders by id, and note what was filled; returns how many there are.
+
+    Without room for either it returns -1 and has noted nothing.
+    """
+    n, first_fill = 0, cursor[C_FILLS]
     values = hbt.orders(0).values()
     while values.has_next():
         order = values.get()
@@ -77,16 +80,13 @@ def read_orders(hbt: Any, lot_size: float, table: Table, fills: Log, cursor: Who
         done = order.status == FILLED or order.status == CANCELED or order.status == EXPIRED or order.status == REJECTED
         side = BUY if order.side == BUY else SELL
         if done and order.req == NONE:
-            filled = round(order.qty / lot_size) - (0 if order.status == FILLED else lots)
-            if order.status == REJECTED:
-                filled = 0
-            if order.status == EXPIRED and order.exec_qty == 0.0:
-                filled = 0
+            filled = round(order.qty / lot_size) if order.status == FILLED else 0
             if filled > 0:
                 if cursor[C_FILLS] >= len(fills):
+                    cursor[C_FILLS] = first_fill
                     return -1
                 at = cursor[C_FILLS]
-                while at > 0 and (
+                while at > first_fill and (
                     fills[at - 1].time_ns > order.exch_timestamp
                     or (fills[at - 1].time_ns == order.exch_timestamp and fills[at - 1].order_id > order.order_id)
                 ):
@@ -97,6 +97,7 @@ def read_orders(hbt: Any, lot_size: float, table: Table, fills: Log, cursor: Who
                 cursor[C_FILLS] += 1
             continue
         if n >= table.shape[0]:
+            cursor[C_FILLS] = first_fill
             return -1
         at = n
         while at > 0 and table[at - 1, O_ID] > order.order_id:
