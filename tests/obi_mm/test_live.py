@@ -13,6 +13,7 @@ from marketlink.messages import Batch, ErrorEvent, ErrorKind, Feed, LiveError, P
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
 from obi_mm.config import Config, parse_config
 from obi_mm.decisions import Header, Instrument, Writer, read_log
+from obi_mm.errors import Contradicted
 from obi_mm.layout import O_FREE, O_ID, O_LOTS, O_SIDE, QUOTING, STALE, UNSYNCED, WARMING, Table
 from obi_mm.live import Shell, make_strategies, orders_table, percentiles_us
 from obi_mm.pace import PacedPort, depth_times
@@ -178,6 +179,16 @@ def test_symbols_keep_their_own_clock_position_and_ids(rigged: Rigged) -> None:
     assert [(int(one["symbol"]), int(one["position_lots"])) for one in log.decisions] == [(0, 0), (0, 0), (1, 20)]
     strategies = [asset.strategy for asset in rigged.shell.assets]
     assert strategies[0].own[0] != strategies[1].own[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["tick_size of btcusdt is 0.01, not 0.1: the exchange's is used", "the symbol is spelled 'x' here"]
+)
+def test_other_sizes_than_the_exchanges_end_the_run(rigged: Rigged, text: str) -> None:
+    error = LiveError(ErrorKind.CUSTOM, {"symbol": "btcusdt", "msg": text})
+    rigged.connector.send(Batch((ErrorEvent(error),), framed=False))
+    with pytest.raises(Contradicted, match="SYMBOL:TICK:LOT"):
+        rigged.take_all()
 
 
 def test_only_working_orders_reach_the_strategy_sorted_by_id() -> None:
