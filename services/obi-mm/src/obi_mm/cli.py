@@ -300,4 +300,8 @@ def warmup(
 
 def main() -> None:
     """Run the command."""
-    app()
+    try:
+        app()
+    except BrokenPipeError:  # as when a log is piped into head
+        sys.stderr.close()
+        raise SystemExit(1) from None
