@@ -16,7 +16,7 @@ from obi_mm.sweep import make_cells, run_cells
 
 from tests.obi_mm.golden_market import GOLDEN_CONFIG, golden_market
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 def best_of(work: Callable[[], object]) -> float:
@@ -29,8 +29,8 @@ def best_of(work: Callable[[], object]) -> float:
     return min(times)
 
 
-def bare(day: Day, config: Config, step_ns: int) -> None:
-    runner = Engine([day], config, 0.1, 0.001, Models())
+def bare(day: Day, config: Config, models: Models, step_ns: int) -> None:
+    runner = Engine([day], config, 0.1, 0.001, models)
     runner.hbt.elapse(0)
     engine.run_bare(runner.hbt, step_ns, day.last_ns - 1)
     runner.close()
@@ -41,18 +41,23 @@ def overhead(day: Day, base: Config) -> None:
         "| update interval | depth | bare loop s | dry strategy s | adds | with orders s |\n|---|---|---|---|---|---|"
     )
     for label, update_ns in (("10 s", 10_000_000_000), ("100 ms", 100_000_000)):
-        for depth in (0.00002, 0.001):
+        for depth, book in ((0.00002, "hashmap"), (0.001, "hashmap"), (0.001, "roi"), (0.025, "roi")):
             changes = {
                 "params.update_interval_ns": update_ns,
                 "params.volatility_interval_ns": 6 * update_ns,
                 "params.looking_depth": depth,
+                "global.roi_lb": 40_000.0,
+                "global.roi_ub": 60_000.0,
             }
             config = change_config(base, changes, "bench")
-            models = Models(record_ns=max(update_ns, 1_000_000_000))
-            loop = best_of(lambda update_ns=update_ns: bare(day, base, update_ns))  # type: ignore[misc]
+            models = Models(book=book, record_ns=max(update_ns, 1_000_000_000))
+            loop = best_of(lambda c=config, m=models, update_ns=update_ns: bare(day, c, m, update_ns))  # type: ignore[misc]
             dry = best_of(lambda c=config, m=models: run_backtest([day], c, 0.1, 0.001, m, dry=True))  # type: ignore[misc]
             full = best_of(lambda c=config, m=models: run_backtest([day], c, 0.1, 0.001, m))  # type: ignore[misc]
-            print(f"| {label} | {depth} | {loop:.4f} | {dry:.4f} | {dry / loop - 1:+.1%} | {full:.4f} |", flush=True)
+            print(
+                f"| {label} | {depth} {book} | {loop:.4f} | {dry:.4f} | {dry / loop - 1:+.1%} | {full:.4f} |",
+                flush=True,
+            )
 
 
 def decision_time(config: Config) -> None:

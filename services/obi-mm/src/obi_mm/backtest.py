@@ -178,6 +178,7 @@ def run_backtest(
     table: Table = np.zeros((MOST_ORDERS, ORDER_COLUMNS), np.int64)
     cursor = np.zeros(engine.CURSOR, np.int64)
     cursor[engine.C_RECORD] = (first_ns // models.record_ns + 1) * models.record_ns
+    look = engine.look_along if models.book == "roi" else engine.look_up
     strategy.wake_ns = (first_ns // rules.update_ns + 1) * rules.update_ns
     runner = Engine(days, config, tick_size, lot_size, models, snapshot)
     try:
@@ -187,6 +188,7 @@ def run_backtest(
             now_ns += _STRETCH * min(models.record_ns, rules.update_ns)
             end = engine.run(
                 runner.hbt,
+                look,
                 rules,
                 *strategy.arrays,
                 dry,

@@ -112,8 +112,8 @@ def read_orders(hbt: Any, lot_size: float, table: Table, fills: Log, cursor: Who
 
 
 @jit_engine
-def view_sums(depth: Any, imbalance: Real) -> tuple[float, float]:
-    """Sum the view of a book tick by tick, the best first; NaN where it can't be looked at."""
+def look_up(depth: Any, imbalance: Real) -> tuple[float, float]:
+    """Sum the view of a hash map book tick by tick, the best first; NaN where it can't be looked at."""
     best_bid, best_ask = depth.best_bid_tick, depth.best_ask_tick
     fits, lower, upper = factors.book_view(imbalance, best_bid, best_ask, 0.0)
     if not fits:
@@ -124,6 +124,24 @@ def view_sums(depth: Any, imbalance: Real) -> tuple[float, float]:
     bids = 0.0
     for tick in range(best_bid, lower, -1):
         bids += depth.bid_qty_at_tick(tick)
+    return bids, asks
+
+
+@jit_engine
+def look_along(depth: Any, imbalance: Real) -> tuple[float, float]:
+    """Sum the view of a book kept as arrays over its region: the same sums in the same order, read in a row."""
+    best_bid, best_ask = depth.best_bid_tick, depth.best_ask_tick
+    fits, lower, upper = factors.book_view(imbalance, best_bid, best_ask, 0.0)
+    first, last = depth.roi_lb_tick, depth.roi_ub_tick
+    if not fits or best_bid < first or best_ask > last:
+        return np.nan, np.nan
+    bid_qty, ask_qty = depth.bid_depth, depth.ask_depth
+    asks = 0.0
+    for i in range(best_ask - first, min(upper - first, ask_qty.size)):
+        asks += ask_qty[i]
+    bids = 0.0
+    for i in range(best_bid - first, max(lower - first, -1), -1):
+        bids += bid_qty[i]
     return bids, asks
 
 
@@ -183,6 +201,7 @@ def record(hbt: Any, depth: Any, table: Table, n: int, record_ns: int, records: 
 @jit_engine
 def run(
     hbt: Any,
+    look: Any,
     rules: Rules,
     imbalance: Real,
     volatility: Real,
@@ -201,7 +220,7 @@ def run(
     fills: Log,
     cursor: Whole,
 ) -> int:
-    """Run until `until_ns`, the end of the data, or the end of the room; returns which."""
+    """Run until `until_ns`, the end of the data, or the end of the room; returns which. `look` sums the view of a book."""
     while True:
         stop_ns = min(cursor[C_RECORD], own[W_WAKE])
         if stop_ns > until_ns:
@@ -235,7 +254,7 @@ def run(
                 own[W_WAKE] = kernels.next_boundary(stop_ns, rules.update_ns)
                 continue
             cursor[C_STARTED] = 1
-        bids, asks = view_sums(depth, imbalance)
+        bids, asks = look(depth, imbalance)
         trouble = STALE_BOOK if stop_ns - feed_time(hbt) > rules.stale_ns else FINE
         position_lots = round(hbt.position(0) / rules.lot_size)
         count = kernels.decide(
