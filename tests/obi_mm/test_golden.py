@@ -8,7 +8,7 @@ from obi_mm.config import Config
 from obi_mm.layout import QUOTING
 
 from tests.obi_mm.golden_market import GOLDEN_CONFIG, START_NS
-from tests.obi_mm.source_rules import run_source
+from tests.obi_mm.source_rules import Outcome, run_source
 
 
 def test_the_golden_market_is_the_published_one(market: Events) -> None:
@@ -19,8 +19,13 @@ def test_the_golden_market_is_the_published_one(market: Events) -> None:
     assert (int(market["ev"][0]), market["px"][0], market["qty"][0]) == (0xD0000002, 50000.0, 0.017)
 
 
-def test_the_twin_reproduces_the_golden_run_to_the_digits_given(market: Events) -> None:
-    out = run_source(market, GOLDEN_CONFIG)
+@pytest.fixture(scope="module")
+def source_run(market: Events) -> Outcome:
+    return run_source(market, GOLDEN_CONFIG)
+
+
+def test_the_twin_reproduces_the_golden_run_to_the_digits_given(source_run: Outcome) -> None:
+    out = source_run
     rows = [(q.offset_s, q.mid, q.raw, q.z, q.volatility, q.position, q.bid, q.ask) for q in out.quotes[:4]]
     expected = [
         (340, 50009.850000000006, 1.05, 1.5850020051572846, 4.982398062747409e-05, 0, 50009.700000000004, 50010.3),
@@ -38,8 +43,8 @@ def test_the_twin_reproduces_the_golden_run_to_the_digits_given(market: Events) 
     )
 
 
-def test_the_hard_limit_alone_is_what_keeps_the_position(market: Events) -> None:
-    assert run_source(market, GOLDEN_CONFIG).largest_position > 0.06
+def test_the_hard_limit_alone_is_what_keeps_the_position(market: Events, source_run: Outcome) -> None:
+    assert source_run.largest_position > 0.06
     assert run_source(market, GOLDEN_CONFIG, frozenset({"hard limit"})).largest_position <= 0.05 + 1e-12
 
 

@@ -214,6 +214,13 @@ def test_measured_volatility_persists_between_its_points() -> None:
     assert all(value < 0.01 for _, value in seen)  # the usual volatility, 1, stands in only while none is measured
 
 
+@pytest.mark.parametrize("volatility", [0.0, 2e-12, -1.0, math.nan])
+def test_a_volatility_that_is_rounding_does_not_narrow_the_quotes(volatility: float) -> None:
+    wide = rules(half_spread=0.001)
+    usual = kernels.quote(wide, 500_000, 500_001, 0.0, wide.usual_volatility, 0)
+    assert kernels.quote(wide, 500_000, 500_001, 0.0, volatility, 0) == usual
+
+
 def test_equal_orders_are_kept_whatever_their_age_and_new_ids_are_unique() -> None:
     strategy, now = warmed(config_of())
     decision, first = strategy.decide(now, 500_000, 500_001, 2.0, 1.0)

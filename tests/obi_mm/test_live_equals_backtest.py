@@ -14,7 +14,7 @@ from obi_mm.layout import QUOTING
 from tests.rig import Rig
 
 CONFIG = Path(__file__).with_name("short.toml")
-LINES = 14_000
+LINES = 11_000
 SPEED = 6.0
 
 

@@ -39,7 +39,6 @@ class Models:
     maker_fee: float = -0.00005
     taker_fee: float = 0.0007
     book: str = "hashmap"
-    partial_fills: bool = False
     clock: str = "local"
     record_ns: int = SECOND_NS
 
@@ -127,7 +126,8 @@ class Engine:
             self._kept.append(latencies)
             asset = asset.intp_order_latency(latencies)
         asset = _with_queue(asset, models)
-        asset = asset.partial_fill_exchange() if models.partial_fills else asset.no_partial_fill_exchange()
+        # Not partial_fill_exchange: in 2.4.4 it ends runs with code 14 and books parts late (docs/obi-mm.md).
+        asset = asset.no_partial_fill_exchange()
         if snapshot is not None:
             self._kept.append(snapshot)
             asset = asset.initial_snapshot(snapshot)
@@ -178,6 +178,7 @@ def run_backtest(
     table: Table = np.zeros((MOST_ORDERS, ORDER_COLUMNS), np.int64)
     cursor = np.zeros(engine.CURSOR, np.int64)
     cursor[engine.C_RECORD] = (first_ns // models.record_ns + 1) * models.record_ns
+    look = engine.look_along if models.book == "roi" else engine.look_up
     strategy.wake_ns = (first_ns // rules.update_ns + 1) * rules.update_ns
     runner = Engine(days, config, tick_size, lot_size, models, snapshot)
     try:
@@ -187,6 +188,7 @@ def run_backtest(
             now_ns += _STRETCH * min(models.record_ns, rules.update_ns)
             end = engine.run(
                 runner.hbt,
+                look,
                 rules,
                 *strategy.arrays,
                 dry,
@@ -204,15 +206,17 @@ def run_backtest(
                 raise DataError("data", f"the engine ended with code {int(cursor[engine.C_CODE])}")
             if end == engine.ENDED:
                 break
-            if end == engine.FULL:
+            if end == engine.FULL:  # make room wherever little is left, and go on with the same stop
                 if cursor[engine.C_FILLS] + MOST_ORDERS >= len(fills):
-                    fills = np.concatenate((fills, np.zeros(len(fills), fills.dtype)))
+                    fills = _twice(fills)
                 if cursor[engine.C_ACTIONS] + MOST_ORDERS > len(log_actions):
-                    log_actions = np.concatenate((log_actions, np.zeros_like(log_actions)))
+                    log_actions = _twice(log_actions)
                 if cursor[engine.C_LOGGED] >= len(log):
-                    log = np.concatenate((log, np.zeros(len(log), log.dtype)))
+                    log = _twice(log)
                 if cursor[engine.C_RECORDS] >= len(records):
-                    records = np.concatenate((records, np.zeros(len(records), records.dtype)))
+                    records = _twice(records)
+                if len(table) < cursor[engine.C_SENT]:
+                    table = _twice(table)
                 now_ns -= _STRETCH * min(models.record_ns, rules.update_ns)
             elif progress is not None:
                 progress(first_ns, min(now_ns, last_ns), last_ns)
@@ -221,6 +225,7 @@ def run_backtest(
     records = records[: cursor[engine.C_RECORDS]]
     log = log[: cursor[engine.C_LOGGED]]
     fills = fills[: cursor[engine.C_FILLS]]
+    fills = fills[np.lexsort((fills["order_id"], fills["time_ns"]))]
     counts = Counts(
         submitted=int(cursor[engine.C_SENT]),
         cancels=int(cursor[engine.C_CANCELS]),
@@ -271,6 +276,11 @@ class Progress:
         left_s = passed_s * (1 - done) / max(done, 1e-9)
         hours = (now_ns - first_ns) / 3.6e12
         return f"{done:6.1%}  {hours:.2f} h simulated, {speed:,.0f}x, {left_s:,.0f} s left"
+
+
+def _twice(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return an array with as much room again behind it."""
+    return np.concatenate((array, np.zeros_like(array)))
 
 
 def _engine() -> ModuleType:

@@ -46,7 +46,6 @@ TakerOption = Annotated[float, typer.Option(help="Fee on value traded as taker."
 BookOption = Annotated[
     str, typer.Option(help="The engine's book: hashmap, or roi (an array over global.roi_lb to roi_ub, faster).")
 ]
-PartialOption = Annotated[bool, typer.Option("--partial-fills", help="Orders may be filled in parts.")]
 ClockOption = Annotated[
     str,
     typer.Option(
@@ -104,7 +103,6 @@ def backtest(
     maker_fee: MakerOption = -0.00005,
     taker_fee: TakerOption = 0.0007,
     book: BookOption = "hashmap",
-    partial_fills: PartialOption = False,
     clock: ClockOption = "local",
     record_seconds: Annotated[float, typer.Option(help="Time between two records.")] = 1.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but send nothing.")] = False,
@@ -127,7 +125,6 @@ def backtest(
             maker_fee=maker_fee,
             taker_fee=taker_fee,
             book=book,
-            partial_fills=partial_fills,
             clock=clock,
             record_ns=round(record_seconds * 1e9),
         )
@@ -163,7 +160,6 @@ def sweep(
     maker_fee: MakerOption = -0.00005,
     taker_fee: TakerOption = 0.0007,
     book: BookOption = "hashmap",
-    partial_fills: PartialOption = False,
     clock: ClockOption = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
     cluster: Annotated[str, typer.Option(metavar="ADDRESS", help="Run on a Dask cluster instead.")] = "",
@@ -184,7 +180,6 @@ def sweep(
             maker_fee=maker_fee,
             taker_fee=taker_fee,
             book=book,
-            partial_fills=partial_fills,
             clock=clock,
         )
         sweep_all(
@@ -305,4 +300,8 @@ def warmup(
 
 def main() -> None:
     """Run the command."""
-    app()
+    try:
+        app()
+    except BrokenPipeError:  # as when a log is piped into head
+        sys.stderr.close()
+        raise SystemExit(1) from None

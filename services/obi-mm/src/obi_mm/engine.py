@@ -68,8 +68,11 @@ FILL_DTYPE = np.dtype([("time_ns", "i8"), ("order_id", "i8"), ("side", "i8"), ("
 
 @jit_engine
 def read_orders(hbt: Any, lot_size: float, table: Table, fills: Log, cursor: Whole) -> int:
-    """Fill the table with working orders by id, and note what was filled; returns how many there are, -1 without room."""
-    n = 0
+    """Fill the table with working orders by id, and note what was filled; returns how many there are.
+
+    Without room for either it returns -1 and has noted nothing.
+    """
+    n, first_fill = 0, cursor[C_FILLS]
     values = hbt.orders(0).values()
     while values.has_next():
         order = values.get()
@@ -77,16 +80,13 @@ def read_orders(hbt: Any, lot_size: float, table: Table, fills: Log, cursor: Who
         done = order.status == FILLED or order.status == CANCELED or order.status == EXPIRED or order.status == REJECTED
         side = BUY if order.side == BUY else SELL
         if done and order.req == NONE:
-            filled = round(order.qty / lot_size) - (0 if order.status == FILLED else lots)
-            if order.status == REJECTED:
-                filled = 0
-            if order.status == EXPIRED and order.exec_qty == 0.0:
-                filled = 0
+            filled = round(order.qty / lot_size) if order.status == FILLED else 0
             if filled > 0:
                 if cursor[C_FILLS] >= len(fills):
+                    cursor[C_FILLS] = first_fill
                     return -1
                 at = cursor[C_FILLS]
-                while at > 0 and (
+                while at > first_fill and (
                     fills[at - 1].time_ns > order.exch_timestamp
                     or (fills[at - 1].time_ns == order.exch_timestamp and fills[at - 1].order_id > order.order_id)
                 ):
@@ -97,6 +97,7 @@ def read_orders(hbt: Any, lot_size: float, table: Table, fills: Log, cursor: Who
                 cursor[C_FILLS] += 1
             continue
         if n >= table.shape[0]:
+            cursor[C_FILLS] = first_fill
             return -1
         at = n
         while at > 0 and table[at - 1, O_ID] > order.order_id:
@@ -111,8 +112,8 @@ def read_orders(hbt: Any, lot_size: float, table: Table, fills: Log, cursor: Who
 
 
 @jit_engine
-def view_sums(depth: Any, imbalance: Real) -> tuple[float, float]:
-    """Sum the view of a book tick by tick, the best first; NaN where it can't be looked at."""
+def look_up(depth: Any, imbalance: Real) -> tuple[float, float]:
+    """Sum the view of a hash map book tick by tick, the best first; NaN where it can't be looked at."""
     best_bid, best_ask = depth.best_bid_tick, depth.best_ask_tick
     fits, lower, upper = factors.book_view(imbalance, best_bid, best_ask, 0.0)
     if not fits:
@@ -123,6 +124,24 @@ def view_sums(depth: Any, imbalance: Real) -> tuple[float, float]:
     bids = 0.0
     for tick in range(best_bid, lower, -1):
         bids += depth.bid_qty_at_tick(tick)
+    return bids, asks
+
+
+@jit_engine
+def look_along(depth: Any, imbalance: Real) -> tuple[float, float]:
+    """Sum the view of a book kept as arrays over its region: the same sums in the same order, read in a row."""
+    best_bid, best_ask = depth.best_bid_tick, depth.best_ask_tick
+    fits, lower, upper = factors.book_view(imbalance, best_bid, best_ask, 0.0)
+    first, last = depth.roi_lb_tick, depth.roi_ub_tick
+    if not fits or best_bid < first or best_ask > last:
+        return np.nan, np.nan
+    bid_qty, ask_qty = depth.bid_depth, depth.ask_depth
+    asks = 0.0
+    for i in range(best_ask - first, min(upper - first, ask_qty.size)):
+        asks += ask_qty[i]
+    bids = 0.0
+    for i in range(best_bid - first, max(lower - first, -1), -1):
+        bids += bid_qty[i]
     return bids, asks
 
 
@@ -182,6 +201,7 @@ def record(hbt: Any, depth: Any, table: Table, n: int, record_ns: int, records: 
 @jit_engine
 def run(
     hbt: Any,
+    look: Any,
     rules: Rules,
     imbalance: Real,
     volatility: Real,
@@ -200,7 +220,7 @@ def run(
     fills: Log,
     cursor: Whole,
 ) -> int:
-    """Run until `until_ns`, the end of the data, or the end of the room; returns which."""
+    """Run until `until_ns`, the end of the data, or the end of the room; returns which. `look` sums the view of a book."""
     while True:
         stop_ns = min(cursor[C_RECORD], own[W_WAKE])
         if stop_ns > until_ns:
@@ -234,7 +254,7 @@ def run(
                 own[W_WAKE] = kernels.next_boundary(stop_ns, rules.update_ns)
                 continue
             cursor[C_STARTED] = 1
-        bids, asks = view_sums(depth, imbalance)
+        bids, asks = look(depth, imbalance)
         trouble = STALE_BOOK if stop_ns - feed_time(hbt) > rules.stale_ns else FINE
         position_lots = round(hbt.position(0) / rules.lot_size)
         count = kernels.decide(

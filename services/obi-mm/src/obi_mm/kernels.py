@@ -52,6 +52,9 @@ from obi_mm.layout import (
 GRAIN = 1e-6
 """Ticks: what a computed price may miss a whole tick by and still be that tick. Rounding is some 1e-9 at most."""
 
+LEAST_VOLATILITY = 1e-9
+"""Less is rounding of equal prices (one tick in a million over any window gives more), and no measure of a spread."""
+
 # -- quoting -----------------------------------------------------------------------------------------------------------
 
 
@@ -70,7 +73,7 @@ def ceil_tick(ticks: float) -> int:
 @jit
 def spread_factor(rules: Rules, volatility: float) -> float:
     """Return (volatility / usual) ** power; 1 while none is measured."""
-    if not volatility > 0.0:
+    if not volatility > LEAST_VOLATILITY:
         return 1.0
     return float((volatility / rules.usual_volatility) ** rules.power)
 
@@ -331,7 +334,7 @@ def decide(
             mid = (best_bid_tick * rules.tick_size + best_ask_tick * rules.tick_size) / 2.0
             log[at].change = mid / volatility[factors.V_PRICE] - 1.0
     measured = volatility[factors.V_VALUE]
-    if not measured > 0.0:
+    if not measured > LEAST_VOLATILITY:
         measured = rules.usual_volatility
     status = stop_clock[factors.L_STATUS]
     if sound:

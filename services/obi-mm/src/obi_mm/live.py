@@ -19,6 +19,7 @@ from marketlink.orders import Order, Side
 from obi_mm import kernels
 from obi_mm.config import Config
 from obi_mm.decisions import Writer
+from obi_mm.errors import Contradicted
 from obi_mm.layout import (
     FINE,
     NO_ASK_TICK,
@@ -66,7 +67,8 @@ class Asset:
 class Shell:
     """Several symbols on one connector, one strategy each.
 
-    `writer` gets every decision; `send` None is a dry run. `note` is told what changes, in words.
+    `writer` gets every decision; `send` None is a dry run. `note` is told what changes, in words. `step` raises
+    Contradicted when the connector knows a symbol with other sizes than given.
     """
 
     def __init__(
@@ -198,6 +200,11 @@ class Shell:
         asset.confidence = now
 
     def _on_error(self, error: LiveError) -> None:
+        detail = error.value if isinstance(error.value, dict) else {}
+        text = str(detail.get("msg", ""))
+        # What the connector answers to a registration whose symbol or sizes are not the exchange's (connector.hub).
+        if text.startswith(("tick_size of ", "lot_size of ", "the symbol is spelled ")):
+            raise Contradicted(str(detail.get("symbol", "")), text)
         self._note(f"connector: {error.kind.name.lower()} {error.value}")
 
 

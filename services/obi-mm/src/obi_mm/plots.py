@@ -134,7 +134,7 @@ def _marks(marks: Marks, first_ns: int, last_ns: int, low: float, high: float) -
 
 def _axes(low: float, high: float, unit: str, first_ns: int, last_ns: int) -> str:
     parts = []
-    step = _nice((high - low) / 4)
+    step = _nice((high - low) / 6)
     digits = min(max(0, -math.floor(math.log10(step))), 12)
     for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
         y = _y(i * step, low, high)

@@ -90,7 +90,7 @@ def render(axes: Mapping[str, Sequence[Any]], best: Sequence[Row], rank: str, da
         + "".join(f"<td>{escape(str(row.changes[name]))}</td>" for name in names)
         + "".join(f"<td>{_number(row.figures[name])}</td>" for name in _SHOWN)
         + "</tr>"
-        for row in best[:50]
+        for row in best[:20]
     )
     wide = [name for name in names if len(axes[name]) > 1]
     maps = "".join(heat_map(axes, best, pair[0], pair[1], rank) for pair in itertools.combinations(wide, 2))
@@ -100,8 +100,8 @@ def render(axes: Mapping[str, Sequence[Any]], best: Sequence[Row], rank: str, da
         "--muted:#93a0b0}}body{font:14px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1060px;"
         "margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{padding:.2rem .6rem;"
         "text-align:right}th{color:var(--muted);font-weight:500}td.cell{color:#10141a;min-width:4.5rem}</style></head><body>"
-        f"<h1>obi-mm sweep</h1><p>{len(best)} combinations over {len(data)} days, by {escape(rank)}</p>"
-        f"<table><tr>{head}</tr>{body}</table>{maps}</body></html>\n"
+        f"<h1>obi-mm sweep</h1><p>{len(best)} combinations over {len(data)} {'day' if len(data) == 1 else 'days'}, by {escape(rank)}</p>"
+        f'<div style="overflow-x:auto"><table><tr>{head}</tr>{body}</table></div>{maps}</body></html>\n'
     )
 
 

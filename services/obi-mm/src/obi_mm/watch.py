@@ -7,11 +7,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from marketlink.link.iceoryx import IceoryxBotPort
 from rich.console import Console
 from rich.live import Live
 
-from obi_mm.config import load_config
+from obi_mm.config import Config, load_config
 from obi_mm.decisions import Header, Instrument, Writer
 from obi_mm.errors import ConfigError, DataError, OutputExists
 from obi_mm.live import Shell, make_strategies, percentiles_us
@@ -64,6 +65,7 @@ def watch(
             print(stamped, file=sys.stderr, flush=True)
 
     strategies = make_strategies(symbols, config, time.time_ns())
+    compile_kernels(config, symbols)
     if warm_from is not None:
         for symbol, strategy in strategies.items():
             files = choose_files(warm_from, symbol, needed_ns(strategy))
@@ -99,6 +101,15 @@ def watch(
         for number, handler in before.items():
             signal.signal(number, handler)
     _say_end(shell, output, time.monotonic() - start_s, lost, as_json)
+
+
+def compile_kernels(config: Config, symbols: dict[str, tuple[float, float]]) -> None:
+    """Compile or load what a decision runs, so that the first one does not wait for it."""
+    for strategy in make_strategies(symbols, config, 1).values():
+        ticks, qtys = np.ones(1, np.int64), np.ones(1)
+        strategy.sums(ticks, qtys, ticks + 1, qtys)
+        strategy.decide(strategy.rules.update_ns, 1, 2, 1.0, 1.0)
+        return
 
 
 def _run(

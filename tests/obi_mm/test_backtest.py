@@ -1,0 +1,167 @@
+"""The runner around the engine: books agree, dry sends nothing, files are equal byte for byte, bad data is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_convert import save
+from marketlink.events import EVENT_DTYPE, EXCH, LOCAL, Events
+from obi_mm.backtest import Day, Models, Progress, Result, day_of, describe, load_days, run_backtest
+from obi_mm.config import Config, change_config
+from obi_mm.decisions import read_log
+from obi_mm.errors import ConfigError, DataError, OutputExists
+from obi_mm.layout import WARMING
+from obi_mm.outputs import FILES, check_output, write_results
+from obi_mm.rows import ClearsSpelledOut
+from obi_mm.strategy import Strategy
+from obi_mm.summary import equity_of
+
+
+def run(days: list[Day], config: Config, **options: object) -> Result:
+    return run_backtest(days, config, 0.1, 0.001, Models(**options))  # type: ignore[arg-type]
+
+
+def test_both_books_give_the_same_run(golden_day: Day, golden_config: Config, golden_result: Result) -> None:
+    narrow = change_config(golden_config, {"global.roi_lb": 49_000.0, "global.roi_ub": 51_000.0}, "test")
+    vector = run([golden_day], narrow, book="roi")
+    assert vector.decisions.tobytes() == golden_result.decisions.tobytes()
+    assert vector.records.tobytes() == golden_result.records.tobytes()
+
+
+def test_a_dry_run_trades_nothing_and_sees_the_same_market(
+    golden_day: Day, golden_config: Config, golden_result: Result
+) -> None:
+    dry = run_backtest([golden_day], golden_config, 0.1, 0.001, Models(), dry=True)
+    assert dry.figures["trades"] == dry.figures["orders_submitted"] == 0
+    mine = dry.decisions[dry.decisions["sampled"] == 1]
+    theirs = golden_result.decisions[golden_result.decisions["sampled"] == 1]
+    for name in ("time_ns", "best_bid_tick", "best_ask_tick", "bids", "asks", "alpha", "volatility"):
+        np.testing.assert_array_equal(mine[name], theirs[name])
+
+
+def test_decisions_are_at_every_boundary_and_records_at_every_second(golden_result: Result) -> None:
+    sampled = golden_result.decisions["time_ns"][golden_result.decisions["sampled"] == 1]
+    assert set(np.diff(sampled).tolist()) == {10_000_000_000}
+    assert set(np.diff(golden_result.records["timestamp"]).tolist()) == {1_000_000_000}
+
+
+def test_fills_add_up_to_the_position_and_the_trades(golden_result: Result) -> None:
+    fills = golden_result.fills
+    assert len(fills) == golden_result.figures["trades"]
+    lots = int((fills["side"] * fills["lots"]).sum())
+    assert lots * 0.001 == pytest.approx(golden_result.figures["position"])
+    assert (np.diff(fills["time_ns"]) >= 0).all()
+
+
+def test_more_orders_than_there_is_room_for_at_first(
+    market: Events, golden_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = day_of(
+        market[market["exch_ts"] < market["exch_ts"][0] + 600_000_000_000], ClearsSpelledOut(0.1, 0.001), "local", "x"
+    )
+    roomy = run([day], golden_config)
+    for name, value in (("MOST_ORDERS", 2), ("_FILL_ROOM", 2)):
+        monkeypatch.setattr(f"obi_mm.backtest.{name}", value)
+    tight = run([day], golden_config)
+    for name in ("records", "decisions", "actions", "fills"):
+        assert getattr(tight, name).tobytes() == getattr(roomy, name).tobytes()
+
+
+def test_equity_is_balance_and_position_less_fees(golden_result: Result) -> None:
+    last = golden_result.records[-1]
+    assert equity_of(golden_result.records)[-1] == pytest.approx(
+        last["balance"] + last["position"] * last["price"] - last["fee"]
+    )
+    assert golden_result.figures["fee"] < 0  # a rebate, which adds to the equity
+    assert golden_result.figures["equity"] > golden_result.figures["equity_before_fees"]  # type: ignore[operator]
+
+
+def test_two_files_in_a_row_are_one_run(market: Events, golden_config: Config, golden_result: Result) -> None:
+    spelled = ClearsSpelledOut(0.1, 0.001)
+    half = len(market) // 2
+    days = [day_of(part, spelled, "local", "part") for part in (market[:half].copy(), market[half:].copy())]
+    assert run(days, golden_config).records.tobytes() == golden_result.records.tobytes()
+
+
+def test_a_warm_strategy_does_not_wait_again(market: Events, golden_config: Config) -> None:
+    spelled = ClearsSpelledOut(0.1, 0.001)
+    half = len(market) // 2
+    first, second = (day_of(part.copy(), spelled, "local", "part") for part in (market[:half], market[half:]))
+    strategy = Strategy(golden_config, 0.1, 0.001)
+    run_backtest([first], golden_config, 0.1, 0.001, Models(), dry=True, strategy=strategy)
+    warm = run_backtest([second], golden_config, 0.1, 0.001, Models(), strategy=strategy)
+    cold = run_backtest([second], golden_config, 0.1, 0.001, Models())
+    assert WARMING not in warm.decisions["reason"]
+    assert cold.decisions["reason"][0] == WARMING
+
+
+@pytest.mark.parametrize("queue", ["risk-adverse", "log-prob", "log-prob2", "power-prob", "power-prob2"])
+def test_every_queue_model_runs(market: Events, golden_config: Config, queue: str) -> None:
+    day = day_of(
+        market[market["exch_ts"] < market["exch_ts"][0] + 400_000_000_000], ClearsSpelledOut(0.1, 0.001), "local", "x"
+    )
+    assert run([day], golden_config, queue=queue).figures["orders_submitted"] != 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"queue": "x"}, {"book": "x"}, {"clock": "x"}, {"entry_latency_ns": -1}, {"record_ns": 1}]
+)
+def test_a_wrong_model_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        Models(**wrong)  # type: ignore[arg-type]
+
+
+def test_equal_runs_write_equal_bytes(golden_result: Result, golden_config: Config, tmp_path: Path) -> None:
+    about = describe(golden_config, Models(), ["golden.npz"], 0.1, 0.001)
+    for name in ("a", "b"):
+        check_output(tmp_path / name, False)
+        write_results(tmp_path / name, golden_result, about, "golden")
+    for file in FILES:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+    with pytest.raises(OutputExists):
+        check_output(tmp_path / "a", False)
+    check_output(tmp_path / "a", True)
+    log = read_log(tmp_path / "a" / "decisions.obilog")
+    assert log.decisions.tobytes() == golden_result.decisions.tobytes()
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+    assert summary["figures"]["trades"] == golden_result.figures["trades"]
+    lines = (tmp_path / "a" / "records.csv").read_text().splitlines()
+    assert lines[0] == "timestamp,balance,position,fee,trading_volume,trading_value,num_trades,price"
+    assert len(lines) == len(golden_result.records) + 1
+    with np.load(tmp_path / "a" / "records.npz") as archive:
+        assert archive["0"].tobytes() == golden_result.records.tobytes()
+    page = (tmp_path / "a" / "report.html").read_text()
+    assert page.count("<svg") == 7
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_hftbacktests_own_statistics_take_the_records(golden_result: Result) -> None:
+    from hftbacktest.types import record_dtype
+
+    assert golden_result.records.dtype.names == record_dtype.names
+    assert golden_result.records.dtype.itemsize == record_dtype.itemsize
+
+
+def test_data_that_can_not_be_used_is_refused_by_name(tmp_path: Path, market: Events) -> None:
+    with pytest.raises(DataError, match=r"nothing\.npz"):
+        load_days([tmp_path / "nothing.npz"], 0.1, 0.001, "local")
+    empty: Events = np.zeros(3, EVENT_DTYPE)
+    save(empty, tmp_path / "empty.npz")
+    with pytest.raises(DataError, match="no rows"):
+        load_days([tmp_path / "empty.npz"], 0.1, 0.001, "local")
+    for number, part in enumerate((market[5000:6000], market[:1000])):
+        save(part.copy(), tmp_path / f"{number}.npz")
+    with pytest.raises(DataError, match="order of time"):
+        load_days([tmp_path / "0.npz", tmp_path / "1.npz"], 0.1, 0.001, "local")
+    only_local = market[:10].copy()
+    only_local["ev"] &= ~np.uint64(EXCH)
+    assert (only_local["ev"] & LOCAL).all()
+    with pytest.raises(DataError, match="no rows"):
+        day_of(only_local, ClearsSpelledOut(0.1, 0.001), "local", "x")
+
+
+def test_progress_says_how_far_how_fast_and_how_long_still() -> None:
+    times = iter([0.0, 2.0])
+    progress = Progress(lambda: next(times))
+    assert progress.line(0, 3_600_000_000_000, 4 * 3_600_000_000_000) == " 25.0%  1.00 h simulated, 1,800x, 6 s left"
