@@ -20,7 +20,8 @@ _U8 = npt.NDArray[np.uint8]
 # Places in a stream's `state`: rows held, cursors, the next row's number, the latest and the earliest times seen.
 HELD, EXCH_AT, LOCAL_AT, NEXT, EXCH_SEEN, LOCAL_SEEN, EXCH_LEAST, LOCAL_LEAST = range(8)
 STREAM_WORDS: Final = 8
-# Places in the merge's `state`: what left last on each clock (time, stream, number), and counts of rows by flags.
+# Places in the merge's `state`: what the last choice was made
+# between on each clock (time, stream, number), and counts of rows by flags.
 LAST_EXCH, LAST_LOCAL, EXCH_ONLY, LOCAL_ONLY, BOTH, WRONG_WAY = 0, 3, 6, 7, 8, 9
 MERGE_WORDS: Final = 10
 
@@ -177,7 +178,8 @@ def merge_ready(
 ) -> int:
     """Merge what lies before both limits (all of it if `last`) into out[start:]; return the number of rows in `out`.
 
-    At equal times stream a goes first. `shift` is added to every local time on its way out. Ends early when `out`
+    At equal times stream a goes first. What the last choice was between is kept: a row that comes later and belongs
+    before either of the two might have changed the choice. `shift` is added to every local time on its way out. Ends early when `out`
     is full.
     """
     to = start
@@ -188,6 +190,8 @@ def merge_ready(
     local_only = 0
     both_clocks = 0
     backwards = 0
+    last_e_time, last_e_stream, last_e_number = merge[LAST_EXCH], merge[LAST_EXCH + 1], merge[LAST_EXCH + 2]
+    last_l_time, last_l_stream, last_l_number = merge[LAST_LOCAL], merge[LAST_LOCAL + 1], merge[LAST_LOCAL + 2]
     while to < capacity:
         some_e = at_ea < n_a or at_eb < n_b
         some_l = at_la < n_a or at_lb < n_b
@@ -245,30 +249,27 @@ def merge_ready(
         out[to, 6] = 0
         out[to, 7] = 0
         to += 1
+        backwards += 1 if (some_e and e_exch < last_e_time) or (some_l and l_local < last_l_time) else 0
+        if some_e:
+            last_e_time = e_exch
+            last_e_stream = 0 if e_is_a else 1
+            last_e_number = words_a[row_e, 5] if e_is_a else words_b[row_e, 5]
+        if some_l:
+            last_l_time = l_local
+            last_l_stream = 0 if l_is_a else 1
+            last_l_number = words_a[row_l, 5] if l_is_a else words_b[row_l, 5]
         if take_e:
-            backwards += 1 if e_exch < merge[LAST_EXCH] else 0
-            merge[LAST_EXCH] = e_exch
             if e_is_a:
-                merge[LAST_EXCH + 1] = 0
-                merge[LAST_EXCH + 2] = words_a[row_e, 5]
                 gone_a[row_e] += 1
                 at_ea += 1
             else:
-                merge[LAST_EXCH + 1] = 1
-                merge[LAST_EXCH + 2] = words_b[row_e, 5]
                 gone_b[row_e] += 1
                 at_eb += 1
         if take_l:
-            backwards += 1 if l_local < merge[LAST_LOCAL] else 0
-            merge[LAST_LOCAL] = l_local
             if l_is_a:
-                merge[LAST_LOCAL + 1] = 0
-                merge[LAST_LOCAL + 2] = words_a[row_l, 5]
                 gone_a[row_l] += 1
                 at_la += 1
             else:
-                merge[LAST_LOCAL + 1] = 1
-                merge[LAST_LOCAL + 2] = words_b[row_l, 5]
                 gone_b[row_l] += 1
                 at_lb += 1
         both_clocks += 1 if both else 0
@@ -276,6 +277,8 @@ def merge_ready(
         local_only += 0 if take_e else 1
     held_a[EXCH_AT], held_a[LOCAL_AT] = at_ea, at_la
     held_b[EXCH_AT], held_b[LOCAL_AT] = at_eb, at_lb
+    merge[LAST_EXCH], merge[LAST_EXCH + 1], merge[LAST_EXCH + 2] = last_e_time, last_e_stream, last_e_number
+    merge[LAST_LOCAL], merge[LAST_LOCAL + 1], merge[LAST_LOCAL + 2] = last_l_time, last_l_stream, last_l_number
     merge[EXCH_ONLY] += exch_only
     merge[LOCAL_ONLY] += local_only
     merge[BOTH] += both_clocks

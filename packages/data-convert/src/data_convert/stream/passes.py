@@ -98,7 +98,7 @@ class Sink(Protocol):
 
 def read_kind_rows(settings: Settings, which: int, found: Found) -> Iterator[Parsed]:
     """Yield the rows of all files of one kind, one file after the other; fills `found` on the way."""
-    latest_local = -NOT_MET
+    latest: tuple[int, int] | None = None
     for probe in settings.files[which]:
         reader = TardisRows(probe.path, settings.prefix, settings.mode, symbol=settings.symbol, strict=settings.strict)
         found.files.append(reader.counts)
@@ -106,7 +106,7 @@ def read_kind_rows(settings: Settings, which: int, found: Found) -> Iterator[Par
             rows = parsed.rows
             smallest_ns, line = parsed.smallest_ns, parsed.smallest_line
             if settings.repair is not None:
-                smallest_ns, line, latest_local = _repair(rows, settings.repair, latest_local, probe, found)
+                smallest_ns, line, latest = _repair(rows, settings.repair, latest, probe, found)
             if smallest_ns < found.smallest_ns:
                 found.smallest_ns, found.smallest_at = smallest_ns, f"{probe.path}:{line}"
             found.sample.add(rows)
@@ -114,22 +114,27 @@ def read_kind_rows(settings: Settings, which: int, found: Found) -> Iterator[Par
             yield Parsed(rows, found.smallest_ns, line)
 
 
-def _repair(rows: Words, repair: Repair, latest_local: int, probe: Probe, found: Found) -> tuple[int, int, int]:
-    """Mend absurd stamps in place; return the smallest latency of these rows, its line and the latest local time."""
+def _repair(
+    rows: Words, repair: Repair, latest: tuple[int, int] | None, probe: Probe, found: Found
+) -> tuple[int, int, tuple[int, int]]:
+    """Mend absurd stamps in place; return the smallest latency of these rows, its line and the last row's times.
+
+    Of the two clocks the one that is farther from the row before is wrong.
+    """
     latency = rows[:, 2] - rows[:, 1]
-    wrong = np.flatnonzero(latency < repair.floor_ns)
-    for row in wrong.tolist():
-        before = int(rows[row - 1, 2]) if row else latest_local
-        clock = "exchange"
-        if int(rows[row, 2]) < before:
-            clock = "local"
-            rows[row, 2] = rows[row, 1] + repair.latency_ns
+    for row in np.flatnonzero(latency < repair.floor_ns).tolist():
+        exch, local = int(rows[row, 1]), int(rows[row, 2])
+        if row:
+            latest = int(rows[row - 1, 1]), int(rows[row - 1, 2])
+        clock = "local" if latest is not None and latest[1] - local > exch - latest[0] else "exchange"
+        if clock == "local":
+            rows[row, 2] = exch + repair.latency_ns
         else:
-            rows[row, 1] = rows[row, 2] - repair.latency_ns
+            rows[row, 1] = local - repair.latency_ns
         found.repaired.append(f"{probe.path}:{int(rows[row, 5])} ({clock} time, latency {int(latency[row])} ns)")
     latency = rows[:, 2] - rows[:, 1]
     at = int(np.argmin(latency))
-    return int(latency[at]), int(rows[at, 5]), int(rows[-1, 2])
+    return int(latency[at]), int(rows[at, 5]), (int(rows[-1, 1]), int(rows[-1, 2]))
 
 
 def scan(settings: Settings, progress: Progress | None = None) -> tuple[Found, Found]:

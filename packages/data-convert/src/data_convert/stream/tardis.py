@@ -41,7 +41,7 @@ Mode = Literal["process", "ignore_sod", "ignore"]
 LatencyShift = Literal["auto", "always"]
 SHIFTS: Final = ("auto", "always")
 
-_PASSES: Final = 3
+_PASSES: Final = 4
 _MOST_SHIFT_NS: Final = 1 << 62
 
 Words = npt.NDArray[np.int64]
@@ -112,7 +112,7 @@ def convert_tardis_file(
         except _UnknownShift:
             shift_ns = work.shift_of(work.smallest(scan(work.settings, progress)))
         except _Late as missed:
-            known = _join(known, missed.rows)
+            known = join_known(known, missed.rows)
             work.late = sum(map(len, known))
             if work.late > LATE_LIMIT:
                 break
@@ -209,7 +209,7 @@ class _Work:
                 return None
             if not any(map(len, merged.late)):
                 return sink.finish(), merged
-            known = _join(known, merged.late)
+            known = join_known(known, merged.late)
             self.late = sum(map(len, known))
             if self.late > LATE_LIMIT:
                 return None
@@ -271,7 +271,8 @@ def _nothing() -> tuple[Words, Words]:
     return np.empty((0, 8), np.int64), np.empty((0, 8), np.int64)
 
 
-def _join(known: tuple[Words, Words], missed: tuple[Words, Words]) -> tuple[Words, Words]:
+def join_known(known: tuple[Words, Words], missed: tuple[Words, Words]) -> tuple[Words, Words]:
+    """Return the rows known and missed of both streams, ascending by their numbers."""
     joined = [np.concatenate(pair) for pair in zip(known, missed, strict=True)]
     first, second = (rows[np.argsort(rows[:, 5], kind="stable")] for rows in joined)
     return first, second
