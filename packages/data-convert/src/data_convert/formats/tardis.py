@@ -23,7 +23,7 @@ from data_convert.stream.ahead import ahead
 from data_convert.stream.lines import Text, line_blocks
 
 _EXAMPLES: Final = 5
-_ROWS: Final = 1 << 15
+_ROWS: Final = 1 << 14
 _REPORTED: Final = 256
 _LEAST_ROW_BYTES: Final = 16
 _NEVER: Final = (1 << 63) - 1

@@ -1,6 +1,6 @@
 """Two streams of rows merged on both clocks while they arrive, holding only a window of time.
 
-A row may leave once no later row can come before it. Rows are taken to be at most a window (5 s) older than the
+A row may leave once no later row can come before it. Rows are taken to be at most a window (2 s) older than the
 latest of their stream. One that is later still is reported; a second pass that knows such rows from its beginning
 puts them in their places. What leaves equals `timeline.order_events` of all rows of the first stream (trades) followed
 by all rows of the second (depth): at equal times trades come first, then rows in the order they came in.
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from data_convert.stream import merge_kernels as kernels
 
-WINDOW_NS: Final = 5_000_000_000
+WINDOW_NS: Final = 2_000_000_000
 _ROOM_ROWS: Final = 1 << 16
 _MOVES_A_ROW: Final = 64
 _MOVES: Final = 1 << 20
@@ -117,6 +117,7 @@ class Merge:
         self.streams = (Held(known[0]), Held(known[1]))
         self.window_ns = window_ns
         self.state = np.zeros(kernels.MERGE_WORDS, np.int64)
+        self.kinds = np.zeros(256, np.int64)
         self.state[kernels.LAST_EXCH] = self.state[kernels.LAST_LOCAL] = _FIRST
 
     def add(self, stream: int, rows: Words) -> Words:
@@ -148,6 +149,7 @@ class Merge:
             second.gone,
             second.state,
             self.state,
+            self.kinds,
             self._limit(kernels.EXCH_SEEN),
             self._limit(kernels.LOCAL_SEEN),
             first.finished and second.finished,

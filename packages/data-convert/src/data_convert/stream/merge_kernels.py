@@ -28,6 +28,7 @@ MERGE_WORDS: Final = 10
 _EXCH = np.int64(1) << 31
 _LOCAL = np.int64(1) << 30
 _GONE = np.uint8(2)
+_NEVER = np.int64((1 << 63) - 1)
 
 
 @jit
@@ -169,6 +170,7 @@ def merge_ready(
     gone_b: _U8,
     held_b: _I64,
     merge: _I64,
+    kinds: _I64,
     exch_limit: int,
     local_limit: int,
     last: bool,
@@ -178,116 +180,118 @@ def merge_ready(
 ) -> int:
     """Merge what lies before both limits (all of it if `last`) into out[start:]; return the number of rows in `out`.
 
-    At equal times stream a goes first. What the last choice was between is kept: a row that comes later and belongs
-    before either of the two might have changed the choice. `shift` is added to every local time on its way out. Ends early when `out`
-    is full.
+    At equal times stream a goes first. `shift` is added to every local time on its way out; kinds[k] counts rows.
+    What the last choice was between is kept: a row that comes later and belongs before either of the two might have
+    changed the choice. Ends early when `out` is full.
     """
-    to = start
-    capacity = len(out)
     at_ea, at_la, n_a = held_a[EXCH_AT], held_a[LOCAL_AT], held_a[HELD]
     at_eb, at_lb, n_b = held_b[EXCH_AT], held_b[LOCAL_AT], held_b[HELD]
-    exch_only = 0
-    local_only = 0
+    taken = at_ea + at_eb
+    # The next row of each order; an order at its end has a time that never comes, so it loses every comparison.
+    ea, ea_time = np.int64(-1), _NEVER
+    eb, eb_time = np.int64(-1), _NEVER
+    la, la_time = np.int64(-2), _NEVER
+    lb, lb_time = np.int64(-2), _NEVER
+    if at_ea < n_a:
+        ea = exch_a[at_ea]
+        ea_time = words_a[ea, 1]
+    if at_eb < n_b:
+        eb = exch_b[at_eb]
+        eb_time = words_b[eb, 1]
+    if at_la < n_a:
+        la = local_a[at_la]
+        la_time = words_a[la, 2]
+    if at_lb < n_b:
+        lb = local_b[at_lb]
+        lb_time = words_b[lb, 2]
+    to = start
     both_clocks = 0
     backwards = 0
-    last_e_time, last_e_stream, last_e_number = merge[LAST_EXCH], merge[LAST_EXCH + 1], merge[LAST_EXCH + 2]
-    last_l_time, last_l_stream, last_l_number = merge[LAST_LOCAL], merge[LAST_LOCAL + 1], merge[LAST_LOCAL + 2]
-    while to < capacity:
-        some_e = at_ea < n_a or at_eb < n_b
-        some_l = at_la < n_a or at_lb < n_b
-        if not some_e and not some_l:
+    before_e, before_l = merge[LAST_EXCH], merge[LAST_LOCAL]
+    chosen_e, chosen_l = np.int64(-1), np.int64(-1)
+    chosen_e_a = chosen_l_a = False
+    while to < len(out):
+        e_is_a = ea_time <= eb_time
+        l_is_a = la_time <= lb_time
+        e_row = ea if e_is_a else eb
+        l_row = la if l_is_a else lb
+        e_exch = ea_time if e_is_a else eb_time
+        l_local = la_time if l_is_a else lb_time
+        if (e_exch >= exch_limit or l_local >= local_limit) and (not last or (e_exch == _NEVER and l_local == _NEVER)):
             break
-        if not last and not (some_e and some_l):
-            break
-        e_is_a = False
-        l_is_a = False
-        row_e = 0
-        row_l = 0
-        e_exch = np.int64(0)
-        l_exch = np.int64(0)
-        e_local = np.int64(0)
-        l_local = np.int64(0)
-        if some_e:
-            e_is_a = at_ea < n_a and (at_eb >= n_b or words_a[exch_a[at_ea], 1] <= words_b[exch_b[at_eb], 1])
-            if e_is_a:
-                row_e = exch_a[at_ea]
-                e_exch = words_a[row_e, 1]
-                e_local = words_a[row_e, 2]
-            else:
-                row_e = exch_b[at_eb]
-                e_exch = words_b[row_e, 1]
-                e_local = words_b[row_e, 2]
-            if not last and e_exch >= exch_limit:
-                break
-        if some_l:
-            l_is_a = at_la < n_a and (at_lb >= n_b or words_a[local_a[at_la], 2] <= words_b[local_b[at_lb], 2])
-            if l_is_a:
-                row_l = local_a[at_la]
-                l_exch = words_a[row_l, 1]
-                l_local = words_a[row_l, 2]
-            else:
-                row_l = local_b[at_lb]
-                l_exch = words_b[row_l, 1]
-                l_local = words_b[row_l, 2]
-            if not last and l_local >= local_limit:
-                break
-        both = some_e and some_l and e_exch == l_exch and e_local == l_local
-        take_e = both or not some_l or (some_e and (e_exch < l_exch or (e_exch == l_exch and e_local < l_local)))
+        both = bool(e_row == l_row and e_is_a == l_is_a)
+        take_e = both
+        if not both:
+            l_exch = _NEVER
+            e_local = _NEVER
+            if l_row >= 0:
+                l_exch = words_a[l_row, 1] if l_is_a else words_b[l_row, 1]
+            if e_row >= 0:
+                e_local = words_a[e_row, 2] if e_is_a else words_b[e_row, 2]
+            both = bool(e_exch == l_exch and e_local == l_local)
+            take_e = bool(both or e_exch < l_exch or (e_exch == l_exch and e_local < l_local))
         take_l = both or not take_e
-        from_a = e_is_a if take_e else l_is_a
-        row = row_e if take_e else row_l
-        flags = _EXCH | _LOCAL if both else (_EXCH if take_e else _LOCAL)
-        if from_a:
+        row = e_row if take_e else l_row
+        if e_is_a if take_e else l_is_a:
             for w in range(5):
                 out[to, w] = words_a[row, w]
         else:
             for w in range(5):
                 out[to, w] = words_b[row, w]
-        out[to, 0] |= flags
+        kinds[out[to, 0] & 0xFF] += 1
+        out[to, 0] |= (_EXCH if take_e else 0) | (_LOCAL if take_l else 0)
         out[to, 2] += shift
         out[to, 5] = 0
         out[to, 6] = 0
         out[to, 7] = 0
         to += 1
-        backwards += 1 if (some_e and e_exch < last_e_time) or (some_l and l_local < last_l_time) else 0
-        if some_e:
-            last_e_time = e_exch
-            last_e_stream = 0 if e_is_a else 1
-            last_e_number = words_a[row_e, 5] if e_is_a else words_b[row_e, 5]
-        if some_l:
-            last_l_time = l_local
-            last_l_stream = 0 if l_is_a else 1
-            last_l_number = words_a[row_l, 5] if l_is_a else words_b[row_l, 5]
+        both_clocks += 1 if both else 0
+        backwards += (1 if e_exch < before_e else 0) + (1 if l_local < before_l else 0)
+        before_e, before_l = e_exch, l_local
+        chosen_e, chosen_l, chosen_e_a, chosen_l_a = e_row, l_row, e_is_a, l_is_a
         if take_e:
             if e_is_a:
-                gone_a[row_e] += 1
+                gone_a[ea] += 1
                 at_ea += 1
+                ea, ea_time = np.int64(-1), _NEVER
+                if at_ea < n_a:
+                    ea = exch_a[at_ea]
+                    ea_time = words_a[ea, 1]
             else:
-                gone_b[row_e] += 1
+                gone_b[eb] += 1
                 at_eb += 1
+                eb, eb_time = np.int64(-1), _NEVER
+                if at_eb < n_b:
+                    eb = exch_b[at_eb]
+                    eb_time = words_b[eb, 1]
         if take_l:
             if l_is_a:
-                gone_a[row_l] += 1
+                gone_a[la] += 1
                 at_la += 1
+                la, la_time = np.int64(-2), _NEVER
+                if at_la < n_a:
+                    la = local_a[at_la]
+                    la_time = words_a[la, 2]
             else:
-                gone_b[row_l] += 1
+                gone_b[lb] += 1
                 at_lb += 1
-        both_clocks += 1 if both else 0
-        exch_only += 0 if take_l else 1
-        local_only += 0 if take_e else 1
+                lb, lb_time = np.int64(-2), _NEVER
+                if at_lb < n_b:
+                    lb = local_b[at_lb]
+                    lb_time = words_b[lb, 2]
+    if chosen_e >= 0:
+        merge[LAST_EXCH] = before_e
+        merge[LAST_EXCH + 1] = 0 if chosen_e_a else 1
+        merge[LAST_EXCH + 2] = words_a[chosen_e, 5] if chosen_e_a else words_b[chosen_e, 5]
+    if chosen_l >= 0:
+        merge[LAST_LOCAL] = before_l
+        merge[LAST_LOCAL + 1] = 0 if chosen_l_a else 1
+        merge[LAST_LOCAL + 2] = words_a[chosen_l, 5] if chosen_l_a else words_b[chosen_l, 5]
     held_a[EXCH_AT], held_a[LOCAL_AT] = at_ea, at_la
     held_b[EXCH_AT], held_b[LOCAL_AT] = at_eb, at_lb
-    merge[LAST_EXCH], merge[LAST_EXCH + 1], merge[LAST_EXCH + 2] = last_e_time, last_e_stream, last_e_number
-    merge[LAST_LOCAL], merge[LAST_LOCAL + 1], merge[LAST_LOCAL + 2] = last_l_time, last_l_stream, last_l_number
-    merge[EXCH_ONLY] += exch_only
-    merge[LOCAL_ONLY] += local_only
+    taken = at_ea + at_eb - taken
+    merge[EXCH_ONLY] += taken - both_clocks
+    merge[LOCAL_ONLY] += to - start - taken
     merge[BOTH] += both_clocks
     merge[WRONG_WAY] += backwards
     return to
-
-
-@jit
-def count_kinds_sides(out: _I64, start: int, stop: int, counts: _I64) -> None:
-    """Add to counts[kind] the number of rows of each kind (low byte)."""
-    for i in range(start, stop):
-        counts[out[i, 0] & 0xFF] += 1

@@ -141,7 +141,7 @@ def scan(settings: Settings, progress: Progress | None = None) -> tuple[Found, F
     """Read all rows without merging them: for the smallest latency, which must be known before anything is written."""
     both = (Found(), Found())
     for which, found in enumerate(both):
-        with ahead(read_kind_rows(settings, which, found), 4) as blocks:
+        with ahead(read_kind_rows(settings, which, found)) as blocks:
             for _ in blocks:
                 _tell(progress, both, settings, 0.5)
     return both
@@ -179,10 +179,9 @@ def merge_pass(
     merge = Merge(known, window_ns)
     both = (Found(), Found())
     late: tuple[list[Words], list[Words]] = ([], [])
-    counts = np.zeros(256, np.int64)
     smallest, shift, total = NOT_MET, 0, total_bytes(settings)
     with ExitStack() as stack:
-        blocks = [stack.enter_context(ahead(read_kind_rows(settings, i, both[i]), 3)) for i in range(2)]
+        blocks = [stack.enter_context(ahead(read_kind_rows(settings, i, both[i]), 2)) for i in range(2)]
         while True:
             which = merge.behind
             if which is not None:
@@ -201,7 +200,6 @@ def merge_pass(
             while full:
                 out, start = sink.room(done_bytes(both) / max(total, 1))
                 end = merge.merge_into(out, start, shift)
-                kernels.count_kinds_sides(out, start, end, counts)
                 full = end == len(out)
                 sink.take(end)
             if which is None:
@@ -211,7 +209,7 @@ def merge_pass(
         raise ClockError(shift)
     state = merge.state
     assert not state[kernels.WRONG_WAY], "rows left the merge out of order"
-    kinds = {KIND_NAMES[k]: int(counts[k]) for k in range(1, _DEPTH_KINDS + 1) if counts[k]}
+    kinds = {KIND_NAMES[k]: int(merge.kinds[k]) for k in range(1, _DEPTH_KINDS + 1) if merge.kinds[k]}
     sides = {
         "both clocks": int(state[kernels.BOTH]),
         "exchange only": int(state[kernels.EXCH_ONLY]),
