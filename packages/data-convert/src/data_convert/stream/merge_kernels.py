@@ -247,8 +247,10 @@ def merge_ready(
         to += 1
         both_clocks += 1 if both else 0
         backwards += (1 if e_exch < before_e else 0) + (1 if l_local < before_l else 0)
-        before_e, before_l = e_exch, l_local
-        chosen_e, chosen_l, chosen_e_a, chosen_l_a = e_row, l_row, e_is_a, l_is_a
+        if e_row >= 0:
+            before_e, chosen_e, chosen_e_a = e_exch, e_row, bool(e_is_a)
+        if l_row >= 0:
+            before_l, chosen_l, chosen_l_a = l_local, l_row, bool(l_is_a)
         if take_e:
             if e_is_a:
                 gone_a[ea] += 1
