@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_convert.errors import FormatError, InputError, StrictError, SymbolError
+from data_convert.events import DEPTH_CLEAR, DEPTH_SNAPSHOT, KIND_MASK, SELL
 from data_convert.readers import ReadStats
 from data_convert.stream.ahead import ahead
 from data_convert.stream.lines import Text, line_blocks
@@ -149,7 +150,7 @@ class TardisRows:
             while text is not None:
                 for rows in self._rows(text, state):
                     if state[kernels.SNAPSHOTS] or len(waiting):
-                        rows, waiting = self._place(np.concatenate((waiting, rows)), False)
+                        rows, waiting = place_blocks(np.concatenate((waiting, rows)), False)
                         state[kernels.SNAPSHOTS] = 0
                     if len(rows):
                         yield self._parsed(rows, state)
@@ -159,7 +160,7 @@ class TardisRows:
         if self.strict and counts.stats.damage:
             raise StrictError(self.path, counts.stats.lines, counts.stats.damage[0])
         if len(waiting):
-            yield self._parsed(self._place(waiting, True)[0], state)
+            yield self._parsed(place_blocks(waiting, True)[0], state)
 
     def _parsed(self, rows: Words, state: Words) -> Parsed:
         from data_convert.formats import tardis_kernels as kernels
@@ -170,13 +171,6 @@ class TardisRows:
         counts.others = int(state[kernels.OTHERS])
         counts.smallest_ns, counts.smallest_line = int(state[kernels.SMALLEST]), int(state[kernels.SMALLEST_LINE])
         return Parsed(rows, counts.smallest_ns, counts.smallest_line)
-
-    def _place(self, rows: Words, last: bool) -> tuple[Words, Words]:
-        from data_convert.formats import tardis_kernels as kernels
-
-        out, kept = np.empty((2 * len(rows) + 2, 8), np.int64), np.zeros(1, np.int64)
-        count = kernels.place_blocks(rows, rows.view(np.float64), len(rows), last, out, out.view(np.float64), kept)
-        return out[:count], rows[int(kept[0]) :]
 
     def _rows(self, text: Text, state: Words) -> Iterator[Words]:
         """Parse one piece of whole lines, as often as arrays fill."""
@@ -255,3 +249,38 @@ def _prefix_words(prefix: bytes) -> Words:
         part = prefix[start : start + 8]
         out += [int.from_bytes(part, "little"), (1 << 8 * len(part)) - 1]
     return np.array(out, np.uint64).view(np.int64)
+
+
+def place_blocks(rows: Words, last: bool) -> tuple[Words, Words]:
+    """Put blocks of snapshot rows in order: clear, bids, clear, asks; return the rows, and those that wait.
+
+    A block is a run of snapshot rows. Each of its sides begins with a clear to its far edge (lowest bid, highest
+    ask), at the time of its first row. Unless `last`, a run at the end waits for what follows.
+    """
+    snapshot = (rows[:, 0] & KIND_MASK) == DEPTH_SNAPSHOT
+    used = len(rows)
+    if not last:
+        others = np.flatnonzero(~snapshot)
+        used = int(others[-1]) + 1 if len(others) else 0
+    out, waiting = rows[:used], rows[used:]
+    snapshot = snapshot[:used]
+    begins = ~snapshot
+    begins[1:] |= snapshot[1:] & ~snapshot[:-1]
+    begins[:1] = True
+    block = 2 * np.cumsum(begins) + (snapshot & ((out[:, 0] & SELL) != 0))
+    order = np.argsort(block, kind="stable")
+    out, block, snapshot = out[order], block[order], snapshot[order]
+    heads = np.flatnonzero(snapshot & (np.diff(block, prepend=-1) != 0))
+    if not len(heads):
+        return out, waiting
+    clears = out[heads]
+    sell = (clears[:, 0] & SELL) != 0
+    prices = out.view(np.float64)[:, 3]
+    # The other rows after a side's last one must not count: they end it.
+    bounds = np.unique(np.concatenate((heads, np.flatnonzero(np.diff(block, prepend=-1) != 0))))
+    lows, highs = np.minimum.reduceat(prices, bounds), np.maximum.reduceat(prices, bounds)
+    at = np.searchsorted(bounds, heads)
+    clears.view(np.float64)[:, 3] = np.where(sell, highs[at], lows[at])
+    clears.view(np.float64)[:, 4] = 0.0
+    clears[:, 0] += DEPTH_CLEAR - DEPTH_SNAPSHOT
+    return np.insert(out, heads, clears, axis=0), waiting

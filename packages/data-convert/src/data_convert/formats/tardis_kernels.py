@@ -33,7 +33,7 @@ _EXACT = np.int64(1) << 53
 _MAX_US = np.int64((1 << 63) - 1) // 1000
 _INTEGER_DIGITS = 200  # with an exponent of two digits no number is infinite
 _COMMA, _NEWLINE, _RETURN, _POINT = 44, 10, 13, 46
-_TRADE, _DEPTH, _CLEAR, _SNAPSHOT = 2, 1, 3, 4
+_TRADE, _DEPTH, _SNAPSHOT = 2, 1, 4
 _BUY = np.int64(1) << 29
 _SELL = np.int64(1) << 28
 
@@ -287,49 +287,3 @@ def parse_rows(
     state[SLOW] = n_slow
     state[SMALLEST] = smallest
     return n
-
-
-@jit
-def place_blocks(words: _I64, floats: _F64, n: int, last: bool, out: _I64, out_floats: _F64, kept: _I64) -> int:
-    """Put blocks of snapshot rows in order: clear, bids, clear, asks; return how many rows are out.
-
-    A block is a run of snapshot rows and begins with a clear to its far edge (lowest bid, highest ask), at the time
-    of its side's first row. Unless `last`, a run at the end waits: kept[0] is the number of input rows used. `out`
-    has 2n + 2 places.
-    """
-    i = 0
-    to = 0
-    kept[0] = n
-    while i < n:
-        if words[i, 0] & 0xFF != _SNAPSHOT:
-            for w in range(8):
-                out[to, w] = words[i, w]
-            to += 1
-            i += 1
-            continue
-        begin = i
-        while i < n and words[i, 0] & 0xFF == _SNAPSHOT:
-            i += 1
-        if i == n and not last:
-            kept[0] = begin
-            break
-        for side in (_BUY, _SELL):
-            clear = -1
-            for k in range(begin, i):
-                if words[k, 0] & side == 0:
-                    continue
-                if clear < 0:
-                    clear = to
-                    for w in range(8):
-                        out[to, w] = words[k, w]
-                    out[to, 0] = _CLEAR | side
-                    out_floats[to, 4] = 0.0
-                    to += 1
-                elif side == _BUY:
-                    out_floats[clear, 3] = min(out_floats[clear, 3], floats[k, 3])
-                else:
-                    out_floats[clear, 3] = max(out_floats[clear, 3], floats[k, 3])
-                for w in range(8):
-                    out[to, w] = words[k, w]
-                to += 1
-    return to

@@ -55,7 +55,7 @@ class Held:
         state = self.state
         if state[kernels.HELD] + rows <= len(self.words):
             return
-        kernels.compact(self.words, self.by_exch, self.by_local, self.gone, state, np.empty(len(self.words), np.int64))
+        self._compact()
         held = int(state[kernels.HELD])
         if held + rows <= len(self.words) // 2:
             return
@@ -64,28 +64,64 @@ class Held:
         self.words[:held], self.gone[:held] = words[:held], gone[:held]
         self.by_exch[:held], self.by_local[:held] = by_exch[:held], by_local[:held]
 
+    def _compact(self) -> None:
+        """Move the rows that are still needed to the front. Orders end where the rows end."""
+        state, n = self.state, int(self.state[kernels.HELD])
+        kept = np.flatnonzero(self.gone[:n] != kernels.GONE)
+        held = len(kept)
+        places = np.empty(n, np.int64)
+        places[kept] = np.arange(held)
+        self.words[:held], self.gone[:held] = self.words[kept], self.gone[kept]
+        for order, word in ((self.by_exch, kernels.EXCH_AT), (self.by_local, kernels.LOCAL_AT)):
+            waiting = places[order[int(state[word]) : n]]
+            state[word] = held - len(waiting)
+            order[held - len(waiting) : held] = waiting
+        state[kernels.HELD] = held
+
     def add(self, rows: Words, stream: int, merge: Words) -> Words:
-        """Take rows in; return those that came too late for the merge, word 5 their number."""
+        """Take rows in; return those that came too late for the merge, word 5 their number.
+
+        Rows whose number is known were put in before and are left out; rows too late are left out too.
+        """
         self.room(len(rows))
-        late = np.empty(len(rows), np.int64)
-        new, number = int(self.state[kernels.HELD]), int(self.state[kernels.NEXT])
-        count = kernels.append_rows(
-            rows,
-            self.words,
-            self.by_exch,
-            self.by_local,
-            self.gone,
-            self.state,
-            self.known,
-            int(np.searchsorted(self.known, number)),
-            late,
-            stream,
-            merge,
-        )
+        state = self.state
+        new, number = int(state[kernels.HELD]), int(state[kernels.NEXT])
+        state[kernels.NEXT] = number + len(rows)
+        state[kernels.EXCH_LEAST] = min(int(state[kernels.EXCH_LEAST]), int(rows[:, 1].min(initial=_NEVER)))
+        state[kernels.LOCAL_LEAST] = min(int(state[kernels.LOCAL_LEAST]), int(rows[:, 2].min(initial=_NEVER)))
+        numbers: Words = np.arange(number, number + len(rows))
+        first, last = np.searchsorted(self.known, (number, number + len(rows)))
+        if last > first:
+            unknown = np.ones(len(rows), np.bool_)
+            unknown[self.known[first:last] - number] = False
+            rows, numbers = rows[unknown], numbers[unknown]
+        late = self._late(rows[:, 1], numbers, stream, merge[kernels.LAST_EXCH : kernels.LAST_EXCH + 3])
+        late |= self._late(rows[:, 2], numbers, stream, merge[kernels.LAST_LOCAL : kernels.LAST_LOCAL + 3])
+        missed = rows[:0]
+        if late.any():
+            missed = rows[late]
+            missed[:, 5] = numbers[late]
+            rows, numbers = rows[~late], numbers[~late]
+        end = new + len(rows)
+        self.words[new:end] = rows
+        self.words[new:end, 5] = numbers
+        self.by_exch[new:end] = self.by_local[new:end] = np.arange(new, end)
+        self.gone[new:end] = 0
+        state[kernels.HELD] = end
+        state[kernels.EXCH_SEEN] = max(int(state[kernels.EXCH_SEEN]), int(rows[:, 1].max(initial=_FIRST)))
+        state[kernels.LOCAL_SEEN] = max(int(state[kernels.LOCAL_SEEN]), int(rows[:, 2].max(initial=_FIRST)))
         self._sort_new(new)
-        missed = rows[late[:count]]
-        missed[:, 5] = late[:count] + number
         return missed
+
+    @staticmethod
+    def _late(times: Words, numbers: Words, stream: int, last: Words) -> npt.NDArray[np.bool_]:
+        """Mark the rows that come before the last choice (time, stream, number)."""
+        time, last_stream, last_number = (int(word) for word in last)
+        late: npt.NDArray[np.bool_] = times < time
+        if stream <= last_stream:
+            same = times == time
+            late |= same if stream < last_stream else same & (numbers < last_number)
+        return late
 
     def _orders(self) -> Iterator[tuple[Words, int, int]]:
         yield self.by_exch, 1, int(self.state[kernels.EXCH_AT])

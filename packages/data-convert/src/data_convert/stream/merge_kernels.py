@@ -27,78 +27,9 @@ MERGE_WORDS: Final = 10
 
 _EXCH = np.int64(1) << 31
 _LOCAL = np.int64(1) << 30
-_GONE = np.uint8(2)
+GONE: Final = 2
+"""A row that has left on both clocks."""
 _NEVER = np.int64((1 << 63) - 1)
-
-
-@jit
-def _before(time: int, stream: int, number: int, last: _I64, at: int) -> bool:
-    if time != last[at]:
-        return bool(time < last[at])
-    if stream != last[at + 1]:
-        return bool(stream < last[at + 1])
-    return bool(number < last[at + 2])
-
-
-@jit
-def append_rows(
-    rows: _I64,
-    words: _I64,
-    by_exch: _I64,
-    by_local: _I64,
-    gone: _U8,
-    held: _I64,
-    known: _I64,
-    at_known: int,
-    late: _I64,
-    stream: int,
-    merge: _I64,
-) -> int:
-    """Append `rows` to a stream's `words` and, unsorted, to both orders; return how many came too late for the merge.
-
-    Rows whose number is in `known` (ascending, from `at_known` on) were put in before and are left out. Rows too late are left out too
-    and their places in `rows` listed in `late`.
-    """
-    n = held[HELD]
-    number = held[NEXT]
-    exch_seen = held[EXCH_SEEN]
-    local_seen = held[LOCAL_SEEN]
-    exch_least = held[EXCH_LEAST]
-    local_least = held[LOCAL_LEAST]
-    too_late = 0
-    for i in range(len(rows)):
-        exch = rows[i, 1]
-        local = rows[i, 2]
-        exch_least = min(exch_least, exch)
-        local_least = min(local_least, local)
-        if at_known < len(known) and known[at_known] == number:
-            at_known += 1
-            number += 1
-            continue
-        exch_seen = max(exch_seen, exch)
-        local_seen = max(local_seen, local)
-        if _before(exch, stream, number, merge, LAST_EXCH) or _before(local, stream, number, merge, LAST_LOCAL):
-            late[too_late] = i
-            too_late += 1
-            number += 1
-            continue
-        for w in range(5):
-            words[n, w] = rows[i, w]
-        words[n, 5] = number
-        words[n, 6] = 0
-        words[n, 7] = 0
-        by_exch[n] = n
-        by_local[n] = n
-        gone[n] = 0
-        n += 1
-        number += 1
-    held[HELD] = n
-    held[NEXT] = number
-    held[EXCH_SEEN] = exch_seen
-    held[LOCAL_SEEN] = local_seen
-    held[EXCH_LEAST] = exch_least
-    held[LOCAL_LEAST] = local_least
-    return too_late
 
 
 @jit
@@ -122,39 +53,6 @@ def settle(words: _I64, order: _I64, clock: int, begin: int, new: int, end: int,
         if budget < 0:
             return False
     return True
-
-
-@jit
-def compact(words: _I64, by_exch: _I64, by_local: _I64, gone: _U8, held: _I64, places: _I64) -> None:
-    """Move the rows that are still needed to the front, and both cursors to 0. `places` is room for a place a row."""
-    n = held[HELD]
-    to = 0
-    for i in range(n):
-        if gone[i] == _GONE:
-            continue
-        places[i] = to
-        if to != i:
-            for w in range(6):
-                words[to, w] = words[i, w]
-            gone[to] = gone[i]
-        to += 1
-    k = 0
-    for i in range(held[EXCH_AT], n):
-        by_exch[k] = places[by_exch[i]]
-        k += 1
-    exch_left = k
-    k = 0
-    for i in range(held[LOCAL_AT], n):
-        by_local[k] = places[by_local[i]]
-        k += 1
-    held[EXCH_AT] = to - exch_left
-    held[LOCAL_AT] = to - k
-    # Orders are right-aligned to the rows held, so that both end where the rows end.
-    for i in range(exch_left - 1, -1, -1):
-        by_exch[i + to - exch_left] = by_exch[i]
-    for i in range(k - 1, -1, -1):
-        by_local[i + to - k] = by_local[i]
-    held[HELD] = to
 
 
 @jit
