@@ -87,31 +87,34 @@ class Held:
         state = self.state
         new, number = int(state[kernels.HELD]), int(state[kernels.NEXT])
         state[kernels.NEXT] = number + len(rows)
-        state[kernels.EXCH_LEAST] = min(int(state[kernels.EXCH_LEAST]), int(rows[:, 1].min(initial=_NEVER)))
-        state[kernels.LOCAL_LEAST] = min(int(state[kernels.LOCAL_LEAST]), int(rows[:, 2].min(initial=_NEVER)))
+        span = self._write(rows, new, number)
+        state[kernels.EXCH_LEAST] = min(int(state[kernels.EXCH_LEAST]), span[0])
+        state[kernels.LOCAL_LEAST] = min(int(state[kernels.LOCAL_LEAST]), span[2])
+        missed: Words = np.empty((0, 8), np.int64)  # not a view, which would keep all of `rows`
         numbers: Words = np.arange(number, number + len(rows))
         first, last = np.searchsorted(self.known, (number, number + len(rows)))
-        if last > first:
+        if last > first or span[0] <= merge[kernels.LAST_EXCH] or span[2] <= merge[kernels.LAST_LOCAL]:
             unknown = np.ones(len(rows), np.bool_)
             unknown[self.known[first:last] - number] = False
-            rows, numbers = rows[unknown], numbers[unknown]
-        late = self._late(rows[:, 1], numbers, stream, merge[kernels.LAST_EXCH : kernels.LAST_EXCH + 3])
-        late |= self._late(rows[:, 2], numbers, stream, merge[kernels.LAST_LOCAL : kernels.LAST_LOCAL + 3])
-        missed = rows[:0]
-        if late.any():
-            missed = rows[late]
-            missed[:, 5] = numbers[late]
-            rows, numbers = rows[~late], numbers[~late]
-        end = new + len(rows)
-        self.words[new:end] = rows
-        self.words[new:end, 5] = numbers
-        self.by_exch[new:end] = self.by_local[new:end] = np.arange(new, end)
-        self.gone[new:end] = 0
-        state[kernels.HELD] = end
-        state[kernels.EXCH_SEEN] = max(int(state[kernels.EXCH_SEEN]), int(rows[:, 1].max(initial=_FIRST)))
-        state[kernels.LOCAL_SEEN] = max(int(state[kernels.LOCAL_SEEN]), int(rows[:, 2].max(initial=_FIRST)))
+            late = self._late(rows[:, 1], numbers, stream, merge[kernels.LAST_EXCH : kernels.LAST_EXCH + 3])
+            late |= self._late(rows[:, 2], numbers, stream, merge[kernels.LAST_LOCAL : kernels.LAST_LOCAL + 3])
+            missed = rows[late & unknown]
+            missed[:, 5] = numbers[late & unknown]
+            usual = unknown & ~late
+            rows, numbers = rows[usual], numbers[usual]
+            span = self._write(rows, new, number)
+            self.words[new : new + len(rows), 5] = numbers
+        state[kernels.HELD] = new + len(rows)
+        state[kernels.EXCH_SEEN] = max(int(state[kernels.EXCH_SEEN]), span[1])
+        state[kernels.LOCAL_SEEN] = max(int(state[kernels.LOCAL_SEEN]), span[3])
         self._sort_new(new)
         return missed
+
+    def _write(self, rows: Words, new: int, number: int) -> list[int]:
+        span = np.array([_NEVER, _FIRST, _NEVER, _FIRST])
+        kernels.append_rows(rows, self.words, self.by_exch, self.by_local, self.gone, new, number, span)
+        found: list[int] = span.tolist()
+        return found
 
     @staticmethod
     def _late(times: Words, numbers: Words, stream: int, last: Words) -> npt.NDArray[np.bool_]:

@@ -33,6 +33,36 @@ _NEVER = np.int64((1 << 63) - 1)
 
 
 @jit
+def append_rows(
+    rows: _I64, words: _I64, by_exch: _I64, by_local: _I64, gone: _U8, at: int, number: int, span: _I64
+) -> None:
+    """Write `rows`, numbered from `number`, to `words` and to both orders from place `at` on.
+
+    `span` becomes the earliest and latest exchange time, the earliest and latest local time.
+    """
+    first_exch, last_exch, first_local, last_local = span[0], span[1], span[2], span[3]
+    for i in range(len(rows)):
+        to = at + i
+        for w in range(5):
+            words[to, w] = rows[i, w]
+        words[to, 5] = number + i
+        by_exch[to] = to
+        by_local[to] = to
+        gone[to] = 0
+        exch = rows[i, 1]
+        local = rows[i, 2]
+        if exch < first_exch:
+            first_exch = exch
+        if exch > last_exch:
+            last_exch = exch
+        if local < first_local:
+            first_local = local
+        if local > last_local:
+            last_local = local
+    span[0], span[1], span[2], span[3] = first_exch, last_exch, first_local, last_local
+
+
+@jit
 def settle(words: _I64, order: _I64, clock: int, begin: int, new: int, end: int, budget: int) -> bool:
     """Sort order[begin:end], sorted up to `new`, by word `clock` and number; False if that takes over `budget` moves.
 

@@ -189,11 +189,13 @@ def merge_pass(
                 if parsed is None:
                     merge.finish(which)
                 else:
-                    late[which].append(merge.add(which, parsed.rows))
+                    missed = merge.add(which, parsed.rows)
+                    if len(missed):
+                        late[which].append(missed)
                     if parsed.smallest_ns < smallest:
                         smallest = parsed.smallest_ns
                         shift = shift_ns(smallest)
-                    if len(late[which][-1]) and sum(map(len, late[0])) + sum(map(len, late[1])) > LATE_LIMIT:
+                    if len(missed) and sum(map(len, late[0])) + sum(map(len, late[1])) > LATE_LIMIT:
                         raise TooManyLate
                 _tell(progress, both, settings, 1.0)
             full = True
