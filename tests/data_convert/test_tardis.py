@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -221,6 +222,18 @@ def test_directories_and_missing_files_are_refused(tmp_path):
             convert_tardis(path)
     with pytest.raises(InputError, match="nothing to convert"):
         convert_tardis([])
+    (tmp_path / "d.csv").write_text(f"{DEPTH}\n")
+    with pytest.raises(InputError, match="named twice"):
+        convert_tardis([tmp_path / "d.csv", tmp_path / "x" / ".." / "d.csv"])
+
+
+def test_no_thread_is_left_behind_by_an_error(write):
+    before = threading.active_count()
+    lines = [delta("bid", 1, 1, i) for i in range(60_000)]
+    path = write("d.csv.gz", DEPTH, ["x,AB,1", *lines])
+    with pytest.raises(StrictError):
+        convert_tardis([path, write("t.csv", TRADES, [row(1, 1, "i", "buy", 1, 1)] * 20_000)], strict=True)
+    assert threading.active_count() == before
 
 
 def test_a_torn_gzip_keeps_its_whole_lines_and_says_how_much_is_lost(write, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ class Text:
     stop: int
 
 
-def line_blocks(path: Path, stats: ReadStats) -> Iterator[Text]:
+def line_blocks(path: Path, stats: ReadStats) -> Generator[Text, None, None]:
     r"""Yield the text of a file in whole lines, copying no more than the seams.
 
     A last line without a newline gets one. A piece before a tear is lost and counted: its last number may be cut.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -22,6 +22,7 @@ KINDS: Final = (Kind.TRADES, Kind.DEPTH)
 LATE_LIMIT: Final = 200_000
 NOT_MET: Final = (1 << 63) - 1
 _SAMPLE: Final = 1 << 16
+_EXAMPLES: Final = 5
 _DEPTH_KINDS: Final = 4
 
 
@@ -80,7 +81,8 @@ class Found:
 
     files: list[Counts] = field(default_factory=list)
     sample: Sample = field(default_factory=Sample)
-    repaired: list[str] = field(default_factory=list)
+    repaired: int = 0
+    repaired_at: list[str] = field(default_factory=list)
     smallest_ns: int = NOT_MET
     smallest_at: str = ""
     rows: int = 0
@@ -96,7 +98,7 @@ class Sink(Protocol):
         """Rows up to `end` of that array are written."""
 
 
-def read_kind_rows(settings: Settings, which: int, found: Found) -> Iterator[Parsed]:
+def read_kind_rows(settings: Settings, which: int, found: Found) -> Generator[Parsed, None, None]:
     """Yield the rows of all files of one kind, one file after the other; fills `found` on the way."""
     latest: tuple[int, int] | None = None
     for probe in settings.files[which]:
@@ -131,7 +133,9 @@ def _repair(
             rows[row, 2] = exch + repair.latency_ns
         else:
             rows[row, 1] = local - repair.latency_ns
-        found.repaired.append(f"{probe.path}:{int(rows[row, 5])} ({clock} time, latency {int(latency[row])} ns)")
+        found.repaired += 1
+        if len(found.repaired_at) < _EXAMPLES:
+            found.repaired_at.append(f"{probe.path}:{int(rows[row, 5])} ({clock} time, latency {int(latency[row])} ns)")
     latency = rows[:, 2] - rows[:, 1]
     at = int(np.argmin(latency))
     return int(latency[at]), int(rows[at, 5]), (int(rows[-1, 1]), int(rows[-1, 2]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -35,7 +36,7 @@ from data_convert.stream.sinks import ArraySink, FileSink
 from data_convert.stream.summary import make_report
 from data_convert.timeline import order_events
 from data_convert.validation import count_sides
-from data_convert.writer import NpzWriter
+from data_convert.writer import NpzWriter, check_target
 
 Mode = Literal["process", "ignore_sod", "ignore"]
 LatencyShift = Literal["auto", "always"]
@@ -97,6 +98,7 @@ def convert_tardis_file(
     Options as of `convert_tardis`; `force` and `compress` as of `save`, which writes the same bytes. Raises
     OutputError too.
     """
+    check_target(Path(output), force, ".npz")
     work = _Work(paths, snapshot_mode, base_latency_ns, latency_shift, outlier_ns, symbol, strict, window_ns, progress)
     shift_ns: int | None = 0 if work.latency_shift == "auto" else base_latency_ns
     known = _nothing()
@@ -261,8 +263,8 @@ class _Work:
             )
         for found in merged.found:
             if found.repaired:
-                shown = ", ".join(found.repaired[:5]) + (", ..." if len(found.repaired) > 5 else "")
-                yield f"{len(found.repaired)} absurd stamps were mended: {shown}"
+                more = ", ..." if found.repaired > len(found.repaired_at) else ""
+                yield f"{found.repaired:,} absurd stamps were mended: {', '.join(found.repaired_at)}{more}"
         if self.sorted_at_once:
             yield "rows come in no order that a window could put right: all were sorted at once, in memory"
 
