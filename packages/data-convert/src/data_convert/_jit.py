@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +21,25 @@ def jit(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return compiled
 
 
-def _load_word(_: Any, text: Any, at: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        first = builder.gep(array.data, [arguments[1]])
-        return builder.load(builder.bitcast(first, ir.IntType(64).as_pointer()), align=1)
+def _loader(bits: int) -> Any:
+    """Make an intrinsic that loads an unsigned integer of so many bits from an array of bytes."""
 
-    return types.int64(text, types.int64), generate
+    def load(_: Any, text: Any, at: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array = context.make_array(signature.args[0])(context, builder, arguments[0])
+            first = builder.gep(array.data, [arguments[1]])
+            loaded = builder.load(builder.bitcast(first, ir.IntType(bits).as_pointer()), align=1)
+            return loaded if bits == 64 else builder.zext(loaded, ir.IntType(64))
+
+        return types.int64(text, types.int64), generate
+
+    return intrinsic(load)
 
 
-load_word: Callable[[npt.NDArray[np.uint8], int], np.int64] = cast(Any, intrinsic(_load_word))
+_Loader = Callable[[npt.NDArray[np.uint8], int], np.int64]
+
+load_word: _Loader = _loader(64)
 """Load the eight bytes that begin at a place as one integer, the first byte lowest; nothing is checked."""
+
+load_byte: _Loader = _loader(8)
+"""Load one byte; nothing is checked, and negative places do not count from the end."""

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from data_convert._jit import jit, load_word
+from data_convert._jit import jit, load_byte, load_word
 
 _I64 = npt.NDArray[np.int64]
 _U8 = npt.NDArray[np.uint8]
@@ -111,11 +111,13 @@ def parse_rows(
                 pos += 8
         if differs != 0:
             pos = start
-            blank = text[pos] == _NEWLINE or (text[pos] == _RETURN and text[pos + 1] == _NEWLINE)
+            blank = load_byte(text, pos) == _NEWLINE or (
+                load_byte(text, pos) == _RETURN and load_byte(text, pos + 1) == _NEWLINE
+            )
             if not blank and not skip_others:
                 state[STATUS] = OTHER
                 break
-            while text[pos] != _NEWLINE:
+            while load_byte(text, pos) != _NEWLINE:
                 pos += 1
             pos += 1
             line += 1
@@ -131,7 +133,7 @@ def parse_rows(
         while column < 5:
             field = pos
             value = np.int64(-1)
-            if text[pos + 16] == _COMMA:
+            if load_byte(text, pos + 16) == _COMMA:
                 high = _eight_digits(load_word(text, pos))
                 low = _eight_digits(load_word(text, pos + 8))
                 if high >= 0 and low >= 0:
@@ -139,11 +141,11 @@ def parse_rows(
                     pos += 16
             if value < 0:
                 value = np.int64(0)
-                while 48 <= text[pos] <= 57:
+                while 48 <= load_byte(text, pos) <= 57:
                     if value <= _MAX_US:
-                        value = value * 10 + (np.int64(text[pos]) - 48)
+                        value = value * 10 + (load_byte(text, pos) - 48)
                     pos += 1
-            if value > _MAX_US or text[pos] != _COMMA or pos == field:
+            if value > _MAX_US or load_byte(text, pos) != _COMMA or pos == field:
                 reason = TIME
                 break
             pos += 1
@@ -165,10 +167,10 @@ def parse_rows(
                 else:
                     reason = FLAG
             else:
-                while text[pos] != _COMMA and text[pos] != _NEWLINE:
+                while load_byte(text, pos) != _COMMA and load_byte(text, pos) != _NEWLINE:
                     pos += 1
                 pos += 1
-                if text[pos - 1] != _COMMA:
+                if load_byte(text, pos - 1) != _COMMA:
                     reason = SHORT
         if reason < 0:
             column = 6
@@ -192,42 +194,42 @@ def parse_rows(
             column += 1
             field = pos
             mantissa = np.int64(0)
-            while 48 <= text[pos] <= 57:
-                mantissa = mantissa * 10 + (np.int64(text[pos]) - 48)
+            while 48 <= load_byte(text, pos) <= 57:
+                mantissa = mantissa * 10 + (load_byte(text, pos) - 48)
                 pos += 1
             before = pos - field
             after = np.int64(0)
-            if text[pos] == _POINT:
+            if load_byte(text, pos) == _POINT:
                 pos += 1
                 point = pos
-                while 48 <= text[pos] <= 57:
-                    mantissa = mantissa * 10 + (np.int64(text[pos]) - 48)
+                while 48 <= load_byte(text, pos) <= 57:
+                    mantissa = mantissa * 10 + (load_byte(text, pos) - 48)
                     pos += 1
                 after = pos - point
             digits = before + after
-            if text[pos] == end and digits - 1 < 18 and digits > 0 and mantissa < _EXACT:
+            if load_byte(text, pos) == end and digits - 1 < 18 and digits > 0 and mantissa < _EXACT:
                 floats[n, column - 4] = np.float64(mantissa) / _POWERS[after]
                 pos += 1
                 end = _NEWLINE
                 continue
             # An exponent or many digits: converted by the caller. What is no number at all is found here.
             good = digits > 0 and before <= _INTEGER_DIGITS
-            if good and (text[pos] | 32) == 101:
+            if good and (load_byte(text, pos) | 32) == 101:
                 pos += 1
-                if text[pos] == 43 or text[pos] == 45:
+                if load_byte(text, pos) == 43 or load_byte(text, pos) == 45:
                     pos += 1
                 power = pos
-                while 48 <= text[pos] <= 57:
+                while 48 <= load_byte(text, pos) <= 57:
                     pos += 1
                 good = 0 < pos - power < 3
             last = pos
-            if end == _NEWLINE and text[pos] == _RETURN:
+            if end == _NEWLINE and load_byte(text, pos) == _RETURN:
                 pos += 1
-            good = good and text[pos] == end
-            while text[pos] != _COMMA and text[pos] != _NEWLINE:
+            good = good and load_byte(text, pos) == end
+            while load_byte(text, pos) != _COMMA and load_byte(text, pos) != _NEWLINE:
                 pos += 1
-            if text[pos] != end:
-                reason = SHORT if text[pos] == _NEWLINE else LONG
+            if load_byte(text, pos) != end:
+                reason = SHORT if load_byte(text, pos) == _NEWLINE else LONG
             elif not good:
                 reason = NUMBER
             else:
@@ -243,12 +245,12 @@ def parse_rows(
             # Wherever the row was left, the next one begins behind the next newline.
             commas = 0
             pos = start
-            while text[pos] != _NEWLINE:
-                if text[pos] == _COMMA:
+            while load_byte(text, pos) != _NEWLINE:
+                if load_byte(text, pos) == _COMMA:
                     commas += 1
                 pos += 1
             last = field
-            while text[last] != _COMMA and last < pos:
+            while load_byte(text, last) != _COMMA and last < pos:
                 last += 1
             if commas < 7:
                 reason = SHORT
