@@ -1,5 +1,5 @@
 # One verb a line. `make test` needs only python3 (3.11 or newer), git and make: uv is installed privately when missing.
-.PHONY: demo test check lint types bench soak wheels alone clean
+.PHONY: demo test check lint types bench bench-convert soak wheels alone clean
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen --quiet
@@ -26,6 +26,9 @@ types: .venv
 
 bench: .venv
 	$(RUN) python -m tests.bench
+
+bench-convert: .venv
+	$(RUN) python -m tests.bench_convert $(if $(ROWS),--rows $(ROWS))
 
 soak: .venv
 	$(RUN) pytest -m soak --timeout 3600

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from data_convert.errors import ConvertError
     from data_convert.events import EVENT_DTYPE
     from data_convert.report import Report, render_html, render_json, render_text
+    from data_convert.stream.tardis import convert_tardis, convert_tardis_file
     from data_convert.validation import validate
     from data_convert.writer import load, save
 
@@ -24,6 +25,8 @@ _HOME = {
     "Report": "data_convert.report",
     "Result": "data_convert.convert",
     "convert_recording": "data_convert.convert",
+    "convert_tardis": "data_convert.stream.tardis",
+    "convert_tardis_file": "data_convert.stream.tardis",
     "load": "data_convert.writer",
     "render_html": "data_convert.report",
     "render_json": "data_convert.report",
@@ -40,6 +43,8 @@ __all__ = [
     "Report",
     "Result",
     "convert_recording",
+    "convert_tardis",
+    "convert_tardis_file",
     "load",
     "render_html",
     "render_json",

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from numba import njit
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import njit, types
+from numba.extending import intrinsic
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -13,5 +17,29 @@ _R = TypeVar("_R")
 
 def jit(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Compile without Python objects, on first use, and keep the machine code on disk."""
-    compiled: Callable[_P, _R] = njit(cache=True, nogil=True)(function)
+    compiled: Callable[_P, _R] = njit(cache=True, nogil=True, error_model="numpy")(function)
     return compiled
+
+
+def _loader(bits: int) -> Any:
+    """Make an intrinsic that loads an unsigned integer of so many bits from an array of bytes."""
+
+    def load(_: Any, text: Any, at: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array = context.make_array(signature.args[0])(context, builder, arguments[0])
+            first = builder.gep(array.data, [arguments[1]])
+            loaded = builder.load(builder.bitcast(first, ir.IntType(bits).as_pointer()), align=1)
+            return loaded if bits == 64 else builder.zext(loaded, ir.IntType(64))
+
+        return types.int64(text, types.int64), generate
+
+    return intrinsic(load)
+
+
+_Loader = Callable[[npt.NDArray[np.uint8], int], np.int64]
+
+load_word: _Loader = _loader(64)
+"""Load the eight bytes that begin at a place as one integer, the first byte lowest; nothing is checked."""
+
+load_byte: _Loader = _loader(8)
+"""Load one byte; nothing is checked, and negative places do not count from the end."""

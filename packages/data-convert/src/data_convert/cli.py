@@ -196,3 +196,6 @@ def main() -> None:
     except ConvertError as error:
         typer.echo(f"data-convert: {error}", err=True)
         sys.exit(EXIT_STRICT if isinstance(error, StrictError) else EXIT_ERROR)
+
+
+import data_convert.cli_tardis  # noqa: E402, F401 - adds its commands

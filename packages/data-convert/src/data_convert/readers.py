@@ -21,8 +21,8 @@ from data_convert.errors import InputError
 
 _MAGIC: Final = b"\x1f\x8b\x08"
 _INFLATE_ERROR: Final = cast(type[Exception], isal_zlib.error)
-_BLOCK: Final = 1 << 20
-_TEXT_BLOCK: Final = 2 << 20
+_BLOCK: Final = 1 << 18
+_TEXT_BLOCK: Final = 1 << 20
 _GZIP_WBITS: Final = 31
 _PEEK: Final = 256
 _TEXT: Final = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
@@ -89,7 +89,7 @@ def lose_line(stats: ReadStats, number: int, piece: bytes) -> None:
 
 
 def text_blocks(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
-    """Yield (text, torn) in blocks of at most 2 MiB: after a torn block the next one starts a new line."""
+    """Yield (text, torn) in blocks of at most 1 MiB: after a torn block the next one starts a new line."""
     if stats.size_bytes == 0:
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

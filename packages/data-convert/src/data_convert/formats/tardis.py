@@ -18,12 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from data_convert.errors import FormatError, InputError, StrictError, SymbolError
+from data_convert.events import DEPTH_CLEAR, DEPTH_SNAPSHOT, KIND_MASK, SELL
 from data_convert.readers import ReadStats
 from data_convert.stream.ahead import ahead
-from data_convert.stream.lines import line_blocks
+from data_convert.stream.lines import Text, line_blocks
 
 _EXAMPLES: Final = 5
-_ROWS: Final = 1 << 15
+_ROWS: Final = 1 << 14
 _REPORTED: Final = 256
 _LEAST_ROW_BYTES: Final = 16
 _NEVER: Final = (1 << 63) - 1
@@ -109,7 +110,7 @@ def probe(path: Path, symbol: str | None) -> Probe:
     """Look at a file's header and its first good row (of `symbol`). Raises InputError and FormatError."""
     kind: Kind | None = None
     for block in line_blocks(path, ReadStats(path)):
-        lines = bytes(block).split(b"\n")
+        lines = block.buffer[block.start : block.stop].split(b"\n")
         if kind is None:
             kind = read_kind(path, lines.pop(0))
         for line in lines:
@@ -143,23 +144,23 @@ class TardisRows:
             text = next(blocks, None)
             if text is None:
                 raise InputError(self.path, "holds no text", "download it again")
-            header = bytes(text).split(b"\n", 1)[0]
+            header = text.buffer[: text.buffer.index(b"\n")]
             counts.kind = read_kind(self.path, header)
             state[kernels.POS], state[kernels.LINE] = len(header) + 1, 1
             while text is not None:
                 for rows in self._rows(text, state):
                     if state[kernels.SNAPSHOTS] or len(waiting):
-                        rows, waiting = self._place(np.concatenate((waiting, rows)), False)
+                        rows, waiting = place_blocks(np.concatenate((waiting, rows)), False)
                         state[kernels.SNAPSHOTS] = 0
                     if len(rows):
                         yield self._parsed(rows, state)
-                state[kernels.POS] = 0
                 text = next(blocks, None)
+                state[kernels.POS] = text.start if text is not None else 0
         counts.stats.lines = int(state[kernels.LINE])
         if self.strict and counts.stats.damage:
             raise StrictError(self.path, counts.stats.lines, counts.stats.damage[0])
         if len(waiting):
-            yield self._parsed(self._place(waiting, True)[0], state)
+            yield self._parsed(place_blocks(waiting, True)[0], state)
 
     def _parsed(self, rows: Words, state: Words) -> Parsed:
         from data_convert.formats import tardis_kernels as kernels
@@ -171,26 +172,19 @@ class TardisRows:
         counts.smallest_ns, counts.smallest_line = int(state[kernels.SMALLEST]), int(state[kernels.SMALLEST_LINE])
         return Parsed(rows, counts.smallest_ns, counts.smallest_line)
 
-    def _place(self, rows: Words, last: bool) -> tuple[Words, Words]:
-        from data_convert.formats import tardis_kernels as kernels
-
-        out, kept = np.empty((2 * len(rows) + 2, 8), np.int64), np.zeros(1, np.int64)
-        count = kernels.place_blocks(rows, rows.view(np.float64), len(rows), last, out, out.view(np.float64), kept)
-        return out[:count], rows[int(kept[0]) :]
-
-    def _rows(self, text: bytes | memoryview, state: Words) -> Iterator[Words]:
+    def _rows(self, text: Text, state: Words) -> Iterator[Words]:
         """Parse one piece of whole lines, as often as arrays fill."""
         from data_convert.formats import tardis_kernels as kernels
 
-        raw = np.frombuffer(text, np.uint8)
-        prefix = np.frombuffer(self.prefix or b"\n", np.uint8)
-        while state[kernels.POS] < len(raw):
-            rows = np.empty((min(_ROWS, len(raw) // _LEAST_ROW_BYTES + 1), 8), np.int64)
+        raw = np.frombuffer(text.buffer, np.uint8)
+        prefix = _prefix_words(self.prefix or b"\n")
+        while (left := text.stop - int(state[kernels.POS])) > 0:
+            rows = np.empty((min(_ROWS, left // _LEAST_ROW_BYTES + 1), 8), np.int64)
             floats = rows.view(np.float64)
             bad, slow = np.empty((_REPORTED, 5), np.int64), np.empty((_REPORTED, 4), np.int64)
             count = kernels.parse_rows(
                 raw,
-                len(raw),
+                text.stop,
                 self.counts.kind is Kind.DEPTH,
                 self.mode,
                 self.symbol is not None,
@@ -202,13 +196,14 @@ class TardisRows:
                 state,
             )
             for row, word, start, stop in slow[: state[kernels.SLOW]].tolist():
-                floats[row, word] = float(bytes(text[start:stop]))
+                floats[row, word] = float(text.buffer[start:stop])
             for line, column, reason, start, stop in bad[: state[kernels.BAD]].tolist():
-                self._count_bad(line, column, reason, bytes(text[start : min(stop, start + 40)]))
+                self._count_bad(line, column, reason, text.buffer[start : min(stop, start + 40)])
             if count:
                 yield rows[:count]
             if state[kernels.STATUS] == kernels.OTHER:
-                self._other_line(_line_at(raw, int(state[kernels.POS])), state)
+                pos = int(state[kernels.POS])
+                self._other_line(text.buffer[pos : text.buffer.index(b"\n", pos)], state)
 
     def _other_line(self, line: bytes, state: Words) -> None:
         """Pass over a line that does not begin with the instrument wanted, or say what is wrong with it."""
@@ -220,7 +215,12 @@ class TardisRows:
         if HEADERS.get(line.strip()) is self.counts.kind:
             self.counts.headers += 1
         elif len(columns) != 8:
-            self._count_bad(number, min(len(columns), 8) + 1, kernels.SHORT if len(columns) < 8 else kernels.LONG, b"")
+            self._count_bad(
+                number,
+                len(columns) + 1 if len(columns) < 8 else 9,
+                kernels.SHORT if len(columns) < 8 else kernels.LONG,
+                b"",
+            )
         elif not _TIME.fullmatch(columns[2]) or not _TIME.fullmatch(columns[3]) or not self.prefix:
             self._count_bad(number, 3, kernels.TIME, columns[2])
         else:
@@ -231,7 +231,7 @@ class TardisRows:
 
     def _count_bad(self, line: int, column: int, reason: int, found: bytes) -> None:
         names = next(header for header, kind in HEADERS.items() if kind is self.counts.kind).decode().split(",")
-        name = names[column - 1] if column <= len(names) else "none"
+        name = names[column - 1] if column <= len(names) else "one too many"
         detail = f"column {column} ({name})" + (f": {found.decode('utf-8', 'replace')!r}" if found else "")
         text = REASONS[reason]
         if self.strict:
@@ -242,11 +242,45 @@ class TardisRows:
             examples.append(f"{self.path}:{line}: {detail}")
 
 
-def _line_at(raw: npt.NDArray[np.uint8], start: int) -> bytes:
-    """Return the line that begins at `start`, without its newline."""
-    step = 256
-    while True:
-        ends = np.flatnonzero(raw[start : start + step] == ord("\n"))
-        if len(ends):
-            return raw[start : start + int(ends[0])].tobytes()
-        step *= 4
+def _prefix_words(prefix: bytes) -> Words:
+    """Return the length of a text, then its words of eight bytes, each with the mask of the bytes that count."""
+    out = [len(prefix)]
+    for start in range(0, len(prefix), 8):
+        part = prefix[start : start + 8]
+        out += [int.from_bytes(part, "little"), (1 << 8 * len(part)) - 1]
+    return np.array(out, np.uint64).view(np.int64)
+
+
+def place_blocks(rows: Words, last: bool) -> tuple[Words, Words]:
+    """Put blocks of snapshot rows in order: clear, bids, clear, asks; return the rows, and those that wait.
+
+    A block is a run of snapshot rows. Each of its sides begins with a clear to its far edge (lowest bid, highest
+    ask), at the time of its first row. Unless `last`, a run at the end waits for what follows.
+    """
+    snapshot = (rows[:, 0] & KIND_MASK) == DEPTH_SNAPSHOT
+    used = len(rows)
+    if not last:
+        others = np.flatnonzero(~snapshot)
+        used = int(others[-1]) + 1 if len(others) else 0
+    out, waiting = rows[:used], rows[used:]
+    snapshot = snapshot[:used]
+    begins = ~snapshot
+    begins[1:] |= snapshot[1:] & ~snapshot[:-1]
+    begins[:1] = True
+    block = 2 * np.cumsum(begins) + (snapshot & ((out[:, 0] & SELL) != 0))
+    order = np.argsort(block, kind="stable")
+    out, block, snapshot = out[order], block[order], snapshot[order]
+    heads = np.flatnonzero(snapshot & (np.diff(block, prepend=-1) != 0))
+    if not len(heads):
+        return out, waiting
+    clears = out[heads]
+    sell = (clears[:, 0] & SELL) != 0
+    prices = out.view(np.float64)[:, 3]
+    # The other rows after a side's last one must not count: they end it.
+    bounds = np.unique(np.concatenate((heads, np.flatnonzero(np.diff(block, prepend=-1) != 0))))
+    lows, highs = np.minimum.reduceat(prices, bounds), np.maximum.reduceat(prices, bounds)
+    at = np.searchsorted(bounds, heads)
+    clears.view(np.float64)[:, 3] = np.where(sell, highs[at], lows[at])
+    clears.view(np.float64)[:, 4] = 0.0
+    clears[:, 0] += DEPTH_CLEAR - DEPTH_SNAPSHOT
+    return np.insert(out, heads, clears, axis=0), waiting

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from data_convert._jit import jit
+from data_convert._jit import jit, load_byte, load_word
 
 _I64 = npt.NDArray[np.int64]
 _U8 = npt.NDArray[np.uint8]
@@ -20,6 +20,7 @@ _F64 = npt.NDArray[np.float64]
 # Places in `state`, which a caller keeps from one call to the next.
 POS, LINE, SOD, BAD, SLOW, SNAPSHOTS, DROPPED, OTHERS, EMPTY, SMALLEST, SMALLEST_LINE, STATUS = range(12)
 STATE_WORDS: Final = 12
+PADDING: Final = 32
 # Why a call ended: text used up, an array full, a row of another instrument.
 DONE, FULL, OTHER = range(3)
 # Columns of `bad`: line, column from 1, reason, first and last byte of the field.
@@ -32,9 +33,38 @@ _EXACT = np.int64(1) << 53
 _MAX_US = np.int64((1 << 63) - 1) // 1000
 _INTEGER_DIGITS = 200  # with an exponent of two digits no number is infinite
 _COMMA, _NEWLINE, _RETURN, _POINT = 44, 10, 13, 46
-_TRADE, _DEPTH, _CLEAR, _SNAPSHOT = 2, 1, 3, 4
+_TRADE, _DEPTH, _SNAPSHOT = 2, 1, 4
 _BUY = np.int64(1) << 29
 _SELL = np.int64(1) << 28
+
+# Text as words of eight bytes, the first byte lowest.
+_FOUR = np.int64(0xFFFFFFFF)
+_FIVE = np.int64(0xFFFFFFFFFF)
+_SIX = np.int64(0xFFFFFFFFFFFF)
+_LOWER_FIVE = np.int64(0x2020202020)
+_LOWER_FOUR = np.int64(0x20202020)
+_FALSE = np.int64(int.from_bytes(b"false,", "little"))
+_TRUE = np.int64(int.from_bytes(b"true,", "little"))
+_IS_BUY = np.int64(int.from_bytes(b"buy,", "little"))
+_IS_SELL = np.int64(int.from_bytes(b"sell,", "little"))
+_IS_BID = np.int64(int.from_bytes(b"bid,", "little"))
+_IS_ASK = np.int64(int.from_bytes(b"ask,", "little"))
+_ZEROS = np.int64(0x3030303030303030)
+_ABOVE_NINE = np.int64(0x7676767676767676)
+_HIGH_BITS = np.int64(0x8080808080808080 - (1 << 64))
+_BYTES = np.int64(0x00FF00FF00FF00FF)
+_PAIRS = np.int64(0x0000FFFF0000FFFF)
+
+
+@jit
+def _eight_digits(word: np.int64) -> np.int64:
+    """Return the number that eight digits write, negative if they are none."""
+    digits = word ^ _ZEROS
+    if ((digits + _ABOVE_NINE) | digits) & _HIGH_BITS:
+        return np.int64(-1)
+    pairs = (digits * 2561 >> 8) & _BYTES
+    fours = (pairs * 6553601 >> 16) & _PAIRS
+    return (fours * 42949672960001 >> 32) & _FOUR
 
 
 @jit
@@ -44,7 +74,7 @@ def parse_rows(
     is_depth: bool,
     mode: int,
     skip_others: bool,
-    prefix: _U8,
+    prefix: _I64,
     words: _I64,
     floats: _F64,
     bad: _I64,
@@ -53,9 +83,10 @@ def parse_rows(
 ) -> int:
     """Parse whole lines of text[state[POS]:stop] (the last one ends in a newline) into rows; return how many.
 
-    `prefix` is `exchange,symbol,` of the rows wanted. A line that is no row is entered in `bad`; a number that
-    cannot be converted exactly here is entered in `slow` (row, word, first and last byte). Ends early, with
-    state[STATUS] saying why, when an array is full or a row has another prefix and `skip_others` is false.
+    `text` has PADDING more bytes. `prefix`: `exchange,symbol,` of the rows wanted, its length, then pairs of word
+    and mask. A line that is no row is entered in `bad`; a number that cannot be converted exactly here is entered in
+    `slow` (row, word, first and last byte). Ends early, with state[STATUS] saying why, when an array is full or a row
+    has another prefix and `skip_others` is false.
     """
     pos = state[POS]
     line = state[LINE]
@@ -63,7 +94,7 @@ def parse_rows(
     n = 0
     n_bad = 0
     n_slow = 0
-    width = len(prefix)
+    width = prefix[0]
     capacity = len(words)
     smallest = state[SMALLEST]
     state[STATUS] = DONE
@@ -72,205 +103,185 @@ def parse_rows(
             state[STATUS] = FULL
             break
         start = pos
-        same = start + width < stop
-        if same:
-            differs = np.uint8(0)
-            for i in range(width):
-                differs |= text[start + i] ^ prefix[i]
-            same = differs == 0
-        if not same:
-            blank = text[start] == _NEWLINE or (text[start] == _RETURN and text[start + 1] == _NEWLINE)
+        differs = np.int64(1)
+        if start + width < stop:
+            differs = np.int64(0)
+            for i in range(1, len(prefix), 2):
+                differs |= (load_word(text, pos) ^ prefix[i]) & prefix[i + 1]
+                pos += 8
+        if differs != 0:
+            pos = start
+            blank = load_byte(text, pos) == _NEWLINE or (
+                load_byte(text, pos) == _RETURN and load_byte(text, pos + 1) == _NEWLINE
+            )
             if not blank and not skip_others:
                 state[STATUS] = OTHER
                 break
-            line += 1
-            while text[pos] != _NEWLINE:
+            while load_byte(text, pos) != _NEWLINE:
                 pos += 1
             pos += 1
-            if blank:
-                state[EMPTY] += 1
-            else:
-                state[OTHERS] += 1
+            line += 1
+            state[EMPTY if blank else OTHERS] += 1
             continue
         line += 1
         pos = start + width
-        column = 3
         reason = -1
+        column = 3
         field = pos
-        # Times: 16 digits at once where they are, otherwise one by one.
         exch = np.int64(0)
         local = np.int64(0)
-        for which in range(2):
+        while column < 5:
             field = pos
-            value = np.int64(0)
-            quick = pos + 16 < stop and text[pos + 16] == _COMMA
-            if quick:
-                high = np.int64(0)
-                low = np.int64(0)
-                odd = np.int64(0)
-                for i in range(8):
-                    a = np.int64(text[pos + i]) - 48
-                    b = np.int64(text[pos + 8 + i]) - 48
-                    odd |= a | b | (9 - a) | (9 - b)
-                    high = high * 10 + a
-                    low = low * 10 + b
-                value = high * 100000000 + low
-                quick = odd >= 0
-                if quick:
+            value = np.int64(-1)
+            if load_byte(text, pos + 16) == _COMMA:
+                high = _eight_digits(load_word(text, pos))
+                low = _eight_digits(load_word(text, pos + 8))
+                if high >= 0 and low >= 0:
+                    value = high * 100000000 + low
                     pos += 16
-            if not quick:
+            if value < 0:
                 value = np.int64(0)
-                while 48 <= text[pos] <= 57:
+                while 48 <= load_byte(text, pos) <= 57:
                     if value <= _MAX_US:
-                        value = value * 10 + (np.int64(text[pos]) - 48)
+                        value = value * 10 + (load_byte(text, pos) - 48)
                     pos += 1
-                if pos == field or value > _MAX_US or text[pos] != _COMMA:
-                    reason = TIME
-                    column = 3 + which
-                    break
+            if value > _MAX_US or load_byte(text, pos) != _COMMA or pos == field:
+                reason = TIME
+                break
             pos += 1
-            if which == 0:
-                exch = value * 1000
-            else:
-                local = value * 1000
+            exch = local
+            local = value * 1000
+            column += 1
         event = np.int64(_TRADE)
         if reason < 0:
             field = pos
             if is_depth:
-                # true or false, in the spellings that CSV writers use: the case of letters does not matter.
-                snapshot = False
-                if (text[pos] | 32) == 116:
-                    snapshot = True
-                    ok = (text[pos + 1] | 32) == 114 and (text[pos + 2] | 32) == 117 and (text[pos + 3] | 32) == 101
-                    pos += 4 if ok else 0
+                # The case of letters does not matter: other writers of CSV say True.
+                word = load_word(text, pos)
+                if (word | _LOWER_FIVE) & _SIX == _FALSE:
+                    event = np.int64(_DEPTH)
+                    pos += 6
+                elif (word | _LOWER_FOUR) & _FIVE == _TRUE:
+                    event = np.int64(_SNAPSHOT)
+                    pos += 5
                 else:
-                    ok = (text[pos] | 32) == 102 and (text[pos + 1] | 32) == 97 and (text[pos + 2] | 32) == 108
-                    ok = ok and (text[pos + 3] | 32) == 115 and (text[pos + 4] | 32) == 101
-                    pos += 5 if ok else 0
-                if not ok or text[pos] != _COMMA:
                     reason = FLAG
-                    column = 5
-                event = np.int64(_SNAPSHOT) if snapshot else np.int64(_DEPTH)
             else:
-                while text[pos] != _COMMA and text[pos] != _NEWLINE:
+                while load_byte(text, pos) != _COMMA and load_byte(text, pos) != _NEWLINE:
                     pos += 1
-                if text[pos] != _COMMA:
+                pos += 1
+                if load_byte(text, pos - 1) != _COMMA:
                     reason = SHORT
-                    column = 6
-            pos += 1
         if reason < 0:
+            column = 6
             field = pos
-            buy = text[pos] == 98 and text[pos + 1] == 117 and text[pos + 2] == 121
-            sell = text[pos] == 115 and text[pos + 1] == 101 and text[pos + 2] == 108 and text[pos + 3] == 108
-            bid = is_depth and text[pos] == 98 and text[pos + 1] == 105 and text[pos + 2] == 100
-            ask = is_depth and text[pos] == 97 and text[pos + 1] == 115 and text[pos + 2] == 107
-            pos += 4 if sell else (3 if buy or bid or ask else 0)
-            if text[pos] != _COMMA or pos == field:
+            word = load_word(text, pos)
+            four = word & _FOUR
+            if four == _IS_BUY or (is_depth and four == _IS_BID):
+                event |= _BUY
+                pos += 4
+            elif is_depth and four == _IS_ASK:
+                event |= _SELL
+                pos += 4
+            elif word & _FIVE == _IS_SELL:
+                event |= _SELL
+                pos += 5
+            else:
                 reason = SIDE
-                column = 6
-            event |= _BUY if buy or bid else _SELL
-            pos += 1
         first_slow = n_slow
-        for word in range(3, 5):
-            if reason >= 0:
-                break
+        end = _COMMA
+        while reason < 0 and column < 8:
+            column += 1
             field = pos
             mantissa = np.int64(0)
-            digits = 0
-            before = 0
-            after = 0
-            while 48 <= text[pos] <= 57:
-                if digits < 18:
-                    mantissa = mantissa * 10 + (np.int64(text[pos]) - 48)
-                digits += 1 if mantissa > 0 else 0
-                before += 1
+            while 48 <= load_byte(text, pos) <= 57:
+                mantissa = mantissa * 10 + (load_byte(text, pos) - 48)
                 pos += 1
-            if text[pos] == _POINT:
+            before = pos - field
+            after = np.int64(0)
+            if load_byte(text, pos) == _POINT:
                 pos += 1
-                while 48 <= text[pos] <= 57:
-                    if digits < 18:
-                        mantissa = mantissa * 10 + (np.int64(text[pos]) - 48)
-                    digits += 1 if mantissa > 0 else 0
-                    after += 1
+                point = pos
+                while 48 <= load_byte(text, pos) <= 57:
+                    mantissa = mantissa * 10 + (load_byte(text, pos) - 48)
                     pos += 1
-            end = _COMMA if word == 3 else _NEWLINE
-            here = text[pos]
-            if word == 4 and here == _RETURN and text[pos + 1] == _NEWLINE:
-                here = np.uint8(_NEWLINE)
-            if before + after > 0 and here == end and digits < 18 and mantissa < _EXACT and after <= 22:
-                floats[n, word] = np.float64(mantissa) / _POWERS[after]
+                after = pos - point
+            digits = before + after
+            if load_byte(text, pos) == end and digits - 1 < 18 and digits > 0 and mantissa < _EXACT:
+                floats[n, column - 4] = np.float64(mantissa) / _POWERS[after]
+                pos += 1
+                end = _NEWLINE
+                continue
+            # An exponent or many digits: converted by the caller. What is no number at all is found here.
+            good = digits > 0 and before <= _INTEGER_DIGITS
+            if good and (load_byte(text, pos) | 32) == 101:
+                pos += 1
+                if load_byte(text, pos) == 43 or load_byte(text, pos) == 45:
+                    pos += 1
+                power = pos
+                while 48 <= load_byte(text, pos) <= 57:
+                    pos += 1
+                good = 0 < pos - power < 3
+            last = pos
+            if end == _NEWLINE and load_byte(text, pos) == _RETURN:
+                pos += 1
+            good = good and load_byte(text, pos) == end
+            while load_byte(text, pos) != _COMMA and load_byte(text, pos) != _NEWLINE:
+                pos += 1
+            if load_byte(text, pos) != end:
+                reason = SHORT if load_byte(text, pos) == _NEWLINE else LONG
+            elif not good:
+                reason = NUMBER
             else:
-                # An exponent or too many digits: converted by the caller. What is no number at all is found here.
-                good = before + after > 0 and before <= _INTEGER_DIGITS
-                if good and (text[pos] | 32) == 101:
-                    pos += 1
-                    if text[pos] == 43 or text[pos] == 45:
-                        pos += 1
-                    power = pos
-                    while 48 <= text[pos] <= 57:
-                        pos += 1
-                    good = 0 < pos - power < 3
-                last = pos
-                if word == 4 and text[pos] == _RETURN and text[pos + 1] == _NEWLINE:
-                    pos += 1
-                good = good and text[pos] == end
-                while text[pos] != _COMMA and text[pos] != _NEWLINE:
-                    pos += 1
-                if text[pos] != end and last > field:
-                    reason = SHORT if text[pos] == _NEWLINE else LONG
-                    column = 8 if text[pos] == _NEWLINE else 9
-                elif not good:
-                    reason = NUMBER
-                    column = word + 4
-                else:
-                    slow[n_slow, 0] = n
-                    slow[n_slow, 1] = word
-                    slow[n_slow, 2] = field
-                    slow[n_slow, 3] = last
-                    n_slow += 1
+                slow[n_slow, 0] = n
+                slow[n_slow, 1] = column - 4
+                slow[n_slow, 2] = field
+                slow[n_slow, 3] = last
+                n_slow += 1
             pos += 1
-        # Wherever the row was left, the next one begins behind the next newline.
+            end = _NEWLINE
+        snapshot = event & 0xFF == _SNAPSHOT
         if reason >= 0:
-            n_slow = first_slow
-            pos = start
+            # Wherever the row was left, the next one begins behind the next newline.
             commas = 0
-            while text[pos] != _NEWLINE:
-                commas += text[pos] == _COMMA
+            pos = start
+            while load_byte(text, pos) != _NEWLINE:
+                if load_byte(text, pos) == _COMMA:
+                    commas += 1
                 pos += 1
             last = field
-            while text[last] != _COMMA and text[last] != _NEWLINE and last < pos:
+            while load_byte(text, last) != _COMMA and last < pos:
                 last += 1
             if commas < 7:
                 reason = SHORT
-                column = commas + 1
+            elif commas > 7:
+                reason = LONG
             bad[n_bad, 0] = line
-            bad[n_bad, 1] = column
+            bad[n_bad, 1] = min(commas + 2, 9) if commas != 7 else column
             bad[n_bad, 2] = reason
             bad[n_bad, 3] = field
             bad[n_bad, 4] = last
             n_bad += 1
             pos += 1
-            continue
-        if text[pos - 1] != _NEWLINE:
-            pos += 1
-        if event & 0xFF == _SNAPSHOT:
-            if mode == IGNORE or (mode == IGNORE_SOD and sod == 1):
-                state[DROPPED] += 1
-                n_slow = first_slow
-                continue
-            state[SNAPSHOTS] += 1
-        elif is_depth:
-            sod = 0
-        words[n, 0] = event
-        words[n, 1] = exch
-        words[n, 2] = local
-        words[n, 5] = line
-        words[n, 6] = 0
-        words[n, 7] = 0
-        if local - exch < smallest:
-            smallest = local - exch
-            state[SMALLEST_LINE] = line
-        n += 1
+            n_slow = first_slow
+        elif snapshot and (mode == IGNORE or (mode == IGNORE_SOD and sod == 1)):
+            state[DROPPED] += 1
+            n_slow = first_slow
+        else:
+            if snapshot:
+                state[SNAPSHOTS] += 1
+            else:
+                sod = 0
+            words[n, 0] = event
+            words[n, 1] = exch
+            words[n, 2] = local
+            words[n, 5] = line
+            words[n, 6] = 0
+            words[n, 7] = 0
+            if local - exch < smallest:
+                smallest = local - exch
+                state[SMALLEST_LINE] = line
+            n += 1
     state[POS] = pos
     state[LINE] = line
     state[SOD] = sod
@@ -278,49 +289,3 @@ def parse_rows(
     state[SLOW] = n_slow
     state[SMALLEST] = smallest
     return n
-
-
-@jit
-def place_blocks(words: _I64, floats: _F64, n: int, last: bool, out: _I64, out_floats: _F64, kept: _I64) -> int:
-    """Put blocks of snapshot rows in order: clear, bids, clear, asks; return how many rows are out.
-
-    A block is a run of snapshot rows and begins with a clear to its far edge (lowest bid, highest ask), at the time
-    of its side's first row. Unless `last`, a run at the end waits: kept[0] is the number of input rows used. `out`
-    has 2n + 2 places.
-    """
-    i = 0
-    to = 0
-    kept[0] = n
-    while i < n:
-        if words[i, 0] & 0xFF != _SNAPSHOT:
-            for w in range(8):
-                out[to, w] = words[i, w]
-            to += 1
-            i += 1
-            continue
-        begin = i
-        while i < n and words[i, 0] & 0xFF == _SNAPSHOT:
-            i += 1
-        if i == n and not last:
-            kept[0] = begin
-            break
-        for side in (_BUY, _SELL):
-            clear = -1
-            for k in range(begin, i):
-                if words[k, 0] & side == 0:
-                    continue
-                if clear < 0:
-                    clear = to
-                    for w in range(8):
-                        out[to, w] = words[k, w]
-                    out[to, 0] = _CLEAR | side
-                    out_floats[to, 4] = 0.0
-                    to += 1
-                elif side == _BUY:
-                    out_floats[clear, 3] = min(out_floats[clear, 3], floats[k, 3])
-                else:
-                    out_floats[clear, 3] = max(out_floats[clear, 3], floats[k, 3])
-                for w in range(8):
-                    out[to, w] = words[k, w]
-                to += 1
-    return to

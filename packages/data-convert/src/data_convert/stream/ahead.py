@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -20,7 +20,7 @@ class _End:
 
 
 @contextmanager
-def ahead(source: Iterator[_T], depth: int = 2) -> Iterator[Iterator[_T]]:
+def ahead(source: Generator[_T, None, None], depth: int = 2) -> Iterator[Iterator[_T]]:
     """Run `source` in a thread, at most `depth` values ahead; its exception is raised where the values are read.
 
     Full: the thread waits. When the block is left the thread is stopped and joined, whatever it was doing.
@@ -43,6 +43,7 @@ def ahead(source: Iterator[_T], depth: int = 2) -> Iterator[Iterator[_T]]:
                 put(value)
                 if stopped.is_set():
                     break
+            source.close()  # and with it whatever it runs ahead of itself
         except BaseException as raised:  # noqa: BLE001 - handed to the reader, which raises it
             error = raised
         put(_End(error))

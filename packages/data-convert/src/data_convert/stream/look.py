@@ -20,6 +20,11 @@ def look(
     """
     if not paths:
         raise InputError("(no file)", "nothing to convert", "name at least one Tardis CSV file")
+    seen: set[Path] = set()
+    for path in map(Path, paths):
+        if path.resolve() in seen:
+            raise InputError(path, "is named twice", "name every file once")
+        seen.add(path.resolve())
     probes = [probe(Path(path), symbol) for path in paths]
     for found in probes:
         if found.kind is Kind.TICKER:

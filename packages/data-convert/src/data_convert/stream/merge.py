@@ -1,6 +1,6 @@
 """Two streams of rows merged on both clocks while they arrive, holding only a window of time.
 
-A row may leave once no later row can come before it. Rows are taken to be at most a window (5 s) older than the
+A row may leave once no later row can come before it. Rows are taken to be at most a window (2 s) older than the
 latest of their stream. One that is later still is reported; a second pass that knows such rows from its beginning
 puts them in their places. What leaves equals `timeline.order_events` of all rows of the first stream (trades) followed
 by all rows of the second (depth): at equal times trades come first, then rows in the order they came in.
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from data_convert.stream import merge_kernels as kernels
 
-WINDOW_NS: Final = 5_000_000_000
+WINDOW_NS: Final = 2_000_000_000
 _ROOM_ROWS: Final = 1 << 16
 _MOVES_A_ROW: Final = 64
 _MOVES: Final = 1 << 20
@@ -55,7 +55,7 @@ class Held:
         state = self.state
         if state[kernels.HELD] + rows <= len(self.words):
             return
-        kernels.compact(self.words, self.by_exch, self.by_local, self.gone, state, np.empty(len(self.words), np.int64))
+        self._compact()
         held = int(state[kernels.HELD])
         if held + rows <= len(self.words) // 2:
             return
@@ -64,28 +64,67 @@ class Held:
         self.words[:held], self.gone[:held] = words[:held], gone[:held]
         self.by_exch[:held], self.by_local[:held] = by_exch[:held], by_local[:held]
 
+    def _compact(self) -> None:
+        """Move the rows that are still needed to the front. Orders end where the rows end."""
+        state, n = self.state, int(self.state[kernels.HELD])
+        kept = np.flatnonzero(self.gone[:n] != kernels.GONE)
+        held = len(kept)
+        places = np.empty(n, np.int64)
+        places[kept] = np.arange(held)
+        self.words[:held], self.gone[:held] = self.words[kept], self.gone[kept]
+        for order, word in ((self.by_exch, kernels.EXCH_AT), (self.by_local, kernels.LOCAL_AT)):
+            waiting = places[order[int(state[word]) : n]]
+            state[word] = held - len(waiting)
+            order[held - len(waiting) : held] = waiting
+        state[kernels.HELD] = held
+
     def add(self, rows: Words, stream: int, merge: Words) -> Words:
-        """Take rows in; return those that came too late for the merge, word 5 their number."""
+        """Take rows in; return those that came too late for the merge, word 5 their number.
+
+        Rows whose number is known were put in before and are left out; rows too late are left out too.
+        """
         self.room(len(rows))
-        late = np.empty(len(rows), np.int64)
-        new, number = int(self.state[kernels.HELD]), int(self.state[kernels.NEXT])
-        count = kernels.append_rows(
-            rows,
-            self.words,
-            self.by_exch,
-            self.by_local,
-            self.gone,
-            self.state,
-            self.known,
-            int(np.searchsorted(self.known, number)),
-            late,
-            stream,
-            merge,
-        )
+        state = self.state
+        new, number = int(state[kernels.HELD]), int(state[kernels.NEXT])
+        state[kernels.NEXT] = number + len(rows)
+        span = self._write(rows, new, number)
+        state[kernels.EXCH_LEAST] = min(int(state[kernels.EXCH_LEAST]), span[0])
+        state[kernels.LOCAL_LEAST] = min(int(state[kernels.LOCAL_LEAST]), span[2])
+        missed: Words = np.empty((0, 8), np.int64)  # not a view, which would keep all of `rows`
+        numbers: Words = np.arange(number, number + len(rows))
+        first, last = np.searchsorted(self.known, (number, number + len(rows)))
+        if last > first or span[0] <= merge[kernels.LAST_EXCH] or span[2] <= merge[kernels.LAST_LOCAL]:
+            unknown = np.ones(len(rows), np.bool_)
+            unknown[self.known[first:last] - number] = False
+            late = self._late(rows[:, 1], numbers, stream, merge[kernels.LAST_EXCH : kernels.LAST_EXCH + 3])
+            late |= self._late(rows[:, 2], numbers, stream, merge[kernels.LAST_LOCAL : kernels.LAST_LOCAL + 3])
+            missed = rows[late & unknown]
+            missed[:, 5] = numbers[late & unknown]
+            usual = unknown & ~late
+            rows, numbers = rows[usual], numbers[usual]
+            span = self._write(rows, new, number)
+            self.words[new : new + len(rows), 5] = numbers
+        state[kernels.HELD] = new + len(rows)
+        state[kernels.EXCH_SEEN] = max(int(state[kernels.EXCH_SEEN]), span[1])
+        state[kernels.LOCAL_SEEN] = max(int(state[kernels.LOCAL_SEEN]), span[3])
         self._sort_new(new)
-        missed = rows[late[:count]]
-        missed[:, 5] = late[:count] + number
         return missed
+
+    def _write(self, rows: Words, new: int, number: int) -> list[int]:
+        span = np.array([_NEVER, _FIRST, _NEVER, _FIRST])
+        kernels.append_rows(rows, self.words, self.by_exch, self.by_local, self.gone, new, number, span)
+        found: list[int] = span.tolist()
+        return found
+
+    @staticmethod
+    def _late(times: Words, numbers: Words, stream: int, last: Words) -> npt.NDArray[np.bool_]:
+        """Mark the rows that come before the last choice (time, stream, number)."""
+        time, last_stream, last_number = (int(word) for word in last)
+        late: npt.NDArray[np.bool_] = times < time
+        if stream <= last_stream:
+            same = times == time
+            late |= same if stream < last_stream else same & (numbers < last_number)
+        return late
 
     def _orders(self) -> Iterator[tuple[Words, int, int]]:
         yield self.by_exch, 1, int(self.state[kernels.EXCH_AT])
@@ -117,6 +156,7 @@ class Merge:
         self.streams = (Held(known[0]), Held(known[1]))
         self.window_ns = window_ns
         self.state = np.zeros(kernels.MERGE_WORDS, np.int64)
+        self.kinds = np.zeros(256, np.int64)
         self.state[kernels.LAST_EXCH] = self.state[kernels.LAST_LOCAL] = _FIRST
 
     def add(self, stream: int, rows: Words) -> Words:
@@ -148,6 +188,7 @@ class Merge:
             second.gone,
             second.state,
             self.state,
+            self.kinds,
             self._limit(kernels.EXCH_SEEN),
             self._limit(kernels.LOCAL_SEEN),
             first.finished and second.finished,

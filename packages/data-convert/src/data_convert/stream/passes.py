@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -22,6 +22,7 @@ KINDS: Final = (Kind.TRADES, Kind.DEPTH)
 LATE_LIMIT: Final = 200_000
 NOT_MET: Final = (1 << 63) - 1
 _SAMPLE: Final = 1 << 16
+_EXAMPLES: Final = 5
 _DEPTH_KINDS: Final = 4
 
 
@@ -80,7 +81,8 @@ class Found:
 
     files: list[Counts] = field(default_factory=list)
     sample: Sample = field(default_factory=Sample)
-    repaired: list[str] = field(default_factory=list)
+    repaired: int = 0
+    repaired_at: list[str] = field(default_factory=list)
     smallest_ns: int = NOT_MET
     smallest_at: str = ""
     rows: int = 0
@@ -96,9 +98,9 @@ class Sink(Protocol):
         """Rows up to `end` of that array are written."""
 
 
-def read_kind_rows(settings: Settings, which: int, found: Found) -> Iterator[Parsed]:
+def read_kind_rows(settings: Settings, which: int, found: Found) -> Generator[Parsed, None, None]:
     """Yield the rows of all files of one kind, one file after the other; fills `found` on the way."""
-    latest_local = -NOT_MET
+    latest: tuple[int, int] | None = None
     for probe in settings.files[which]:
         reader = TardisRows(probe.path, settings.prefix, settings.mode, symbol=settings.symbol, strict=settings.strict)
         found.files.append(reader.counts)
@@ -106,7 +108,7 @@ def read_kind_rows(settings: Settings, which: int, found: Found) -> Iterator[Par
             rows = parsed.rows
             smallest_ns, line = parsed.smallest_ns, parsed.smallest_line
             if settings.repair is not None:
-                smallest_ns, line, latest_local = _repair(rows, settings.repair, latest_local, probe, found)
+                smallest_ns, line, latest = _repair(rows, settings.repair, latest, probe, found)
             if smallest_ns < found.smallest_ns:
                 found.smallest_ns, found.smallest_at = smallest_ns, f"{probe.path}:{line}"
             found.sample.add(rows)
@@ -114,29 +116,36 @@ def read_kind_rows(settings: Settings, which: int, found: Found) -> Iterator[Par
             yield Parsed(rows, found.smallest_ns, line)
 
 
-def _repair(rows: Words, repair: Repair, latest_local: int, probe: Probe, found: Found) -> tuple[int, int, int]:
-    """Mend absurd stamps in place; return the smallest latency of these rows, its line and the latest local time."""
+def _repair(
+    rows: Words, repair: Repair, latest: tuple[int, int] | None, probe: Probe, found: Found
+) -> tuple[int, int, tuple[int, int]]:
+    """Mend absurd stamps in place; return the smallest latency of these rows, its line and the last row's times.
+
+    Of the two clocks the one that is farther from the row before is wrong.
+    """
     latency = rows[:, 2] - rows[:, 1]
-    wrong = np.flatnonzero(latency < repair.floor_ns)
-    for row in wrong.tolist():
-        before = int(rows[row - 1, 2]) if row else latest_local
-        clock = "exchange"
-        if int(rows[row, 2]) < before:
-            clock = "local"
-            rows[row, 2] = rows[row, 1] + repair.latency_ns
+    for row in np.flatnonzero(latency < repair.floor_ns).tolist():
+        exch, local = int(rows[row, 1]), int(rows[row, 2])
+        if row:
+            latest = int(rows[row - 1, 1]), int(rows[row - 1, 2])
+        clock = "local" if latest is not None and latest[1] - local > exch - latest[0] else "exchange"
+        if clock == "local":
+            rows[row, 2] = exch + repair.latency_ns
         else:
-            rows[row, 1] = rows[row, 2] - repair.latency_ns
-        found.repaired.append(f"{probe.path}:{int(rows[row, 5])} ({clock} time, latency {int(latency[row])} ns)")
+            rows[row, 1] = local - repair.latency_ns
+        found.repaired += 1
+        if len(found.repaired_at) < _EXAMPLES:
+            found.repaired_at.append(f"{probe.path}:{int(rows[row, 5])} ({clock} time, latency {int(latency[row])} ns)")
     latency = rows[:, 2] - rows[:, 1]
     at = int(np.argmin(latency))
-    return int(latency[at]), int(rows[at, 5]), int(rows[-1, 2])
+    return int(latency[at]), int(rows[at, 5]), (int(rows[-1, 1]), int(rows[-1, 2]))
 
 
 def scan(settings: Settings, progress: Progress | None = None) -> tuple[Found, Found]:
     """Read all rows without merging them: for the smallest latency, which must be known before anything is written."""
     both = (Found(), Found())
     for which, found in enumerate(both):
-        with ahead(read_kind_rows(settings, which, found), 4) as blocks:
+        with ahead(read_kind_rows(settings, which, found)) as blocks:
             for _ in blocks:
                 _tell(progress, both, settings, 0.5)
     return both
@@ -174,10 +183,9 @@ def merge_pass(
     merge = Merge(known, window_ns)
     both = (Found(), Found())
     late: tuple[list[Words], list[Words]] = ([], [])
-    counts = np.zeros(256, np.int64)
     smallest, shift, total = NOT_MET, 0, total_bytes(settings)
     with ExitStack() as stack:
-        blocks = [stack.enter_context(ahead(read_kind_rows(settings, i, both[i]), 3)) for i in range(2)]
+        blocks = [stack.enter_context(ahead(read_kind_rows(settings, i, both[i]), 2)) for i in range(2)]
         while True:
             which = merge.behind
             if which is not None:
@@ -185,18 +193,19 @@ def merge_pass(
                 if parsed is None:
                     merge.finish(which)
                 else:
-                    late[which].append(merge.add(which, parsed.rows))
+                    missed = merge.add(which, parsed.rows)
+                    if len(missed):
+                        late[which].append(missed)
                     if parsed.smallest_ns < smallest:
                         smallest = parsed.smallest_ns
                         shift = shift_ns(smallest)
-                    if len(late[which][-1]) and sum(map(len, late[0])) + sum(map(len, late[1])) > LATE_LIMIT:
+                    if len(missed) and sum(map(len, late[0])) + sum(map(len, late[1])) > LATE_LIMIT:
                         raise TooManyLate
                 _tell(progress, both, settings, 1.0)
             full = True
             while full:
                 out, start = sink.room(done_bytes(both) / max(total, 1))
                 end = merge.merge_into(out, start, shift)
-                kernels.count_kinds_sides(out, start, end, counts)
                 full = end == len(out)
                 sink.take(end)
             if which is None:
@@ -206,7 +215,7 @@ def merge_pass(
         raise ClockError(shift)
     state = merge.state
     assert not state[kernels.WRONG_WAY], "rows left the merge out of order"
-    kinds = {KIND_NAMES[k]: int(counts[k]) for k in range(1, _DEPTH_KINDS + 1) if counts[k]}
+    kinds = {KIND_NAMES[k]: int(merge.kinds[k]) for k in range(1, _DEPTH_KINDS + 1) if merge.kinds[k]}
     sides = {
         "both clocks": int(state[kernels.BOTH]),
         "exchange only": int(state[kernels.EXCH_ONLY]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -36,13 +37,13 @@ from data_convert.stream.sinks import ArraySink, FileSink
 from data_convert.stream.summary import make_report
 from data_convert.timeline import order_events
 from data_convert.validation import count_sides
-from data_convert.writer import NpzWriter
+from data_convert.writer import NpzWriter, check_target
 
 Mode = Literal["process", "ignore_sod", "ignore"]
 LatencyShift = Literal["auto", "always"]
 SHIFTS: Final = ("auto", "always")
 
-_PASSES: Final = 3
+_PASSES: Final = 4
 _MOST_SHIFT_NS: Final = 1 << 62
 
 Words = npt.NDArray[np.int64]
@@ -98,6 +99,7 @@ def convert_tardis_file(
     Options as of `convert_tardis`; `force` and `compress` as of `save`, which writes the same bytes. Raises
     OutputError too.
     """
+    check_target(Path(output), force, ".npz")
     work = _Work(paths, snapshot_mode, base_latency_ns, latency_shift, outlier_ns, symbol, strict, window_ns, progress)
     shift_ns: int | None = 0 if work.latency_shift == "auto" else base_latency_ns
     known = _nothing()
@@ -113,7 +115,7 @@ def convert_tardis_file(
         except _UnknownShift:
             shift_ns = work.shift_of(work.smallest(scan(work.settings, progress)))
         except _Late as missed:
-            known = _join(known, missed.rows)
+            known = join_known(known, missed.rows)
             work.late = sum(map(len, known))
             if work.late > LATE_LIMIT:
                 break
@@ -210,7 +212,7 @@ class _Work:
                 return None
             if not any(map(len, merged.late)):
                 return sink.finish(), merged
-            known = _join(known, merged.late)
+            known = join_known(known, merged.late)
             self.late = sum(map(len, known))
             if self.late > LATE_LIMIT:
                 return None
@@ -262,8 +264,8 @@ class _Work:
             )
         for found in merged.found:
             if found.repaired:
-                shown = ", ".join(found.repaired[:5]) + (", ..." if len(found.repaired) > 5 else "")
-                yield f"{len(found.repaired)} absurd stamps were mended: {shown}"
+                more = ", ..." if found.repaired > len(found.repaired_at) else ""
+                yield f"{found.repaired:,} absurd stamps were mended: {', '.join(found.repaired_at)}{more}"
         if self.sorted_at_once:
             yield "rows come in no order that a window could put right: all were sorted at once, in memory"
 
@@ -272,7 +274,8 @@ def _nothing() -> tuple[Words, Words]:
     return np.empty((0, 8), np.int64), np.empty((0, 8), np.int64)
 
 
-def _join(known: tuple[Words, Words], missed: tuple[Words, Words]) -> tuple[Words, Words]:
+def join_known(known: tuple[Words, Words], missed: tuple[Words, Words]) -> tuple[Words, Words]:
+    """Return the rows known and missed of both streams, ascending by their numbers."""
     joined = [np.concatenate(pair) for pair in zip(known, missed, strict=True)]
     first, second = (rows[np.argsort(rows[:, 5], kind="stable")] for rows in joined)
     return first, second

@@ -1,0 +1,102 @@
+"""The commands for Tardis files: `data-convert tardis` and the sample that needs no download."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from data_convert.cli import (
+    BaseLatency,
+    CompressOption,
+    Force,
+    HtmlFile,
+    Json,
+    Strict,
+    Symbol,
+    _check_report,
+    _progress,
+    _show,
+    app,
+)
+
+
+class SnapshotModeOption(StrEnum):
+    """What becomes of blocks of snapshot rows."""
+
+    PROCESS = "process"
+    IGNORE_SOD = "ignore_sod"
+    IGNORE = "ignore"
+
+
+class LatencyShiftOption(StrEnum):
+    """When local times are moved."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+
+
+@app.command()
+def tardis(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.npz", help="The event file to write.")],
+    snapshot_mode: Annotated[
+        SnapshotModeOption,
+        typer.Option(help="process: into clears and levels; ignore_sod: not those that open a file; ignore: none."),
+    ] = SnapshotModeOption.PROCESS,
+    base_latency_ns: BaseLatency = 0,
+    latency_shift: Annotated[
+        LatencyShiftOption,
+        typer.Option(help="auto: move local times only where a latency is negative; always: by the base latency too."),
+    ] = LatencyShiftOption.AUTO,
+    outlier_ns: Annotated[
+        int | None,
+        typer.Option(
+            "--outlier-ns",
+            min=0,
+            help="Mend rows whose latency is so far below the first percentile, instead of moving everything.",
+        ),
+    ] = None,
+    symbol: Symbol = None,
+    strict: Strict = False,
+    force: Force = False,
+    json: Json = False,
+    report: HtmlFile = None,
+    compress: Annotated[CompressOption, typer.Option(help="Size against speed.")] = CompressOption.DEFAULT,
+) -> None:
+    """Convert Tardis CSV files (trades, incremental_book_L2; plain or gzip; any days) to an event file."""
+    from data_convert.stream.tardis import convert_tardis_file
+    from data_convert.writer import check_target
+
+    check_target(output, force, ".npz")
+    _check_report(report, force)
+    with _progress() as progress:
+        found = convert_tardis_file(
+            paths,
+            output,
+            snapshot_mode=snapshot_mode.value,
+            base_latency_ns=base_latency_ns,
+            latency_shift=latency_shift.value,
+            outlier_ns=outlier_ns,
+            symbol=symbol,
+            strict=strict,
+            force=force,
+            compress=compress.value,
+            progress=progress,
+        )
+    _show(found, json, report, force)
+    typer.echo(f"{output}: {found.rows:,} rows, {output.stat().st_size:,} bytes", err=True)
+
+
+@app.command()
+def generate_sample(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    force: Force = False,
+) -> None:
+    """Write two small Tardis files, trades and depth, that every version makes alike."""
+    from data_convert.sample import write_sample
+
+    for path in write_sample(directory, force):
+        typer.echo(str(path))

@@ -1,0 +1,1 @@
+"""Benchmark of the Tardis converter beside hftbacktest's own: `make bench-convert`."""
