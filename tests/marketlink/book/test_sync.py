@@ -3,6 +3,7 @@
 import json
 import random
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -212,7 +213,8 @@ def test_gap_after_gap_is_never_a_hot_loop() -> None:
                 asked_at.append(now)
                 machine.on_snapshot(effect.ticket, Snapshot(number * 10 + 6), now)
         now += 10_000_000
-    assert len(asked_at) < 20
+    assert len(asked_at) < 200
+    assert all(later - earlier >= SyncLimits().spacing_ceiling_ns // 2 for earlier, later in pairwise(asked_at[8:]))
     assert now > 200 * 1_000_000_000 - 1
 
 

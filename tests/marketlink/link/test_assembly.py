@@ -41,7 +41,7 @@ class Sender:
         samples = []
         for message in messages:
             tail = TRAILER.pack(self.session, self.seq) if trailer else b"\xff" * 300
-            samples.append((batch.to, len(message), message + tail))
+            samples.append(TRAILER.pack(batch.to, len(message)) + message + tail)
             self.seq += 1
         return samples
 
@@ -190,9 +190,9 @@ def test_samples_of_a_source_peer_are_taken_unchecked() -> None:
 def test_unreadable_sample_is_told_and_the_rest_is_heard() -> None:
     sender = Sender()
     good = sender.samples(Batch((PositionEvent("x", 1.0, 2),), framed=False))
-    bad = (TO_ALL, 2, b"\x09\x09" + TRAILER.pack(SESSION, sender.seq))
+    bad = TRAILER.pack(TO_ALL, 2) + b"\x09\x09" + TRAILER.pack(SESSION, sender.seq)
     sender.seq += 1
-    cut = (TO_ALL, 5, b"\x02\x01xab" + TRAILER.pack(SESSION, sender.seq))
+    cut = TRAILER.pack(TO_ALL, 5) + b"\x02\x01xab" + TRAILER.pack(SESSION, sender.seq)
     sender.seq += 1
     heard = Assembler(ME).take([*good, bad, cut, *sender.samples(Batch())])
     assert [type(one) for one in heard] == [Batch, Unreadable, Unreadable, Batch]

@@ -13,20 +13,31 @@ from marketlink.messages import Feed
 from tests.marketlink.link import strategies as some
 
 
+def sample(message: bytes, behind: bytes = b"") -> bytes:
+    """A sample as it is read: header, message, and what is behind it."""
+    return (0).to_bytes(8, "little") + len(message).to_bytes(8, "little") + message + behind
+
+
 @given(some.symbols, some.records(), st.integers(0, (1 << 64) - 1), st.integers(0, 1 << 40))
-def test_block_bytes_are_the_twins_and_a_trailer(symbol: str, events: np.ndarray, session: int, seq: int) -> None:
-    messages = FeedEncoder().messages(symbol, events, session, seq)
+def test_block_bytes_are_the_twins_with_header_and_trailer(
+    symbol: str, events: np.ndarray, session: int, seq: int
+) -> None:
+    samples = FeedEncoder().samples(symbol, events, 77, session, seq)
     twins = encode_event(Feed(symbol, events))
-    assert [message[:-16] for message in messages] == twins
+    assert [sample[16:-16] for sample in samples] == twins
+    headers = [(77).to_bytes(8, "little") + len(twin).to_bytes(8, "little") for twin in twins]
+    assert [sample[:16] for sample in samples] == headers
     trailers = [session.to_bytes(8, "little") + (seq + number).to_bytes(8, "little") for number in range(len(events))]
-    assert [message[-16:] for message in messages] == trailers
+    assert [sample[-16:] for sample in samples] == trailers
 
 
 @given(some.symbols, some.records(min_size=1))
 def test_decoding_gives_the_records_back(symbol: str, events: np.ndarray) -> None:
-    messages = encode_event(Feed(symbol, events))
-    assert feed_symbol(messages[0]) == symbol
-    assert decode_feed(messages).tobytes() == events.tobytes()
+    samples = [sample(raw) for raw in encode_event(Feed(symbol, events))]
+    assert feed_symbol(samples[0]) == symbol
+    assert decode_feed(samples).tobytes() == events.tobytes()
+    padded = [sample(raw, b"\xff" * 300) for raw in encode_event(Feed(symbol, events))]
+    assert decode_feed(padded).tobytes() == events.tobytes()
 
 
 @given(some.records(min_size=1, max_size=4), st.data())
@@ -41,11 +52,11 @@ def test_a_cut_or_foreign_message_is_a_wire_error(events: np.ndarray, data: st.D
     else:
         messages[0] = b"\x03" + messages[0][1:]
     with pytest.raises(WireError):
-        decode_feed(messages)
+        decode_feed([sample(raw, b"\0" * 64) for raw in messages])
 
 
 def test_a_large_block_fits() -> None:
     events = empty_events(30_000)
     events["exch_ts"] = np.arange(30_000) + (1 << 60)
     encoder = FeedEncoder()
-    assert decode_feed([message[:-16] for message in encoder.messages("x", events)]).tobytes() == events.tobytes()
+    assert decode_feed(encoder.samples("x", events)).tobytes() == events.tobytes()

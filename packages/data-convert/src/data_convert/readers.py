@@ -22,6 +22,7 @@ from data_convert.errors import InputError
 _MAGIC: Final = b"\x1f\x8b\x08"
 _INFLATE_ERROR: Final = cast(type[Exception], isal_zlib.error)
 _BLOCK: Final = 1 << 20
+_TEXT_BLOCK: Final = 2 << 20
 _GZIP_WBITS: Final = 31
 _PEEK: Final = 256
 _TEXT: Final = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
@@ -62,7 +63,7 @@ def read_lines(path: Path, stats: ReadStats) -> Iterator[tuple[int, bytes, bool]
     open_check(path)
     stats.size_bytes = path.stat().st_size
     number, rest = 0, b""
-    for block, torn in _blocks(path, stats):
+    for block, torn in text_blocks(path, stats):
         stats.text_bytes += len(block)
         pieces = (rest + block).split(b"\n") if rest else block.split(b"\n")
         rest = pieces.pop()
@@ -87,8 +88,8 @@ def lose_line(stats: ReadStats, number: int, piece: bytes) -> None:
     stats.damage.append(f"line {number} is cut off after {len(piece)} bytes and left out")
 
 
-def _blocks(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
-    """Yield (text, torn): after a torn block the next one starts a new line."""
+def text_blocks(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
+    """Yield (text, torn) in blocks of at most 2 MiB: after a torn block the next one starts a new line."""
     if stats.size_bytes == 0:
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -136,14 +137,20 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
             if position >= stop:
                 problem = "is cut off"
                 break
-            try:
-                text = inflater.decompress(data[position:stop])
-            except _INFLATE_ERROR as error:
-                text, problem = _until_error(data, start, position, stop), f"is damaged ({error})"
+            pending, inflated, text = data[position:stop], 0, b""
+            # A full block may leave more behind in the inflater, after its last input too.
+            while (pending or len(text) == _TEXT_BLOCK) and not inflater.eof:
+                try:
+                    text = inflater.decompress(pending, _TEXT_BLOCK)
+                    pending = inflater.unconsumed_tail
+                except _INFLATE_ERROR as error:
+                    text, problem = _until_error(data, start, position, stop)[inflated:], f"is damaged ({error})"
+                    pending = b""
+                inflated += len(text)
+                if text:
+                    yield text, False
             position = stop
             stats.done_bytes = position
-            if text:
-                yield text, False
         if not problem:
             position -= len(inflater.unused_data)
             continue

@@ -11,9 +11,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
-from typing import IO, Final, Literal, Protocol
+from types import TracebackType
+from typing import IO, Final
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,53 +21,34 @@ from isal import isal_zlib
 
 from data_convert.errors import InputError, OutputError
 from data_convert.events import EVENT_DTYPE, FIELDS, Events
+from data_convert.stream.deflate import (
+    COMPRESSIONS,
+    LAST_BLOCK,
+    BlockPacker,
+    Compress,
+    Packed,
+    combine_crc32,
+    compressor,
+    stored_block,
+)
 
-Compress = Literal["fast", "default", "small", "none"]
-COMPRESSIONS: Final = ("fast", "default", "small", "none")
-
-_BLOCK: Final = 4 << 20
+BLOCK_ROWS: Final = (4 << 20) // EVENT_DTYPE.itemsize
 _MEMBER: Final = b"data.npy"
 _ZIP64_VERSION: Final = 45
 _DOS_1980: Final = 0x0021 << 16  # 1 January 1980, midnight: equal arrays give equal bytes
 _PREAMBLE_BYTES: Final = 10
 _ALIGN: Final = 64
 _U32_MAX: Final = 0xFFFFFFFF
-_RAW_DEFLATE: Final = -15
+_HEADER_BYTES: Final = 256  # numpy's own size for this record; room for any number of rows, so it can be set later
 
 
-class _Deflate(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
-
-    def flush(self) -> bytes: ...
-
-
-class _Stored:
-    """No compression, with the face of a compressor."""
-
-    def compress(self, data: bytes, /) -> bytes:
-        return data
-
-    def flush(self) -> bytes:
-        return b""
-
-
-def _deflate(compress: Compress) -> _Deflate:
-    match compress:
-        case "fast":
-            fast: _Deflate = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _RAW_DEFLATE)
-            return fast
-        case "default":
-            return zlib.compressobj(5, zlib.DEFLATED, _RAW_DEFLATE)
-        case "small":
-            return zlib.compressobj(9, zlib.DEFLATED, _RAW_DEFLATE)
-        case "none":
-            return _Stored()
+_deflate = compressor
 
 
 def save(events: Events, path: str | os.PathLike[str], *, force: bool = False, compress: Compress = "default") -> None:
     """Write an event array to `path` (`.npz`).
 
-    `compress`: fast (isal level 1), default, small (zlib level 9) or none. Raises OutputError when the file exists
+    `compress`: fast, default, small or none (stream.deflate.compressor). Raises OutputError when the file exists
     and `force` is not set, when its directory does not, or when the name does not end in .npz; TypeError for another
     dtype; ValueError for another `compress`.
     """
@@ -77,8 +58,91 @@ def save(events: Events, path: str | os.PathLike[str], *, force: bool = False, c
         raise ValueError(f"compress is one of {', '.join(COMPRESSIONS)}, not {compress!r}")
     target = Path(path)
     check_target(target, force, ".npz")
-    with whole_file(target, force) as file:
-        _write_npz(file, np.ascontiguousarray(events), compress)
+    with NpzWriter(target, force=force, compress=compress) as writer:
+        writer.write(np.ascontiguousarray(events))
+
+
+class NpzWriter:
+    """An `.npz` written block by block, in memory that does not grow; a context that leaves a whole file or none.
+
+    The number of rows is known at the end only. The npy header is therefore a deflate block of its own that is not
+    compressed, and is written over when the last row is in.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, force: bool = False, compress: Compress = "default") -> None:
+        if compress not in COMPRESSIONS:
+            raise ValueError(f"compress is one of {', '.join(COMPRESSIONS)}, not {compress!r}")
+        self.path, self.rows = Path(path), 0
+        check_target(self.path, force, ".npz")
+        self._stored = compress == "none"
+        self._compress, self._force = compress, force
+        self._crc = self._packed = 0
+
+    def __enter__(self) -> NpzWriter:
+        """Open the file under its temporary name."""
+        self._packer = BlockPacker(_deflate(self._compress))
+        self._whole = whole_file(self.path, self._force)
+        try:
+            self._file = self._whole.__enter__()
+            self._file.write(_local_header(self._method, 0, 0, 0))
+            self._packed += self._file.write(self._header_block())
+        except BaseException:
+            self._packer.close()
+            raise
+        return self
+
+    def write(self, events: Events) -> None:
+        """Append rows, whole blocks of BLOCK_ROWS but for the last; `events` is contiguous.
+
+        It must not change before IN_FLIGHT more blocks are written.
+        """
+        for start in range(0, len(events), BLOCK_ROWS):
+            block = events[start : start + BLOCK_ROWS]
+            self.rows += len(block)
+            self._take(self._packer.put(block.view(np.uint8).data))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the archive and give it its name; on an exception remove it."""
+        try:
+            if kind is None:
+                self._take(self._packer.drain())
+                self._finish()
+        except BaseException as failure:
+            self._packer.close()
+            if not self._whole.__exit__(type(failure), failure, failure.__traceback__):
+                raise
+        else:
+            self._packer.close()
+            self._whole.__exit__(kind, error, trace)
+
+    def _take(self, due: Iterator[Packed]) -> None:
+        for packed, crc, length in due:
+            self._packed += self._file.write(packed)
+            self._crc = combine_crc32(self._crc, crc, length)
+
+    @property
+    def _method(self) -> int:
+        return 0 if self._stored else 8
+
+    def _header_block(self) -> bytes:
+        header = _header(self.rows)
+        return header if self._stored else stored_block(header)
+
+    def _finish(self) -> None:
+        if not self._stored:
+            self._packed += self._file.write(LAST_BLOCK)
+        header = _header(self.rows)
+        data_bytes = self.rows * EVENT_DTYPE.itemsize
+        crc = combine_crc32(isal_zlib.crc32(header), self._crc, data_bytes)
+        size = len(header) + data_bytes
+        directory_at = self._file.tell()
+        self._file.write(_directory(self._method, crc, size, self._packed))
+        self._file.write(_end(directory_at, self._file.tell() - directory_at))
+        self._file.seek(0)
+        self._file.write(_local_header(self._method, crc, size, self._packed))
+        self._file.write(self._header_block())
 
 
 def check_target(path: Path, force: bool, suffix: str) -> None:
@@ -122,33 +186,9 @@ def whole_file(path: Path, force: bool) -> Iterator[IO[bytes]]:
 def _header(rows: int) -> bytes:
     """Npy format 1.0 header, padded so that the data begins at a multiple of 64."""
     described = repr({"descr": FIELDS, "fortran_order": False, "shape": (rows,)})
-    length = -(-(_PREAMBLE_BYTES + len(described) + 1) // _ALIGN) * _ALIGN - _PREAMBLE_BYTES
+    length = max(-(-(_PREAMBLE_BYTES + len(described) + 1) // _ALIGN) * _ALIGN, _HEADER_BYTES) - _PREAMBLE_BYTES
     text = described.ljust(length - 1) + "\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode("latin1")
-
-
-def _write_npz(file: IO[bytes], events: Events, compress: Compress) -> None:
-    header = _header(len(events))
-    method = 0 if compress == "none" else 8
-    size, packed, crc = 0, 0, 0
-    file.write(_local_header(method, 0, 0, 0))
-    deflate = _deflate(compress)
-    for chunk in chain((header,), _blocks(events)):
-        size += len(chunk)
-        crc = isal_zlib.crc32(chunk, crc)
-        packed += file.write(deflate.compress(chunk))
-    packed += file.write(deflate.flush())
-    directory_at = file.tell()
-    file.write(_directory(method, crc, size, packed))
-    file.write(_end(directory_at, file.tell() - directory_at))
-    file.seek(0)
-    file.write(_local_header(method, crc, size, packed))
-
-
-def _blocks(events: Events) -> Iterator[bytes]:
-    step = _BLOCK // EVENT_DTYPE.itemsize
-    for start in range(0, len(events), step):
-        yield events[start : start + step].tobytes()
 
 
 def _local_header(method: int, crc: int, size: int, packed: int) -> bytes:

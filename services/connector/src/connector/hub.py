@@ -20,7 +20,7 @@ from marketlink.book.rules import Snapshot
 from marketlink.book.sync import Apply, AskSnapshot, DepthSync, OutOfSync, Replace, SyncLimits
 from marketlink.book.sync import Effect as SyncEffect
 from marketlink.errors import MalformedMessage
-from marketlink.events import DEPTH, DEPTH_CLEAR, EXCH, LOCAL, Events, empty_events
+from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, EXCH, LOCAL, Events, empty_events
 from marketlink.messages import (
     TO_ALL,
     Batch,
@@ -280,13 +280,13 @@ class Hub:
         for effect in effects:
             match effect:
                 case Apply(update):
-                    result += self._update(market, update.events, now_ns)
+                    result += self._update(market, update.events, update.last_id, now_ns)
                 case Replace(snapshot, updates, last_id):
                     result += self._replace(market, snapshot, now_ns)
                     for update in updates:  # heard now, so none is older on the local clock than the snapshot
                         events = update.events.copy()
                         events["local_ts"] = np.maximum(events["local_ts"], _local_ns(snapshot))
-                        result += self._update(market, events, now_ns)
+                        result += self._update(market, events, update.last_id, now_ns)
                     behind = f"snapshot {snapshot.last_id} and {len(updates)} updates behind it"
                     result.append(Note(Level.INFO, f"{symbol}: in sync at update {last_id}: {behind}"))
                 case OutOfSync(trouble, after_id):
@@ -297,15 +297,24 @@ class Hub:
                     result.append(FetchSnapshot(symbol, ticket))
         return result
 
-    def _update(self, market: Market, events: Events, now_ns: int) -> list[Effect]:
+    def _update(self, market: Market, events: Events, last_id: int, now_ns: int) -> list[Effect]:
         """Apply an update to the book and publish what it changed, as one batch."""
         market.updates += 1
         rows = market.book.fuse(events, sequenced=True)
-        if not len(events):
-            return self._publish(Batch(), now_ns)
-        market.last_exch_ns = int(events[0]["exch_ts"])
-        # An update that changes nothing still moves the book's id: its first row says so and does no harm.
-        return self._publish(Batch((Feed(market.instrument.symbol, rows if len(rows) else events[:1]),)), now_ns)
+        if len(events):
+            market.last_exch_ns = int(events[0]["exch_ts"])
+        if not len(rows):
+            # An update that changes nothing still moves the book's id, and bots know it by their rows: one is said again.
+            rows = events[:1] if len(events) else self._restate(market, last_id, now_ns)
+        return self._publish(Batch((Feed(market.instrument.symbol, rows),) if len(rows) else ()), now_ns)
+
+    def _restate(self, market: Market, last_id: int, now_ns: int) -> Events:
+        """The best bid as it is, under this update's id; empty when there is none."""
+        rows = empty_events(1 if market.book.bid_count else 0)
+        if len(rows):
+            row = (LOCAL | BUY | DEPTH, market.last_exch_ns, now_ns, market.book.best_bid, market.book.best_bid_qty)
+            rows[0] = (*row, 0, last_id, 0.0)
+        return rows
 
     def _replace(self, market: Market, snapshot: Snapshot, now_ns: int) -> list[Effect]:
         """Make the book anew, and publish the one batch that does the same for every bot.

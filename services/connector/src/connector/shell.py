@@ -6,6 +6,7 @@ requests are awaited in a thread, because the link's listeners block, and handle
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import random
@@ -247,12 +248,14 @@ class _Stopped(Exception):
 def _warm_up() -> None:
     """Load every kernel before the first frame: compiling in the read callback would hold up the feed."""
     from marketlink.book.fused import FusedBook
-    from marketlink.link.block import FeedEncoder
+    from marketlink.link.block import load_kernels
     from marketlink.venues.scan import scan_depth
 
     rows = np.zeros(2, EVENT_DTYPE)
     book = FusedBook(0.1, 0.001)
     book.fuse(rows, sequenced=True)
     book.levels()
-    FeedEncoder().encode("x", rows, 0, 0)
+    load_kernels()
     scan_depth(b'{"e":"depthUpdate"}', 0)
+    gc.collect()
+    gc.freeze()  # all that was loaded stays: no collection need walk it again

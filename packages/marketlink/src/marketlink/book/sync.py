@@ -81,8 +81,8 @@ Effect = AskSnapshot | Replace | Apply | OutOfSync
 class SyncLimits:
     """The patience of a synchroniser.
 
-    `retry_ns` doubles with each ask that did not lead to a book that lasted `stable_ns`, up to `retry_ceiling_ns`; the delay is
-    drawn between half of that and all of it.
+    `retry_ns` doubles with each failure in a row, up to `retry_ceiling_ns`. Between asks that were answered it doubles with each book
+    that did not last `stable_ns`, up to `spacing_ceiling_ns`. The delay is drawn between half of that and all of it.
     """
 
     max_held: int = 20_000
@@ -91,6 +91,7 @@ class SyncLimits:
     quiet_ns: int = 2 * SECOND_NS
     retry_ns: int = SECOND_NS // 4
     retry_ceiling_ns: int = 30 * SECOND_NS
+    spacing_ceiling_ns: int = 4 * SECOND_NS
     stable_ns: int = 10 * SECOND_NS
 
 
@@ -122,6 +123,7 @@ class DepthSync:
         self._wanted = False  # a request is to be made as soon as it is allowed
         self._not_before_ns = 0
         self._quiet_until_ns: int | None = None
+        self._failures = 0  # in a row
         self._fruitless = 0  # asks since the last book that lasted
         self._in_sync_since_ns = 0
         self._old_in_a_row = 0
@@ -185,7 +187,7 @@ class DepthSync:
         self.last_id = updates[-1].last_id if updates else snapshot.last_id
         self.phase = Phase.SYNCED if updates else Phase.JOINING
         self._in_sync_since_ns = now_ns
-        self._old_in_a_row = 0
+        self._failures = self._old_in_a_row = 0
         return [Replace(snapshot, updates, self.last_id)]
 
     def on_snapshot_failed(self, ticket: int, now_ns: int, retry_after_ns: int = 0) -> list[Effect]:
@@ -266,15 +268,17 @@ class DepthSync:
         self.counts.asked += 1
         self._fruitless += 1
         # The first ask may be followed at once by another; after that, each costs a longer wait than the last.
-        self._not_before_ns = now_ns + (self._delay_ns(self._fruitless - 1) if self._fruitless > 1 else 0)
+        spacing_ns = self._delay_ns(self._fruitless - 1, self._limits.spacing_ceiling_ns) if self._fruitless > 1 else 0
+        self._not_before_ns = now_ns + spacing_ns
         return [AskSnapshot(self._ticket)]
 
     def _ask_later(self, now_ns: int, retry_after_ns: int) -> list[Effect]:
         self._wanted = True
-        self._not_before_ns = max(self._not_before_ns, now_ns + max(retry_after_ns, self._delay_ns(self._fruitless)))
+        self._failures += 1
+        delay_ns = self._delay_ns(self._failures, self._limits.retry_ceiling_ns)
+        self._not_before_ns = max(self._not_before_ns, now_ns + max(retry_after_ns, delay_ns))
         return []
 
-    def _delay_ns(self, times: int) -> int:
-        limits = self._limits
-        whole = min(limits.retry_ceiling_ns, limits.retry_ns << min(times - 1, 32))
+    def _delay_ns(self, times: int, ceiling_ns: int) -> int:
+        whole = min(ceiling_ns, self._limits.retry_ns << min(times - 1, 32))
         return whole // 2 + self._rng.randrange(whole // 2 + 1)

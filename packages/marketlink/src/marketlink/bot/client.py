@@ -255,7 +255,7 @@ class LiveBot:
     def _hear(self) -> list[tuple[Changes, list[int]]]:
         heard: list[tuple[Changes, list[int]]] = []
         for port, state, numbers in self._ports:
-            changes = state.hear(port.receive(), self._clock_ns())
+            changes = state.hear(port.receive(), self._clock_ns(), heartbeats=port.checked)
             for request in changes.requests:
                 port.request(request)
             heard.append((changes, numbers))

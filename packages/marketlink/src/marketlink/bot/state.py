@@ -118,7 +118,7 @@ class BotState:
         self.assets = list(assets)
         self._index = {asset.symbol: number for number, asset in enumerate(self.assets)}
         self._heard_ns: int | None = None
-        self._has_heartbeat = False
+        self._heartbeats = False
         self.lost_samples = 0
         self.sessions = 0
         self.unreadable = 0
@@ -146,7 +146,7 @@ class BotState:
 
     def on_time(self, now_ns: int) -> list[LiveRequest]:
         """Notice silence, and register again what was not answered."""
-        if self._has_heartbeat and self._heard_ns is not None and now_ns - self._heard_ns > SILENT_NS:
+        if self._heartbeats and self._heard_ns is not None and now_ns - self._heard_ns > SILENT_NS:
             self.silent = True
         requests: list[LiveRequest] = []
         for asset in self.assets:
@@ -155,8 +155,8 @@ class BotState:
                 requests.append(self._register(asset, now_ns))
         return requests
 
-    def hear(self, heard: Sequence[Heard], now_ns: int) -> Changes:
-        """Take what the link brought."""
+    def hear(self, heard: Sequence[Heard], now_ns: int, *, heartbeats: bool = True) -> Changes:
+        """Take what the link brought; `heartbeats`: whether this connector sends them, so that its silence means something."""
         changes = Changes()
         for item in heard:
             if isinstance(item, Batch):
@@ -170,7 +170,7 @@ class BotState:
             elif isinstance(item, Unreadable):
                 self.unreadable += 1
         if heard:
-            self._heard_ns, self.silent = now_ns, False
+            self._heard_ns, self.silent, self._heartbeats = now_ns, False, heartbeats
         changes.requests.extend(self.on_time(now_ns))
         return changes
 
@@ -188,7 +188,6 @@ class BotState:
 
     def _batch(self, batch: Batch, now_ns: int, changes: Changes) -> None:
         if not batch.events and batch.framed and batch.to == 0:
-            self._has_heartbeat = True
             return
         answered: Asset | None = None
         feeds: dict[str, list[Events]] = {}

@@ -10,7 +10,7 @@ from struct import Struct
 from typing import Final
 
 from marketlink.errors import WireError
-from marketlink.link.block import TRAILER_BYTES, decode_feed
+from marketlink.link.block import HEADER_BYTES, TRAILER_BYTES, decode_feed, feed_symbol
 from marketlink.link.wire import Mark, decode_event
 from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveEvent, NewSession, SamplesLost, Unreadable
 
@@ -18,8 +18,8 @@ TRAILER: Final = Struct("<QQ")
 _PLAUSIBLE_SESSION: Final = 1_500_000_000_000_000_000
 """The source's fixed 512-byte samples could by chance leave 16 bytes of old memory behind a message; those are no time after 2017."""
 
-Sample = tuple[int, int, bytes]
-"""Destination and length as the header says, and the whole payload."""
+Sample = bytes
+"""The 16 bytes of header (destination, length of the message), then the whole payload."""
 
 
 class Assembler:
@@ -31,7 +31,7 @@ class Assembler:
         self._next_seq = 0
         self._batch: list[LiveEvent] | None = None
         self._batch_to = TO_ALL
-        self._run: list[bytes] = []  # feed messages of one symbol, not decoded yet
+        self._run: list[Sample] = []  # feeds of one symbol, not decoded yet
         self._run_head = b""
         self._run_to = TO_ALL
         self._heard: list[Heard] = []
@@ -40,9 +40,12 @@ class Assembler:
     def take(self, samples: Iterable[Sample]) -> list[Heard]:
         """Return what these samples bring; an unfinished batch stays back until its end."""
         mine = (TO_ALL, self._bot_id)
-        for to, length, payload in samples:
-            if len(payload) == length + TRAILER_BYTES:
-                session, seq = TRAILER.unpack_from(payload, length)
+        unpack = TRAILER.unpack_from  # the header has the trailer's form
+        for sample in samples:
+            to, length = unpack(sample)
+            end = HEADER_BYTES + length
+            if len(sample) == end + TRAILER_BYTES:
+                session, seq = unpack(sample, end)
                 if seq != self._next_seq or session != self._session:
                     self._unexpected(session, seq)
                 self._next_seq = seq + 1
@@ -50,16 +53,15 @@ class Assembler:
                 self.checked = False
             if to not in mine:
                 continue
-            message = payload[:length]
-            if message[:1] == b"\x02":
-                if message.startswith(self._run_head) and self._run and to == self._run_to:
-                    self._run.append(message)
-                else:
-                    self._end_run()
-                    self._run, self._run_head, self._run_to = [message], message[: 2 + (message[1:2] or b"\0")[0]], to
+            if sample.startswith(self._run_head, HEADER_BYTES) and self._run and to == self._run_to:
+                self._run.append(sample)
+            elif sample.startswith(b"\x02", HEADER_BYTES) and length > 1:
+                self._end_run()
+                self._run, self._run_to = [sample], to
+                self._run_head = sample[HEADER_BYTES : HEADER_BYTES + 2 + sample[HEADER_BYTES + 1]]
             else:
                 self._end_run()
-                self._other(to, message)
+                self._other(to, sample[HEADER_BYTES:end])
         if self._batch is None:
             self._end_run()
         heard, self._heard = self._heard, []
@@ -90,11 +92,10 @@ class Assembler:
             return
         run, self._run = self._run, []
         try:
-            symbol = run[0][2 : len(self._run_head)].decode()
-            self._add(self._run_to, Feed(symbol, decode_feed(run)))
-        except (WireError, UnicodeDecodeError):
-            for message in run:
-                self._other(self._run_to, message)
+            self._add(self._run_to, Feed(feed_symbol(run[0]), decode_feed(run)))
+        except WireError:
+            for sample in run:
+                self._other(self._run_to, sample[HEADER_BYTES : HEADER_BYTES + TRAILER.unpack_from(sample)[1]])
 
     def _other(self, to: int, message: bytes) -> None:
         try:

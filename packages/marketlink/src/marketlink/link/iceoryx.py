@@ -17,7 +17,7 @@ import iceoryx2 as iox
 
 from marketlink.errors import AlreadyRunning, LinkError
 from marketlink.link.assembly import TRAILER, Assembler, Sample
-from marketlink.link.block import TRAILER_BYTES, FeedEncoder
+from marketlink.link.block import HEADER_BYTES, FeedEncoder, load_kernels
 from marketlink.link.settings import LinkSettings, read_settings
 from marketlink.link.wire import decode_request, encode_event, encode_request
 from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveRequest, Request
@@ -139,48 +139,35 @@ class _Sender:
         self._events = node.events(which)
         self._notifier = self._events.notifier_builder().create()
         self._loan = getattr(self._publisher, "__loan_slice_uninit")
-        self._header = _Header()
-        self._header_address = ctypes.addressof(self._header)
         self._encoder = FeedEncoder()
+        self._contiguous = False  # whether that was checked
         self._pause_every = max(1, node.settings.buffer_size // _PAUSE_EVERY)
         self._name = node.name
         self.session = time.time_ns()
         self.seq = 0
 
     def send(self, to: int, message: bytes) -> None:
-        """Send one message with its trailer."""
-        payload = message + TRAILER.pack(self.session, self.seq)
-        self._raw(to, payload, len(message), len(payload))
-
-    def _raw(self, to: int, payload: bytes | int, length: int, size: int) -> None:
-        header = self._header
-        header.id, header.len = to, length
+        """Send one message with its header and trailer."""
+        sample = TRAILER.pack(to, len(message)) + message + TRAILER.pack(self.session, self.seq)
         try:
-            sample = self._loan(size)
-            ctypes.memmove(sample.payload_ptr, payload, size)
-            ctypes.memmove(sample.user_header_ptr, self._header_address, 16)
-            getattr(sample, "__assume_init")().send()
+            self._put(sample, len(sample))
         except Exception as error:
-            raise LinkError(
-                self._name, f"a sample could not be sent: {error!r}", "Check the free space of /dev/shm."
-            ) from error
+            raise self._broken(error) from error
         self.seq += 1
 
     def send_feed(self, to: int, feed: Feed) -> None:
         """Send a block of records, a sample each."""
-        address, offsets = self._encoder.encode(feed.symbol, feed.events, self.session, self.seq)
-        header, header_address = self._header, self._header_address
+        address, offsets = self._encoder.encode(feed.symbol, feed.events, to, self.session, self.seq)
         loan, memmove = self._loan, ctypes.memmove
-        header.id = to
-        sent = 0
-        start = 0
+        sent = start = 0
         try:
-            for end in offsets[1:]:
+            if not self._contiguous:
+                self._put(address, offsets[1])
+                sent, start = 1, offsets[1]
+            for end in offsets[1 + sent :]:
                 size = end - start
-                header.len = size - TRAILER_BYTES
-                sample = loan(size)
-                memmove(sample.payload_ptr, address + start, size)
-                memmove(sample.user_header_ptr, header_address, 16)
+                sample = loan(size - HEADER_BYTES)
+                memmove(sample.user_header_ptr, address + start, size)
                 getattr(sample, "__assume_init")().send()
                 start = end
                 sent += 1
@@ -189,11 +176,25 @@ class _Sender:
                     if not sent % self._pause_every:  # better a millisecond late than lost in a full buffer
                         time.sleep(0.001)
         except Exception as error:
-            raise LinkError(
-                self._name, f"a sample could not be sent: {error!r}", "Check the free space of /dev/shm."
-            ) from error
+            raise self._broken(error) from error
         finally:
             self.seq += sent
+
+    def _put(self, source: bytes | int, size: int) -> None:
+        """Send one sample, header first.
+
+        The library lays the payload right behind the 16 bytes of user header, so that one copy fills both; this is checked with the
+        first sample of every publisher.
+        """
+        sample = self._loan(size - HEADER_BYTES)
+        if sample.payload_ptr != sample.user_header_ptr + HEADER_BYTES:
+            raise RuntimeError("header and payload do not lie side by side in this version of the library")
+        self._contiguous = True
+        ctypes.memmove(sample.user_header_ptr, source, size)
+        getattr(sample, "__assume_init")().send()
+
+    def _broken(self, error: Exception) -> LinkError:
+        return LinkError(self._name, f"a sample could not be sent: {error!r}", "Check the free space of /dev/shm.")
 
     def notify(self) -> None:
         """Wake the readers."""
@@ -222,19 +223,18 @@ class _Receiver:
 
     def samples(self) -> list[Sample]:
         """Copy out every sample that has arrived."""
-        receive, string_at, header = self._subscriber.receive, ctypes.string_at, TRAILER.unpack
+        receive, string_at = self._subscriber.receive, ctypes.string_at
         samples: list[Sample] = []
         try:
             while len(samples) < _MOST_AT_ONCE:
                 sample = receive()
                 if sample is None:
                     break
-                to, length = header(string_at(sample.user_header_ptr, 16))
-                size = getattr(sample, "__slice_len")
-                # A header that says more than there is would make us read foreign memory.
-                samples.append(
-                    (to, min(length, size), string_at(sample.payload_ptr, min(size, length + TRAILER_BYTES)))
-                )
+                header, size = sample.user_header_ptr, getattr(sample, "__slice_len")
+                if sample.payload_ptr == header + HEADER_BYTES:  # as the library lays them out
+                    samples.append(string_at(header, HEADER_BYTES + size))
+                else:
+                    samples.append(string_at(header, HEADER_BYTES) + string_at(sample.payload_ptr, size))
                 sample.delete()
         except Exception as error:
             raise LinkError(self._name, f"receiving failed: {error!r}", "Restart this process.") from error
@@ -296,9 +296,10 @@ class IceoryxConnectorPort:
     def requests(self) -> list[Request]:
         """Return every request that has arrived; what can't be read is logged and left out."""
         requests: list[Request] = []
-        for bot_id, length, payload in self._from_bot.samples():
+        for sample in self._from_bot.samples():
+            bot_id, length = TRAILER.unpack_from(sample)
             try:
-                requests.append(Request(bot_id, decode_request(payload[:length])))
+                requests.append(Request(bot_id, decode_request(sample[HEADER_BYTES : HEADER_BYTES + length])))
             except Exception as error:  # noqa: BLE001 whatever a peer sends, the connector stays
                 log.warning("link %s: request of bot %d can't be read: %s", self.name, bot_id, error)
         return requests
@@ -323,6 +324,7 @@ class IceoryxBotPort:
     def __init__(self, name: str, bot_id: int | None = None, settings: LinkSettings | None = None) -> None:
         if bot_id == TO_ALL:
             raise ValueError("a bot's id can't be 0: that addresses every bot")
+        load_kernels()  # before there is anything to miss
         self.name, self.settings = name, settings or read_settings()
         self._bot_id = bot_id if bot_id is not None else secrets.randbits(63) + 1
         node = _Node(name, self.settings)
@@ -339,6 +341,11 @@ class IceoryxBotPort:
     def bot_id(self) -> int:
         """This bot's id."""
         return self._bot_id
+
+    @property
+    def checked(self) -> bool:
+        """Whether the last sample was numbered."""
+        return self._assembler.checked
 
     def receive(self) -> list[Heard]:
         """Return all that was heard, oldest first."""

@@ -49,14 +49,19 @@ def _zigzag(value: np.uint64) -> np.uint64:
 
 
 @jit
-def encode_rows(head: U8, rows: U64, session: np.uint64, first_seq: np.uint64, out: U8, offsets: I64) -> int:
-    """Write one message and its 16-byte trailer (session, sequence number) a row; message i is out[offsets[i]:offsets[i+1]].
+def encode_rows(
+    head: U8, rows: U64, to: np.uint64, session: np.uint64, first_seq: np.uint64, out: U8, offsets: I64
+) -> int:
+    """Write one sample a row: header (destination, length of the message), message, trailer (session, sequence number).
 
-    `out` needs 80 + len(head) bytes a row, `offsets` one more than there are rows. Returns the bytes written.
+    Sample i is out[offsets[i]:offsets[i+1]]. `out` needs 96 + len(head) bytes a row, `offsets` one more than there are rows.
+    Returns the bytes written.
     """
     at = 0
     for row in range(rows.shape[0]):
         offsets[row] = at
+        length_at = _put_fixed(out, at, to)
+        start = at = length_at + 8
         for index in range(head.shape[0]):
             out[at] = head[index]
             at += 1
@@ -68,6 +73,7 @@ def encode_rows(head: U8, rows: U64, session: np.uint64, first_seq: np.uint64, o
         at = _put_unsigned(out, at, rows[row, 5])
         at = _put_unsigned(out, at, _zigzag(rows[row, 6]))
         at = _put_fixed(out, at, rows[row, 7])
+        _put_fixed(out, length_at, np.uint64(at - start))
         at = _put_fixed(out, at, session)
         at = _put_fixed(out, at, first_seq + np.uint64(row))
     offsets[rows.shape[0]] = at
@@ -84,14 +90,20 @@ def _fixed(raw: U8, at: int, size: int) -> np.uint64:
 
 @jit
 def decode_rows(raw: U8, offsets: I64, head: U8, rows: U64) -> int:
-    """Read one message a row, message i being raw[offsets[i]:offsets[i+1]], each of which must begin with `head`.
+    """Read one sample a row, sample i being raw[offsets[i]:offsets[i+1]]: header, then a message that must begin with `head`.
 
-    Returns how many rows were read: fewer than there are when a message is not of this form.
+    Nothing behind the length that the header states is looked at. Returns how many rows were read: fewer than there are when a
+    sample is not of this form.
     """
     for row in range(rows.shape[0]):
         at, end = offsets[row], offsets[row + 1]
-        if end - at < head.shape[0]:
+        if end - at < 16:
             return row
+        length = _fixed(raw, at + 8, 8)
+        at += 16
+        if length > np.uint64(end - at) or length < np.uint64(head.shape[0]):
+            return row
+        end = at + np.int64(length)
         for index in range(head.shape[0]):
             if raw[at + index] != head[index]:
                 return row

@@ -32,6 +32,10 @@ class BotPort(Protocol):
     def bot_id(self) -> int:
         """This bot's id, never 0."""
 
+    @property
+    def checked(self) -> bool:
+        """Whether the connector numbers its samples and heartbeats, as ours does: then a loss and a silence are noticed."""
+
     def receive(self) -> list[Heard]:
         """Return all that was heard, oldest first, without waiting. An unfinished framed batch stays back until its end."""
 
@@ -106,6 +110,11 @@ class MemoryBotPort:
     def bot_id(self) -> int:
         """This bot's id."""
         return self._bot_id
+
+    @property
+    def checked(self) -> bool:
+        """Always: this link counts what it loses."""
+        return True
 
     def _hear(self, session: int, batch: Batch) -> None:
         if session != self._session:

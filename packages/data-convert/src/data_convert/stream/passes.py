@@ -1,0 +1,239 @@
+"""One pass over Tardis files: parse each kind in a thread of its own, merge, hand rows to a sink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from data_convert.errors import ClockError
+from data_convert.events import KIND_NAMES
+from data_convert.formats.tardis import Counts, Kind, Parsed, Probe, TardisRows
+from data_convert.stream.ahead import ahead
+
+Words = npt.NDArray[np.int64]
+Progress = Callable[[int, int], None]
+
+KINDS: Final = (Kind.TRADES, Kind.DEPTH)
+LATE_LIMIT: Final = 200_000
+NOT_MET: Final = (1 << 63) - 1
+_SAMPLE: Final = 1 << 16
+_DEPTH_KINDS: Final = 4
+
+
+class TooManyLate(Exception):
+    """So many rows come later than the window that only sorting all of them at once helps."""
+
+
+@dataclass(slots=True)
+class Sample:
+    """Every n-th latency of updates and trades, n doubling whenever the sample is full; `count` is of all."""
+
+    values: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    held: int = 0
+    stride: int = 1
+    skip: int = 0
+    count: int = 0
+
+    def add(self, rows: Words) -> None:
+        """Take the latencies of rows that are updates or trades."""
+        picked = rows[self.skip :: self.stride]
+        self.skip = (self.skip - len(rows)) % self.stride
+        self.count += len(rows)
+        # A snapshot was asked for and tells nothing of the stream.
+        picked = picked[(picked[:, 0] & 0xFF) < 3]
+        self.values.append(picked[:, 2] - picked[:, 1])
+        self.held += len(picked)
+        if self.held > _SAMPLE:
+            self.values = [np.concatenate(self.values)[::2]]
+            self.held = len(self.values[0])
+            self.stride *= 2
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Rows with a latency under `floor_ns` get `latency_ns`: their clock that left the others is set by the other."""
+
+    floor_ns: int
+    latency_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What every pass over the files has in common."""
+
+    files: tuple[tuple[Probe, ...], tuple[Probe, ...]]
+    prefix: bytes
+    mode: str
+    symbol: str | None
+    strict: bool
+    repair: Repair | None = None
+
+
+@dataclass(slots=True)
+class Found:
+    """What a pass found in the files of one kind."""
+
+    files: list[Counts] = field(default_factory=list)
+    sample: Sample = field(default_factory=Sample)
+    repaired: list[str] = field(default_factory=list)
+    smallest_ns: int = NOT_MET
+    smallest_at: str = ""
+    rows: int = 0
+
+
+class Sink(Protocol):
+    """Where merged rows go."""
+
+    def room(self, done_share: float) -> tuple[Words, int]:
+        """Return an array with room, and from which row on; `done_share` (0 to 1) of the input is read."""
+
+    def take(self, end: int) -> None:
+        """Rows up to `end` of that array are written."""
+
+
+def read_kind_rows(settings: Settings, which: int, found: Found) -> Iterator[Parsed]:
+    """Yield the rows of all files of one kind, one file after the other; fills `found` on the way."""
+    latest_local = -NOT_MET
+    for probe in settings.files[which]:
+        reader = TardisRows(probe.path, settings.prefix, settings.mode, symbol=settings.symbol, strict=settings.strict)
+        found.files.append(reader.counts)
+        for parsed in reader:
+            rows = parsed.rows
+            smallest_ns, line = parsed.smallest_ns, parsed.smallest_line
+            if settings.repair is not None:
+                smallest_ns, line, latest_local = _repair(rows, settings.repair, latest_local, probe, found)
+            if smallest_ns < found.smallest_ns:
+                found.smallest_ns, found.smallest_at = smallest_ns, f"{probe.path}:{line}"
+            found.sample.add(rows)
+            found.rows += len(rows)
+            yield Parsed(rows, found.smallest_ns, line)
+
+
+def _repair(rows: Words, repair: Repair, latest_local: int, probe: Probe, found: Found) -> tuple[int, int, int]:
+    """Mend absurd stamps in place; return the smallest latency of these rows, its line and the latest local time."""
+    latency = rows[:, 2] - rows[:, 1]
+    wrong = np.flatnonzero(latency < repair.floor_ns)
+    for row in wrong.tolist():
+        before = int(rows[row - 1, 2]) if row else latest_local
+        clock = "exchange"
+        if int(rows[row, 2]) < before:
+            clock = "local"
+            rows[row, 2] = rows[row, 1] + repair.latency_ns
+        else:
+            rows[row, 1] = rows[row, 2] - repair.latency_ns
+        found.repaired.append(f"{probe.path}:{int(rows[row, 5])} ({clock} time, latency {int(latency[row])} ns)")
+    latency = rows[:, 2] - rows[:, 1]
+    at = int(np.argmin(latency))
+    return int(latency[at]), int(rows[at, 5]), int(rows[-1, 2])
+
+
+def scan(settings: Settings, progress: Progress | None = None) -> tuple[Found, Found]:
+    """Read all rows without merging them: for the smallest latency, which must be known before anything is written."""
+    both = (Found(), Found())
+    for which, found in enumerate(both):
+        with ahead(read_kind_rows(settings, which, found), 4) as blocks:
+            for _ in blocks:
+                _tell(progress, both, settings, 0.5)
+    return both
+
+
+@dataclass(slots=True)
+class Merged:
+    """What a merging pass found."""
+
+    found: tuple[Found, Found]
+    late: tuple[Words, Words]
+    kinds: dict[str, int]
+    sides: dict[str, int]
+    spans_ns: tuple[tuple[int, int], tuple[int, int]] | None
+    """First and last exchange time, first and last local time as recorded."""
+
+
+def merge_pass(
+    settings: Settings,
+    known: tuple[Words, Words],
+    sink: Sink,
+    shift_ns: Callable[[int], int],
+    window_ns: int,
+    progress: Progress | None = None,
+) -> Merged:
+    """Merge all rows into `sink`.
+
+    `shift_ns(smallest)` is asked for the shift whenever a smaller latency is met. `known` are rows that came too late
+    in an earlier pass; rows that do so now are in the result, and what went to the sink is then not the right array.
+    Raises TooManyLate.
+    """
+    from data_convert.stream import merge_kernels as kernels
+    from data_convert.stream.merge import Merge
+
+    merge = Merge(known, window_ns)
+    both = (Found(), Found())
+    late: tuple[list[Words], list[Words]] = ([], [])
+    counts = np.zeros(256, np.int64)
+    smallest, shift, total = NOT_MET, 0, total_bytes(settings)
+    with ExitStack() as stack:
+        blocks = [stack.enter_context(ahead(read_kind_rows(settings, i, both[i]), 3)) for i in range(2)]
+        while True:
+            which = merge.behind
+            if which is not None:
+                parsed = next(blocks[which], None)
+                if parsed is None:
+                    merge.finish(which)
+                else:
+                    late[which].append(merge.add(which, parsed.rows))
+                    if parsed.smallest_ns < smallest:
+                        smallest = parsed.smallest_ns
+                        shift = shift_ns(smallest)
+                    if len(late[which][-1]) and sum(map(len, late[0])) + sum(map(len, late[1])) > LATE_LIMIT:
+                        raise TooManyLate
+                _tell(progress, both, settings, 1.0)
+            full = True
+            while full:
+                out, start = sink.room(done_bytes(both) / max(total, 1))
+                end = merge.merge_into(out, start, shift)
+                kernels.count_kinds_sides(out, start, end, counts)
+                full = end == len(out)
+                sink.take(end)
+            if which is None:
+                break
+    spans = merge.spans()
+    if spans is not None and spans[1][1] + shift > NOT_MET:
+        raise ClockError(shift)
+    state = merge.state
+    assert not state[kernels.WRONG_WAY], "rows left the merge out of order"
+    kinds = {KIND_NAMES[k]: int(counts[k]) for k in range(1, _DEPTH_KINDS + 1) if counts[k]}
+    sides = {
+        "both clocks": int(state[kernels.BOTH]),
+        "exchange only": int(state[kernels.EXCH_ONLY]),
+        "local only": int(state[kernels.LOCAL_ONLY]),
+        "neither": 0,
+    }
+    joined = tuple(np.concatenate([np.empty((0, 8), np.int64), *rows]) for rows in late)
+    return Merged(both, (joined[0], joined[1]), kinds, sides, spans)
+
+
+def done_bytes(both: tuple[Found, Found]) -> int:
+    """Return how many bytes of input are read."""
+    return sum(counts.stats.done_bytes for found in both for counts in found.files)
+
+
+def total_bytes(settings: Settings) -> int:
+    """Return the size of the input."""
+    return sum(probe.path.stat().st_size for files in settings.files for probe in files)
+
+
+def _tell(progress: Progress | None, both: tuple[Found, Found], settings: Settings, share: float) -> None:
+    if progress is not None:
+        progress(int(done_bytes(both) * share), total_bytes(settings))
+
+
+def join_samples(samples: Sequence[Sample]) -> npt.NDArray[np.int64]:
+    """Return the sampled latencies of both kinds at one stride."""
+    stride = max(sample.stride for sample in samples)
+    empty = np.empty(0, np.int64)
+    return np.concatenate([np.concatenate([empty, *s.values])[:: stride // s.stride] for s in samples])

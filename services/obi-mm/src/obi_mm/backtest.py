@@ -1,0 +1,306 @@
+"""A backtest on hftbacktest: data and models in, records, decisions and figures out. The loop itself is `engine`."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from data_convert import ConvertError, load
+from marketlink.events import EXCH, LOCAL, Events
+
+from obi_mm.config import SECOND_NS, Config
+from obi_mm.errors import ConfigError, DataError
+from obi_mm.layout import ACTION_COLUMNS, DECISION_DTYPE, ORDER_COLUMNS, Log, Table
+from obi_mm.rows import ClearsSpelledOut, on_exchange_clock
+from obi_mm.strategy import MOST_ORDERS, Strategy
+from obi_mm.summary import Counts, summarize
+
+QUEUES = ("risk-adverse", "log-prob", "log-prob2", "power-prob", "power-prob2", "power-prob3")
+BOOKS = ("hashmap", "roi")
+CLOCKS = ("local", "exchange")
+MOST_ROI_TICKS = 200_000_000
+_STRETCH = 2_048
+"""Stops between two looks at the progress."""
+_FILL_ROOM = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What the simulated exchange is like. Latencies are ns, fees fractions of traded value (negative: a rebate)."""
+
+    entry_latency_ns: int = 1_000_000
+    response_latency_ns: int = 1_000_000
+    latency_file: str | None = None
+    queue: str = "power-prob3"
+    queue_n: float = 3.0
+    maker_fee: float = -0.00005
+    taker_fee: float = 0.0007
+    book: str = "hashmap"
+    partial_fills: bool = False
+    clock: str = "local"
+    record_ns: int = SECOND_NS
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("queue", self.queue, QUEUES),
+            ("book", self.book, BOOKS),
+            ("clock", self.clock, CLOCKS),
+        ):
+            if value not in allowed:
+                raise ConfigError("backtest", name, f"is one of {', '.join(allowed)}, not {value!r}")
+        if self.entry_latency_ns < 0 or self.response_latency_ns < 0 or self.record_ns < 1_000_000:
+            raise ConfigError("backtest", "times", "latencies are not negative, the record interval is at least 1 ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run left: `records` of engine.RECORD_DTYPE, decisions, all actions in order, fills, figures."""
+
+    records: Log
+    decisions: Log
+    actions: Table
+    fills: Log
+    figures: dict[str, object]
+    tick_size: float
+    lot_size: float
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Event rows as the engine takes them; `first_ns` and `last_ns` are on the local clock."""
+
+    rows: Events
+    first_ns: int
+    last_ns: int
+
+
+def load_days(paths: Sequence[str | Path], tick_size: float, lot_size: float, clock: str) -> list[Day]:
+    """Read event files, in order of time, as the engine takes them; raises DataError."""
+    spelled = ClearsSpelledOut(tick_size, lot_size)
+    days: list[Day] = []
+    for path in paths:
+        try:
+            events = load(path)
+        except ConvertError as error:
+            raise DataError(path, str(error)) from error
+        days.append(day_of(events, spelled, clock, str(path)))
+        if len(days) > 1 and days[-1].first_ns < days[-2].first_ns:
+            raise DataError(path, "begins before the file in front of it; name files in order of time")
+    return days
+
+
+def day_of(events: Events, spelled: ClearsSpelledOut, clock: str, name: str) -> Day:
+    """Prepare one array; raises DataError where it has no rows for the engine."""
+    if clock == "exchange":
+        events = on_exchange_clock(events)
+    rows = spelled.take(events)
+    local = rows["local_ts"][(rows["ev"] & LOCAL) != 0]
+    if not len(local) or not ((rows["ev"] & EXCH) != 0).any():
+        raise DataError(name, "has no rows for the exchange's and the local clock")
+    return Day(np.ascontiguousarray(rows), int(local[0]), int(local.max()))
+
+
+class Engine:
+    """One hftbacktest engine over days of rows. It keeps the arrays alive, which the engine knows by address only."""
+
+    def __init__(
+        self,
+        days: Sequence[Day],
+        config: Config,
+        tick_size: float,
+        lot_size: float,
+        models: Models,
+        snapshot: Any = None,
+    ) -> None:
+        from hftbacktest import BacktestAsset, HashMapMarketDepthBacktest, ROIVectorMarketDepthBacktest
+
+        self._kept: list[Any] = [day.rows for day in days]
+        asset = BacktestAsset().data(list(self._kept)).linear_asset(1.0).tick_size(tick_size).lot_size(lot_size)
+        asset = asset.trading_value_fee_model(models.maker_fee, models.taker_fee).last_trades_capacity(0)
+        if models.latency_file is None:
+            asset = asset.constant_order_latency(models.entry_latency_ns, models.response_latency_ns)
+        else:
+            latencies = _latencies(models.latency_file)
+            self._kept.append(latencies)
+            asset = asset.intp_order_latency(latencies)
+        asset = _with_queue(asset, models)
+        asset = asset.partial_fill_exchange() if models.partial_fills else asset.no_partial_fill_exchange()
+        if snapshot is not None:
+            self._kept.append(snapshot)
+            asset = asset.initial_snapshot(snapshot)
+        if models.book == "roi":
+            low, high = config.global_.roi_lb, config.global_.roi_ub
+            if (high - low) / tick_size > MOST_ROI_TICKS:
+                raise ConfigError("backtest", "global.roi_ub", "leaves too many ticks for --book roi")
+            asset = asset.roi_lb(low).roi_ub(high)
+            self.hbt = ROIVectorMarketDepthBacktest([asset])
+        else:
+            self.hbt = HashMapMarketDepthBacktest([asset])
+
+    def close(self) -> None:
+        """Free the engine; it can't be used afterwards."""
+        self.hbt.close()
+        self._kept.clear()
+
+
+def run_backtest(
+    days: Sequence[Day],
+    config: Config,
+    tick_size: float,
+    lot_size: float,
+    models: Models,
+    *,
+    snapshot: Events | None = None,
+    dry: bool = False,
+    strategy: Strategy | None = None,
+    progress: Callable[[int, int, int], None] | None = None,
+) -> Result:
+    """Run the strategy over days of rows.
+
+    `dry` sends nothing. `strategy`: a warmed-up one, by default a cold one. `progress(first_ns, now_ns, last_ns)` is
+    told the simulated time now and then. Raises ConfigError, DataError.
+    """
+    engine = _engine()
+
+    if strategy is None:
+        strategy = Strategy(config, tick_size, lot_size)
+    rules = strategy.rules
+    first_ns, last_ns = days[0].first_ns, max(day.last_ns for day in days)
+    stops = (last_ns - first_ns) // models.record_ns + 2
+    wakes = (last_ns - first_ns) // min(rules.update_ns, rules.retry_ns) + 2
+    records: Log = np.zeros(stops, engine.RECORD_DTYPE)
+    log: Log = np.zeros(min(wakes, (last_ns - first_ns) // rules.update_ns + 2 + _FILL_ROOM), DECISION_DTYPE)
+    log_actions: Table = np.zeros((1 << 14, ACTION_COLUMNS), np.int64)
+    fills: Log = np.zeros(_FILL_ROOM, engine.FILL_DTYPE)
+    table: Table = np.zeros((MOST_ORDERS, ORDER_COLUMNS), np.int64)
+    cursor = np.zeros(engine.CURSOR, np.int64)
+    cursor[engine.C_RECORD] = (first_ns // models.record_ns + 1) * models.record_ns
+    strategy.wake_ns = (first_ns // rules.update_ns + 1) * rules.update_ns
+    runner = Engine(days, config, tick_size, lot_size, models, snapshot)
+    try:
+        runner.hbt.elapse(0)
+        now_ns = first_ns
+        while True:
+            now_ns += _STRETCH * min(models.record_ns, rules.update_ns)
+            end = engine.run(
+                runner.hbt,
+                rules,
+                *strategy.arrays,
+                dry,
+                models.record_ns,
+                now_ns,
+                table,
+                strategy.actions,
+                log,
+                log_actions,
+                records,
+                fills,
+                cursor,
+            )
+            if end == engine.FAILED:
+                raise DataError("data", f"the engine ended with code {int(cursor[engine.C_CODE])}")
+            if end == engine.ENDED:
+                break
+            if end == engine.FULL:
+                if cursor[engine.C_FILLS] + MOST_ORDERS >= len(fills):
+                    fills = np.concatenate((fills, np.zeros(len(fills), fills.dtype)))
+                if cursor[engine.C_ACTIONS] + MOST_ORDERS > len(log_actions):
+                    log_actions = np.concatenate((log_actions, np.zeros_like(log_actions)))
+                if cursor[engine.C_LOGGED] >= len(log):
+                    log = np.concatenate((log, np.zeros(len(log), log.dtype)))
+                if cursor[engine.C_RECORDS] >= len(records):
+                    records = np.concatenate((records, np.zeros(len(records), records.dtype)))
+                now_ns -= _STRETCH * min(models.record_ns, rules.update_ns)
+            elif progress is not None:
+                progress(first_ns, min(now_ns, last_ns), last_ns)
+    finally:
+        runner.close()
+    records = records[: cursor[engine.C_RECORDS]]
+    log = log[: cursor[engine.C_LOGGED]]
+    fills = fills[: cursor[engine.C_FILLS]]
+    counts = Counts(
+        submitted=int(cursor[engine.C_SENT]),
+        cancels=int(cursor[engine.C_CANCELS]),
+        closes=int(cursor[engine.C_CLOSES]),
+        refused=int(cursor[engine.C_REFUSED]),
+        filled_orders=len(fills),
+        bid_touch=int(cursor[engine.C_BID_TOUCH]),
+        ask_touch=int(cursor[engine.C_ASK_TOUCH]),
+        looks=int(cursor[engine.C_BOOK]),
+    )
+    figures = summarize(records, log, counts, models.record_ns)
+    return Result(records, log, log_actions[: cursor[engine.C_ACTIONS]].copy(), fills, figures, tick_size, lot_size)
+
+
+def describe(
+    config: Config, models: Models, names: Sequence[str], tick_size: float, lot_size: float
+) -> dict[str, object]:
+    """Return what a run was made of, fit for JSON."""
+    return {
+        "data": list(names),
+        "tick_size": tick_size,
+        "lot_size": lot_size,
+        "config": config.sections(),
+        "config_digest": config.digest(),
+        "models": asdict(models),
+    }
+
+
+def load_snapshot(path: str | Path) -> Events:
+    """Read an initial snapshot; raises DataError."""
+    try:
+        return load(path)
+    except ConvertError as error:
+        raise DataError(path, str(error)) from error
+
+
+class Progress:
+    """Turns simulated time into a line: how far, how fast, how long still."""
+
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s, self._start_s = clock_s, clock_s()
+
+    def line(self, first_ns: int, now_ns: int, last_ns: int) -> str:
+        """Return the line for a simulated time."""
+        passed_s = max(self._clock_s() - self._start_s, 1e-9)
+        done = (now_ns - first_ns) / max(last_ns - first_ns, 1)
+        speed = (now_ns - first_ns) / 1e9 / passed_s
+        left_s = passed_s * (1 - done) / max(done, 1e-9)
+        hours = (now_ns - first_ns) / 3.6e12
+        return f"{done:6.1%}  {hours:.2f} h simulated, {speed:,.0f}x, {left_s:,.0f} s left"
+
+
+def _engine() -> ModuleType:
+    """Import the compiled loop, which needs the extra `backtest`."""
+    try:
+        from obi_mm import engine
+    except ModuleNotFoundError as error:
+        raise ConfigError("backtest", "hftbacktest", "is not installed: pip install 'obi-mm[backtest]'") from error
+    return engine
+
+
+def _latencies(path: str) -> Any:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return np.ascontiguousarray(archive["data"])
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(path, f"holds no order latencies ({error})") from error
+
+
+def _with_queue(asset: Any, models: Models) -> Any:
+    match models.queue:
+        case "risk-adverse":
+            return asset.risk_adverse_queue_model()
+        case "log-prob":
+            return asset.log_prob_queue_model()
+        case "log-prob2":
+            return asset.log_prob_queue_model2()
+        case "power-prob":
+            return asset.power_prob_queue_model(models.queue_n)
+        case "power-prob2":
+            return asset.power_prob_queue_model2(models.queue_n)
+        case _:
+            return asset.power_prob_queue_model3(models.queue_n)

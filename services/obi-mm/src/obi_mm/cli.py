@@ -1,0 +1,308 @@
+"""The command `obi-mm`. Nothing here loads numpy or numba before a command runs."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_HELP = """An order book imbalance market maker: backtest it, sweep it, warm it up, watch it decide.
+
+Exit codes: 0 done, 1 error (diff: the logs differ), 2 wrong usage.
+"""
+
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=_HELP, no_args_is_help=True
+)
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", metavar="TOML", help="Configuration; without it the defaults.")
+]
+DataOption = Annotated[
+    list[Path], typer.Option("--data", "-d", metavar="NPZ", help="Event files in order of time; more may follow it.")
+]
+MoreData = Annotated[list[Path] | None, typer.Argument(metavar="[NPZ]...", help="Further event files.")]
+TickOption = Annotated[float, typer.Option(help="Price step.")]
+LotOption = Annotated[float, typer.Option(help="Quantity step.")]
+OutputOption = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Directory of the results; made when missing.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace results that are there.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+EntryOption = Annotated[int, typer.Option(metavar="NS", help="Order entry latency.")]
+ResponseOption = Annotated[int, typer.Option(metavar="NS", help="Order response latency.")]
+LatencyFile = Annotated[
+    Path | None, typer.Option(metavar="NPZ", help="Order latencies over time (hftbacktest's format) instead.")
+]
+QueueOption = Annotated[
+    str, typer.Option(help="Queue model: risk-adverse, log-prob, log-prob2, power-prob, power-prob2, power-prob3.")
+]
+QueueN = Annotated[float, typer.Option(help="Exponent of the power-prob models.")]
+MakerOption = Annotated[float, typer.Option(help="Fee on value traded as maker; negative is a rebate.")]
+TakerOption = Annotated[float, typer.Option(help="Fee on value traded as taker.")]
+BookOption = Annotated[
+    str, typer.Option(help="The engine's book: hashmap, or roi (an array over global.roi_lb to roi_ub, faster).")
+]
+PartialOption = Annotated[bool, typer.Option("--partial-fills", help="Orders may be filled in parts.")]
+ClockOption = Annotated[
+    str,
+    typer.Option(
+        help="Whose time decides when: local (receive times), or exchange (as live does; feeds arrive at once)."
+    ),
+]
+
+
+@contextmanager
+def _edge() -> Iterator[None]:
+    """Turn the project's errors into one line and exit code 1."""
+    from data_convert.errors import ConvertError
+    from marketlink.errors import MarketlinkError
+
+    from obi_mm.errors import ObiError
+
+    try:
+        yield
+    except (ObiError, MarketlinkError, ConvertError) as error:
+        print(f"obi-mm: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"obi-mm {version('obi-mm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def backtest(
+    data: DataOption,
+    more: MoreData = None,
+    config: ConfigOption = None,
+    output: OutputOption = Path("backtest-out"),
+    tick_size: TickOption = 0.1,
+    lot_size: LotOption = 0.001,
+    snapshot: Annotated[
+        Path | None, typer.Option("--snapshot", "-s", metavar="NPZ", help="The book that the data begins with.")
+    ] = None,
+    entry_latency: EntryOption = 1_000_000,
+    response_latency: ResponseOption = 1_000_000,
+    latency_file: LatencyFile = None,
+    queue: QueueOption = "power-prob3",
+    queue_n: QueueN = 3.0,
+    maker_fee: MakerOption = -0.00005,
+    taker_fee: TakerOption = 0.0007,
+    book: BookOption = "hashmap",
+    partial_fills: PartialOption = False,
+    clock: ClockOption = "local",
+    record_seconds: Annotated[float, typer.Option(help="Time between two records.")] = 1.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but send nothing.")] = False,
+    symbol: Annotated[str, typer.Option(help="Name for the decision log; by default the first file's.")] = "",
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Run the strategy over event files; write records, fills, decisions, figures and a report."""
+    from obi_mm.commands import run_one
+
+    with _edge():
+        from obi_mm.backtest import Models
+
+        models = Models(
+            entry_latency_ns=entry_latency,
+            response_latency_ns=response_latency,
+            latency_file=None if latency_file is None else str(latency_file),
+            queue=queue,
+            queue_n=queue_n,
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
+            book=book,
+            partial_fills=partial_fills,
+            clock=clock,
+            record_ns=round(record_seconds * 1e9),
+        )
+        run_one(
+            [*data, *(more or [])],
+            config,
+            output,
+            tick_size,
+            lot_size,
+            models,
+            snapshot=snapshot,
+            dry=dry_run,
+            symbol=symbol,
+            force=force,
+            quiet=quiet,
+        )
+
+
+@app.command()
+def sweep(
+    grid: Annotated[Path, typer.Option("--grid", "-g", metavar="TOML", help="Lists of values by section.field.")],
+    data: DataOption,
+    more: MoreData = None,
+    config: ConfigOption = None,
+    output: OutputOption = Path("sweep-out"),
+    tick_size: TickOption = 0.1,
+    lot_size: LotOption = 0.001,
+    entry_latency: EntryOption = 1_000_000,
+    response_latency: ResponseOption = 1_000_000,
+    latency_file: LatencyFile = None,
+    queue: QueueOption = "power-prob3",
+    queue_n: QueueN = 3.0,
+    maker_fee: MakerOption = -0.00005,
+    taker_fee: TakerOption = 0.0007,
+    book: BookOption = "hashmap",
+    partial_fills: PartialOption = False,
+    clock: ClockOption = "local",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
+    cluster: Annotated[str, typer.Option(metavar="ADDRESS", help="Run on a Dask cluster instead.")] = "",
+    rank: Annotated[str, typer.Option(help="Figure that orders the rows.")] = "equity",
+    quiet: QuietOption = False,
+) -> None:
+    """Backtest each file with every combination of a grid; goes on where it was interrupted."""
+    with _edge():
+        from obi_mm.backtest import Models
+        from obi_mm.sweeping import sweep_all
+
+        models = Models(
+            entry_latency_ns=entry_latency,
+            response_latency_ns=response_latency,
+            latency_file=None if latency_file is None else str(latency_file),
+            queue=queue,
+            queue_n=queue_n,
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
+            book=book,
+            partial_fills=partial_fills,
+            clock=clock,
+        )
+        sweep_all(
+            grid,
+            [*data, *(more or [])],
+            config,
+            output,
+            tick_size,
+            lot_size,
+            models,
+            workers=workers,
+            address=cluster,
+            rank=rank,
+            quiet=quiet,
+        )
+
+
+@app.command()
+def decisions(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A decision log, finished or being written.")],
+    form: Annotated[str, typer.Option("--format", help="table, csv or json (one object a line).")] = "table",
+    symbol: Annotated[str, typer.Option(help="Only this symbol's.")] = "",
+    reason: Annotated[str, typer.Option(help="Only decisions for this reason, e.g. quoting, stopped.")] = "",
+    first: Annotated[int | None, typer.Option("--head", help="Only the first so many.")] = None,
+    last: Annotated[int | None, typer.Option("--tail", help="Only the last so many.")] = None,
+) -> None:
+    """Print a decision log."""
+    if form not in ("table", "csv", "json"):
+        raise typer.BadParameter(f"table, csv or json, not {form!r}", param_hint="--format")
+    from obi_mm.printing import print_decisions
+
+    with _edge():
+        print_decisions(file, form, symbol, reason, first, last)
+
+
+@app.command()
+def diff(
+    left: Annotated[Path, typer.Argument(metavar="A", help="A decision log.")],
+    right: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    tolerance: Annotated[float, typer.Option(help="Relative difference of numbers that does not count.")] = 0.0,
+    common: Annotated[
+        bool, typer.Option("--common", help="Only from the first to the last time that both logs have.")
+    ] = False,
+    most: Annotated[int, typer.Option(help="How many differences to print.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
+) -> None:
+    """Find the first and all differences between two decision logs."""
+    from obi_mm.printing import print_difference
+
+    with _edge():
+        equal = print_difference(left, right, tolerance, common, most, as_json)
+    raise typer.Exit(0 if equal else 1)
+
+
+@app.command()
+def live(
+    symbol: Annotated[
+        list[str], typer.Option("--symbol", "-s", metavar="SYMBOL[:TICK:LOT]", help="What to follow; may be repeated.")
+    ],
+    config: ConfigOption = None,
+    connector_name: Annotated[str, typer.Option("--connector-name", "-n", help="The running connector.")] = "bf",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Decide, show and record; send nothing. Required: sending is not built in."),
+    ] = False,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Where the decisions are recorded.")
+    ] = Path("obi-mm-live.obilog"),
+    tick_size: TickOption = 0.1,
+    lot_size: LotOption = 0.001,
+    warmup_data_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Recordings or event files to warm up from.")
+    ] = None,
+    warmup_max_age: Annotated[float, typer.Option(metavar="SECONDS", help="Older data is not taken.")] = 7200.0,
+    duration: Annotated[float | None, typer.Option(metavar="SECONDS", help="End after so many seconds.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the decision log if it is there.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON at the end.")] = False,
+) -> None:
+    """Follow books on a running connector and show every decision, without sending orders."""
+    if not dry_run:
+        raise typer.BadParameter("orders can't be sent yet; say --dry-run to watch the decisions")
+    with _edge():
+        from obi_mm.watch import parse_symbols, watch
+
+        watch(
+            connector_name,
+            parse_symbols(symbol, tick_size, lot_size),
+            config,
+            output,
+            duration_s=duration,
+            warm_from=warmup_data_dir,
+            warm_max_age_s=warmup_max_age,
+            force=force,
+            plain=plain,
+            as_json=as_json,
+        )
+
+
+@app.command()
+def warmup(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="DIR|FILE...", help="A directory, or recordings and event files in order.")
+    ],
+    symbol: Annotated[str, typer.Option("--symbol", "-s", help="Which symbol's; needed with a directory.")] = "",
+    config: ConfigOption = None,
+    tick_size: TickOption = 0.1,
+    lot_size: LotOption = 0.001,
+    clock: ClockOption = "exchange",
+) -> None:
+    """Say how warm the factors get from stored data, and what is missing. Exit code 1: not warm."""
+    with _edge():
+        from obi_mm.commands import try_warmup
+
+        warm = try_warmup(files, symbol, config, tick_size, lot_size, clock)
+    raise typer.Exit(0 if warm else 1)
+
+
+def main() -> None:
+    """Run the command."""
+    app()

@@ -1,0 +1,310 @@
+"""The decision log: one format for backtest and live; written, read, printed, compared.
+
+    "OBIDEC1\\n"  ·  u32 length, little endian  ·  that many bytes of JSON (the header)  ·  decisions
+
+A decision is one DECISION_DTYPE record (128 bytes) followed by its `actions` ACTION_DTYPE records (40 bytes each). The
+header names symbols, tick and lot sizes, the configuration and who wrote it. A log can be read while it is written; a
+torn end is left out.
+"""
+
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, Self
+
+import numpy as np
+
+from obi_mm.errors import LogError
+from obi_mm.layout import (
+    ACTION_DTYPE,
+    CANCEL,
+    CLOSE,
+    DECISION_DTYPE,
+    NO_ASK_TICK,
+    NO_BID_TICK,
+    REASONS,
+    SUBMIT,
+    Log,
+    Table,
+)
+
+MAGIC: Final = b"OBIDEC1\n"
+ACTION_NAMES: Final = {CANCEL: "cancel", SUBMIT: "submit", CLOSE: "close"}
+STATUS_NAMES: Final = ("normal", "triggered", "cooldown")
+SIDE_NAMES: Final = {1: "buy", -1: "sell"}
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One symbol of a log."""
+
+    symbol: str
+    tick_size: float
+    lot_size: float
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a log says of itself."""
+
+    instruments: tuple[Instrument, ...]
+    config: Mapping[str, Any]
+    source: str
+
+    def encode(self) -> bytes:
+        """Return the bytes that begin a log."""
+        content = {
+            "instruments": [[one.symbol, one.tick_size, one.lot_size] for one in self.instruments],
+            "config": self.config,
+            "source": self.source,
+        }
+        text = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+        return MAGIC + struct.pack("<I", len(text)) + text
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionLog:
+    """A whole log: `decisions`, shape (n,) of DECISION_DTYPE; `actions` of all, and where each decision's begin, shape (n+1,)."""
+
+    header: Header
+    decisions: Log
+    actions: Log
+    starts: np.ndarray[Any, np.dtype[np.int64]]
+    torn_bytes: int = 0
+
+    def actions_of(self, number: int) -> Log:
+        """Return the actions of one decision."""
+        return self.actions[self.starts[number] : self.starts[number + 1]]
+
+
+def encode_decision(decision: Log, actions: Table) -> bytes:
+    """Return the bytes of one decision, a DECISION_DTYPE array of shape (1,), and its actions."""
+    return decision.tobytes() + np.ascontiguousarray(actions, np.int64).tobytes()
+
+
+class Writer:
+    """Appends decisions to a file, each whole and at once."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self._file: IO[bytes] = path.open("wb")
+        self._file.write(header.encode())
+        self._file.flush()
+
+    def put(self, decision: Log, actions: Table) -> None:
+        """Write one decision; `actions` as columns of whole numbers, shape (k, 5)."""
+        self._file.write(encode_decision(decision, actions))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def write_log(path: Path, header: Header, decisions: Log, actions: Table) -> None:
+    """Write a whole log at once; the decisions say how many of the actions, shape (m, 5), belong to each."""
+    table = np.ascontiguousarray(actions, np.int64)
+    with path.open("wb") as file:
+        file.write(header.encode())
+        at = 0
+        for number in range(len(decisions)):
+            count = int(decisions["actions"][number])
+            file.write(encode_decision(decisions[number : number + 1], table[at : at + count]))
+            at += count
+
+
+def read_log(path: str | Path) -> DecisionLog:
+    """Read a log; raises LogError where it is none. A torn last decision is left out and counted in bytes."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise LogError(path, f"can't be read ({error.strerror})") from error
+    return decode_log(content, path)
+
+
+def decode_log(content: bytes, path: str | Path = "log") -> DecisionLog:
+    """Read a log from its bytes; raises LogError."""
+    header, at = _decode_header(content, path)
+    size, action_size = DECISION_DTYPE.itemsize, ACTION_DTYPE.itemsize
+    places: list[int] = []
+    counts: list[int] = []
+    offset = DECISION_DTYPE.fields["actions"][1] if DECISION_DTYPE.fields else 0
+    while at + size <= len(content):
+        count = struct.unpack_from("<I", content, at + offset)[0]
+        if at + size + count * action_size > len(content):
+            break
+        places.append(at)
+        counts.append(count)
+        at += size + count * action_size
+    decisions = np.frombuffer(b"".join(content[place : place + size] for place in places), DECISION_DTYPE)
+    actions = np.frombuffer(
+        b"".join(
+            content[place + size : place + size + count * action_size]
+            for place, count in zip(places, counts, strict=True)
+        ),
+        ACTION_DTYPE,
+    )
+    bad = np.flatnonzero((decisions["reason"] >= len(REASONS)) | (decisions["symbol"] >= len(header.instruments)))
+    if len(bad):
+        raise LogError(path, f"decision {int(bad[0])} is damaged")
+    starts = np.concatenate(([0], np.cumsum(counts, dtype=np.int64))) if counts else np.zeros(1, np.int64)
+    return DecisionLog(header, decisions, actions, starts, len(content) - at)
+
+
+def _decode_header(content: bytes, path: str | Path) -> tuple[Header, int]:
+    if content[: len(MAGIC)] != MAGIC or len(content) < len(MAGIC) + 4:
+        raise LogError(path, "is no decision log")
+    length = struct.unpack_from("<I", content, len(MAGIC))[0]
+    start = len(MAGIC) + 4
+    try:
+        value = json.loads(content[start : start + length])
+        instruments = tuple(Instrument(str(name), float(tick), float(lot)) for name, tick, lot in value["instruments"])
+        header = Header(instruments, value["config"], str(value["source"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise LogError(path, f"has no readable header ({error})") from error
+    return header, start + length
+
+
+def row_of(log: DecisionLog, number: int) -> dict[str, object]:
+    """Return one decision with names instead of codes and prices instead of ticks, fit for JSON (None: none)."""
+    decision = log.decisions[number]
+    instrument = log.header.instruments[int(decision["symbol"])]
+    tick, lot = instrument.tick_size, instrument.lot_size
+    time_ns = int(decision["time_ns"])
+    actions = [
+        {
+            "do": ACTION_NAMES.get(int(action["kind"]), str(int(action["kind"]))),
+            "side": SIDE_NAMES.get(int(action["side"]), "?"),
+            "price": _clean(int(action["tick"]) * tick),
+            "qty": _clean(int(action["lots"]) * lot),
+            "id": int(action["order_id"]),
+        }
+        for action in log.actions_of(number)
+    ]
+    return {
+        "time_ns": time_ns,
+        "time": datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        + f".{time_ns % 1_000_000_000:09d}Z",
+        "symbol": instrument.symbol,
+        "reason": REASONS[int(decision["reason"])],
+        "stop_loss": STATUS_NAMES[int(decision["stop_loss"])],
+        "best_bid": _price(int(decision["best_bid_tick"]), tick),
+        "best_ask": _price(int(decision["best_ask_tick"]), tick),
+        "bids": _number(decision["bids"]),
+        "asks": _number(decision["asks"]),
+        "alpha": _number(decision["alpha"]),
+        "volatility": _number(decision["volatility"]),
+        "change": _number(decision["change"]),
+        "fair": _clean(float(decision["fair_ticks"]) * tick),
+        "reservation": _clean(float(decision["reservation_ticks"]) * tick),
+        "bid": _price(int(decision["bid_tick"]), tick),
+        "ask": _price(int(decision["ask_tick"]), tick),
+        "position": _clean(int(decision["position_lots"]) * lot),
+        "samples": int(decision["samples"]),
+        "returns": int(decision["returns"]),
+        "sampled": bool(decision["sampled"]),
+        "actions": actions,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One decision in which two logs differ: `fields` by name with both values; a missing side has none."""
+
+    time_ns: int
+    symbol: str
+    fields: Mapping[str, tuple[object, object]]
+
+
+def compare(left: DecisionLog, right: DecisionLog, tolerance: float = 0.0) -> Iterator[Difference]:
+    """Yield where two logs differ, in order of time; numbers may differ by `tolerance`, relatively.
+
+    Decisions are matched by time and symbol, by time alone where either log has one symbol only. Action ids are compared
+    by their distance from each log's first, because a live bot begins where no id was ever used.
+    """
+    named = len(left.header.instruments) > 1 and len(right.header.instruments) > 1
+    mine, yours = _by_key(left, named), _by_key(right, named)
+    bases = [int(log.actions["order_id"].min()) if len(log.actions) else 0 for log in (left, right)]
+    for key in sorted(mine.keys() | yours.keys()):
+        time_ns, symbol, _ = key
+        if key not in mine or key not in yours:
+            yield Difference(time_ns, symbol, {"decision": (key in mine, key in yours)})
+            continue
+        rows = [row_of(left, mine[key]), row_of(right, yours[key])]
+        for row, base in zip(rows, bases, strict=True):
+            for action in row["actions"]:  # type: ignore[attr-defined]
+                action["id"] -= base
+        fields = {
+            name: (rows[0][name], rows[1][name])
+            for name in rows[0]
+            if name not in (("time",) if named else ("time", "symbol"))
+            and not _same(rows[0][name], rows[1][name], tolerance)
+        }
+        if fields:
+            yield Difference(time_ns, symbol, fields)
+
+
+def _by_key(log: DecisionLog, named: bool) -> dict[tuple[int, str, int], int]:
+    """Number decisions by time and symbol, and by their turn where there are several."""
+    found: dict[tuple[int, str, int], int] = {}
+    for number in range(len(log.decisions)):
+        symbol = log.header.instruments[int(log.decisions["symbol"][number])].symbol if named else ""
+        turn = 0
+        while (key := (int(log.decisions["time_ns"][number]), symbol, turn)) in found:
+            turn += 1
+        found[key] = number
+    return found
+
+
+def _same(left: object, right: object, tolerance: float) -> bool:
+    if isinstance(left, float) and isinstance(right, float):
+        return left == right or abs(left - right) <= tolerance * max(abs(left), abs(right))
+    return left == right
+
+
+def _number(value: object) -> float | None:
+    number = float(value)  # type: ignore[arg-type]
+    return number if np.isfinite(number) else None
+
+
+def _price(tick: int, tick_size: float) -> float | None:
+    return None if tick in (0, NO_BID_TICK, NO_ASK_TICK) else _clean(tick * tick_size)
+
+
+def _clean(value: float) -> float:
+    """Take the rounding of tick * size off, for eyes."""
+    return float(f"{value:.12g}")
+
+
+COLUMNS: Final[Sequence[str]] = (
+    "time",
+    "symbol",
+    "reason",
+    "stop_loss",
+    "best_bid",
+    "best_ask",
+    "alpha",
+    "volatility",
+    "bid",
+    "ask",
+    "position",
+    "actions",
+)
+"""What the printed table shows; JSON and CSV have all fields."""
+
+
+def words_of(actions: object) -> str:
+    """Write a row's actions in one line."""
+    assert isinstance(actions, list)
+    return "; ".join(f"{one['do']} {one['side']} {one['qty']:g} @ {one['price']:.12g}" for one in actions)

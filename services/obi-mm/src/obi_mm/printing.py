@@ -1,0 +1,95 @@
+"""Decision logs on the terminal: as table, CSV or JSON, and compared."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+from obi_mm.decisions import COLUMNS, DecisionLog, Difference, compare, read_log, row_of, words_of
+
+
+def print_decisions(path: Path, form: str, symbol: str, reason: str, first: int | None, last: int | None) -> None:
+    """Print a log; raises LogError."""
+    log = read_log(path)
+    rows = [row_of(log, number) for number in range(len(log.decisions))]
+    rows = [row for row in rows if symbol in ("", row["symbol"]) and reason in ("", row["reason"])]
+    if first is not None:
+        rows = rows[: max(first, 0)]
+    if last is not None:
+        rows = rows[-last:] if last > 0 else []
+    if log.torn_bytes:
+        print(f"the last {log.torn_bytes} bytes are no whole decision", file=sys.stderr)
+    if form == "json":
+        for row in rows:
+            print(json.dumps(row))
+    elif form == "csv":
+        names = list(rows[0]) if rows else list(COLUMNS)
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        for row in rows:
+            writer.writerow([words_of(row[name]) if name == "actions" else row[name] for name in names])
+    else:
+        _print_table([[_cell(name, row[name]) for name in COLUMNS] for row in rows])
+
+
+def print_difference(left: Path, right: Path, tolerance: float, common: bool, most: int, as_json: bool) -> bool:
+    """Print where two logs differ; true if nowhere. Raises LogError."""
+    logs = read_log(left), read_log(right)
+    low, high = _span(logs) if common else (None, None)
+    found = [one for one in compare(*logs, tolerance) if low is None or high is None or low <= one.time_ns <= high]
+    counted = [
+        sum(1 for time_ns in log.decisions["time_ns"].tolist() if low is None or high is None or low <= time_ns <= high)
+        for log in logs
+    ]
+    if as_json:
+        for one in found:
+            print(json.dumps({"time_ns": one.time_ns, "symbol": one.symbol, "fields": dict(one.fields)}))
+        return not found and min(counted) > 0
+    if not found and min(counted) > 0:
+        print(f"equal: {counted[0]:,} decisions")
+        return True
+    if not found:
+        print("no decision to compare")
+        return False
+    print(f"{len(found):,} of {max(counted):,} decisions differ; the first:")
+    for one in found[:most]:
+        print(_words(one))
+    if len(found) > most:
+        print(f"... and {len(found) - most:,} more")
+    return False
+
+
+def _span(logs: tuple[DecisionLog, DecisionLog]) -> tuple[int, int]:
+    shared = set(logs[0].decisions["time_ns"].tolist()) & set(logs[1].decisions["time_ns"].tolist())
+    return (min(shared), max(shared)) if shared else (0, -1)
+
+
+def _words(one: Difference) -> str:
+    parts = []
+    for name, (left, right) in one.fields.items():
+        if name == "decision":
+            parts.append("only in the first log" if left else "only in the second log")
+        elif name == "actions":
+            parts.append(f"actions [{words_of(left)}] / [{words_of(right)}]")
+        else:
+            parts.append(f"{name} {left} / {right}")
+    return f"  {one.time_ns} {one.symbol}: " + ", ".join(parts)
+
+
+def _cell(name: str, value: object) -> str:
+    if value is None:
+        return "-"
+    if name == "actions":
+        return words_of(value)
+    if name == "time":
+        return str(value)[11:23]
+    if isinstance(value, float):
+        return f"{value:.6g}" if name in ("alpha", "volatility") else f"{value:.12g}"
+    return str(value)
+
+
+def _print_table(rows: list[list[str]]) -> None:
+    table = [list(COLUMNS), *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(COLUMNS))]
+    for row in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,234 @@
+"""Days times parameters: the cells of a sweep, one run each, on any `concurrent.futures.Executor`.
+
+The processes of the default pool are forked from one that has compiled the loop and loaded the days, and share both.
+A Dask cluster's workers load a day and compile once each. Finished cells are appended to a file and never run again.
+"""
+
+import hashlib
+import itertools
+import json
+import multiprocessing
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any
+
+from obi_mm.backtest import Day, Models, load_days, run_backtest
+from obi_mm.config import Config, change_config, check_instrument
+from obi_mm.errors import ConfigError, DataError
+
+MOST_CELLS = 1_000_000
+FIGURES = (
+    "equity",
+    "fee",
+    "max_drawdown",
+    "sharpe",
+    "sortino",
+    "trades",
+    "trading_volume",
+    "fill_rate",
+    "position",
+    "position_abs_mean",
+    "position_abs_max",
+    "bid_at_touch",
+    "ask_at_touch",
+    "stop_loss_triggers",
+    "simulated_seconds",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run: a day's file and what differs from the base configuration. `key` names all that its result depends on."""
+
+    key: str
+    path: str
+    changes: tuple[tuple[str, Any], ...]
+    config: Config
+    models: Models
+    tick_size: float
+    lot_size: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A cell's figures."""
+
+    key: str
+    path: str
+    changes: Mapping[str, Any]
+    figures: Mapping[str, Any]
+
+
+def load_grid(path: Path) -> dict[str, list[Any]]:
+    """Read a grid: `[grid]` with lists by "section.field". Raises ConfigError."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(str(path), "file", f"can't be read ({error})") from error
+    axes: dict[str, list[Any]] = {}
+    for name, values in _flat(content.get("grid", {})):
+        if not isinstance(values, list) or not values:
+            raise ConfigError(str(path), name, f"is a list of values, not {values!r}")
+        axes[name] = values
+    if set(content) - {"grid"} or not axes:
+        raise ConfigError(
+            str(path), "grid", 'is the only section, with lists such as "params.half_spread" = [0.0001, 0.0002]'
+        )
+    return axes
+
+
+def make_cells(
+    axes: Mapping[str, Sequence[Any]],
+    paths: Sequence[Path],
+    base: Config,
+    models: Models,
+    tick_size: float,
+    lot_size: float,
+    where: str,
+) -> list[Cell]:
+    """Return every day times every combination, all checked. Raises ConfigError, DataError."""
+    count = len(paths)
+    for values in axes.values():
+        count *= len(values)
+    if count > MOST_CELLS:
+        raise ConfigError(where, "grid", f"makes {count:,} runs; at most {MOST_CELLS:,}")
+    cells: list[Cell] = []
+    for values in itertools.product(*axes.values()):
+        changes = tuple(zip(axes, values, strict=True))
+        config = change_config(base, dict(changes), where)
+        check_instrument(config, tick_size, lot_size, where)
+        for path in paths:
+            key = _key(path, config, models, tick_size, lot_size)
+            cells.append(Cell(key, str(path), changes, config, models, tick_size, lot_size))
+    return cells
+
+
+def run_cell(cell: Cell) -> Row:
+    """Run one cell; works in any process. Raises ObiError."""
+    day = _day(cell.path, cell.tick_size, cell.lot_size, cell.models.clock)
+    result = run_backtest([day], cell.config, cell.tick_size, cell.lot_size, cell.models)
+    figures = {name: result.figures[name] for name in FIGURES}
+    return Row(cell.key, cell.path, dict(cell.changes), figures)
+
+
+def run_cells(cells: Sequence[Cell], executor: Executor | None, workers: int | None = None) -> Iterator[Row]:
+    """Run cells and yield their rows as they finish; without an executor, on a pool of forked processes."""
+    if executor is not None:
+        for future in as_completed([executor.submit(run_cell, cell) for cell in cells]):
+            yield future.result()
+        return
+    if not cells:
+        return
+    for path in dict.fromkeys(cell.path for cell in cells):
+        first = next(cell for cell in cells if cell.path == path)
+        _day(path, first.tick_size, first.lot_size, first.models.clock)
+    yield run_cell(cells[0])  # compiles the loop, which every fork then has
+    rest = cells[1:]
+    count = min(workers or os.cpu_count() or 1, len(rest))
+    if count < 2:
+        yield from map(run_cell, rest)
+        return
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("fork")) as pool:
+        for future in as_completed([pool.submit(run_cell, cell) for cell in rest]):
+            yield future.result()
+
+
+def cluster(address: str) -> Executor:
+    """Return an executor on a Dask cluster. Raises ConfigError where distributed is not installed."""
+    try:
+        distributed = import_module("distributed")
+    except ModuleNotFoundError as error:
+        raise ConfigError("sweep", "--cluster", "needs distributed: pip install 'obi-mm[cluster]'") from error
+    executor: Executor = distributed.Client(address).get_executor()
+    return executor
+
+
+def read_rows(path: Path) -> dict[str, Row]:
+    """Read finished cells; a torn last line is left out."""
+    rows: dict[str, Row] = {}
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                value = json.loads(line)
+                rows[value["key"]] = Row(value["key"], value["path"], value["changes"], value["figures"])
+            except (ValueError, KeyError, TypeError):
+                continue
+    return rows
+
+
+def append_row(file: IO[str], row: Row) -> None:
+    """Append one finished cell."""
+    file.write(json.dumps(asdict(row), sort_keys=True) + "\n")
+    file.flush()
+
+
+def totals(rows: Iterable[Row]) -> list[Row]:
+    """Sum rows of the same parameters over the days; ratios are averaged over days that have one, extremes kept."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(json.dumps(row.changes, sort_keys=True), []).append(row)
+    made: list[Row] = []
+    for members in groups.values():
+        figures: dict[str, Any] = {}
+        for name in FIGURES:
+            values = [row.figures[name] for row in members if row.figures[name] is not None]
+            if not values:
+                figures[name] = None
+            elif name in ("max_drawdown", "position_abs_max"):
+                figures[name] = max(values)
+            elif name in ("sharpe", "sortino", "fill_rate", "position_abs_mean", "bid_at_touch", "ask_at_touch"):
+                figures[name] = sum(values) / len(values)
+            else:
+                figures[name] = sum(values)
+        made.append(replace(members[0], path=f"{len(members)} days", figures=figures))
+    return made
+
+
+def ranked(rows: Iterable[Row], by: str) -> list[Row]:
+    """Sort rows, the best first: the largest figure, of drawdown and positions the smallest. Raises ConfigError."""
+    if by not in FIGURES:
+        raise ConfigError("sweep", "--rank", f"is one of {', '.join(FIGURES)}, not {by!r}")
+    sign = 1 if by in ("max_drawdown", "position_abs_mean", "position_abs_max", "fee", "stop_loss_triggers") else -1
+
+    def order(row: Row) -> tuple[bool, float, str]:
+        value = row.figures[by]
+        return value is None, 0.0 if value is None else sign * float(value), json.dumps(row.changes, sort_keys=True)
+
+    return sorted(rows, key=order)
+
+
+@lru_cache(maxsize=64)
+def _day(path: str, tick_size: float, lot_size: float, clock: str) -> Day:
+    return load_days([path], tick_size, lot_size, clock)[0]
+
+
+def _key(path: Path, config: Config, models: Models, tick_size: float, lot_size: float) -> str:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise DataError(path, f"can't be read ({error.strerror})") from error
+    parts = [
+        str(path.resolve()),
+        found.st_size,
+        found.st_mtime_ns,
+        config.digest(),
+        asdict(models),
+        tick_size,
+        lot_size,
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield "section.field" and its values, whether the TOML wrote it with quotes or as nested tables."""
+    for name, value in content.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

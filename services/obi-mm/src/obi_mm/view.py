@@ -1,0 +1,85 @@
+"""The terminal view of a live run: one row a symbol, what is wanted, why, and how warm it is."""
+
+from marketlink.bot import Confidence
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from obi_mm.decisions import ACTION_NAMES, SIDE_NAMES, STATUS_NAMES
+from obi_mm.layout import A_KIND, A_LOTS, A_SIDE, A_TICK, REASONS
+from obi_mm.live import Asset, Shell, percentiles_us
+
+_COLOURS = {Confidence.SYNCED: "green", Confidence.STALE: "yellow", Confidence.UNKNOWN: "red"}
+
+
+def render(shell: Shell, notes: list[str], title: str) -> Group:
+    """Return the view of what stands now."""
+    table = Table(title=title, expand=True)
+    for name in ("symbol", "book", "bid", "ask", "alpha", "volatility", "wants", "position", "why", "warm", "decided"):
+        table.add_column(name)
+    for number, asset in enumerate(shell.assets):
+        depth = shell.bot.depth(number)
+        table.add_row(
+            asset.symbol,
+            Text(depth.confidence.value, style=_COLOURS[depth.confidence]),
+            f"{depth.best_bid:.12g}",
+            f"{depth.best_ask:.12g}",
+            *_decided(asset),
+        )
+    parts: list[Table | Text] = [table]
+    for asset in shell.assets:
+        words = action_words(asset)
+        if words:
+            parts.append(Text(f"{asset.symbol} would: {words}"))
+    median, high = percentiles_us(shell.timings_ns)
+    parts.append(
+        Text(f"decision time p50 {median:.0f} µs, p99 {high:.0f} µs; {shell.backlog} messages waiting", style="dim")
+    )
+    parts.extend(Text(note, style="dim") for note in notes[-5:])
+    return Group(*parts)
+
+
+def line(shell: Shell) -> str:
+    """Return the same in one line, for where there is no terminal."""
+    parts = []
+    for number, asset in enumerate(shell.assets):
+        depth = shell.bot.depth(number)
+        alpha, volatility, wants, position, why, warm, decided = _decided(asset)
+        parts.append(
+            f"{asset.symbol} {depth.confidence.value} {depth.best_bid:.12g}/{depth.best_ask:.12g} alpha {alpha} "
+            f"volatility {volatility} wants {wants} position {position} ({why}, {warm}), {decided} decisions"
+        )
+    return "; ".join(parts)
+
+
+def action_words(asset: Asset) -> str:
+    """Write the last decision's actions in words."""
+    rules = asset.strategy.rules
+    return "; ".join(
+        f"{ACTION_NAMES[row[A_KIND]]} {SIDE_NAMES[row[A_SIDE]]} {row[A_LOTS] * rules.lot_size:.12g} @ {row[A_TICK] * rules.tick_size:.12g}"
+        for row in asset.last_actions.tolist()
+    )
+
+
+def _decided(asset: Asset) -> tuple[str, str, str, str, str, str, str]:
+    lack = asset.strategy.lack()
+    warm = "warm" if lack.nanoseconds <= 0 else f"in {lack.nanoseconds / 60e9:.1f} min"
+    if asset.last is None:
+        return "-", "-", "-", "-", "no decision yet", warm, "0"
+    decision, rules = asset.last[0], asset.strategy.rules
+    sides = [
+        f"{int(decision[name]) * rules.tick_size:.12g}" if decision[name] > 0 else "-"
+        for name in ("bid_tick", "ask_tick")
+    ]
+    why = REASONS[int(decision["reason"])]
+    if decision["stop_loss"]:
+        why += f", stop loss {STATUS_NAMES[int(decision['stop_loss'])]}"
+    return (
+        f"{float(decision['alpha']):+.3f}",
+        f"{float(decision['volatility']):.3g}",
+        " / ".join(sides),
+        f"{int(decision['position_lots']) * rules.lot_size:.12g}",
+        why,
+        warm,
+        f"{asset.decisions:,}",
+    )

@@ -1,0 +1,148 @@
+"""`obi-mm live`: sets the live shell up, runs it until asked to stop, and shows it."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from marketlink.link.iceoryx import IceoryxBotPort
+from rich.console import Console
+from rich.live import Live
+
+from obi_mm.config import load_config
+from obi_mm.decisions import Header, Instrument, Writer
+from obi_mm.errors import ConfigError, DataError, OutputExists
+from obi_mm.live import Shell, make_strategies, percentiles_us
+from obi_mm.view import line, render
+from obi_mm.warmup import choose_files, needed_ns, warm_up
+
+
+def parse_symbols(words: Sequence[str], tick_size: float, lot_size: float) -> dict[str, tuple[float, float]]:
+    """Read `SYMBOL` or `SYMBOL:TICK:LOT`; raises ConfigError."""
+    found: dict[str, tuple[float, float]] = {}
+    for word in words:
+        symbol, *sizes = word.split(":")
+        try:
+            tick, lot = (float(sizes[0]), float(sizes[1])) if sizes else (tick_size, lot_size)
+        except (ValueError, IndexError) as error:
+            raise ConfigError("live", "--symbol", f"is SYMBOL or SYMBOL:TICK:LOT, not {word!r}") from error
+        if not symbol or symbol in found or len(sizes) > 2:
+            raise ConfigError("live", "--symbol", f"names each symbol once, as SYMBOL or SYMBOL:TICK:LOT, not {word!r}")
+        found[symbol] = (tick, lot)
+    return found
+
+
+def watch(
+    connector: str,
+    symbols: dict[str, tuple[float, float]],
+    config_path: Path | None,
+    output: Path,
+    *,
+    duration_s: float | None,
+    warm_from: Path | None,
+    warm_max_age_s: float,
+    force: bool,
+    plain: bool,
+    as_json: bool,
+) -> None:
+    """Run dry until the time is over or a signal asks to stop. Raises ObiError, MarketlinkError."""
+    config = load_config(config_path)
+    if output.exists() and not force:
+        raise OutputExists(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    notes: list[str] = []
+    console = Console(stderr=True)
+    terminal = console.is_terminal and not plain
+
+    def note(text: str) -> None:
+        stamped = f"{time.strftime('%H:%M:%S')} {text}"
+        notes.append(stamped)
+        del notes[:-100]
+        if not terminal:
+            print(stamped, file=sys.stderr, flush=True)
+
+    strategies = make_strategies(symbols, config, time.time_ns())
+    if warm_from is not None:
+        for symbol, strategy in strategies.items():
+            files = choose_files(warm_from, symbol, needed_ns(strategy))
+            try:
+                warmth = warm_up(
+                    strategy,
+                    files,
+                    symbol=symbol.upper(),
+                    clock="exchange",
+                    now_ns=time.time_ns(),
+                    max_age_ns=round(warm_max_age_s * 1e9),
+                )
+                note(f"{symbol}: {warmth.words()}")
+            except DataError as error:
+                note(f"{symbol}: stays cold: {error}")
+    header = Header(
+        tuple(Instrument(symbol, *sizes) for symbol, sizes in symbols.items()), config.sections(), "live dry run"
+    )
+    stopping: list[int] = []
+    before = {
+        number: signal.signal(number, lambda got, _: stopping.append(got)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    start_s = time.monotonic()
+    try:
+        with Writer(output, header) as writer:
+            shell = Shell(connector, strategies, port=IceoryxBotPort(connector), writer=writer, note=note)
+            try:
+                _run(shell, stopping, start_s, duration_s, notes, console if terminal else None)
+            finally:
+                lost = shell.bot.lost_samples()
+                shell.close()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    _say_end(shell, output, time.monotonic() - start_s, lost, as_json)
+
+
+def _run(
+    shell: Shell,
+    stopping: list[int],
+    start_s: float,
+    duration_s: float | None,
+    notes: list[str],
+    console: Console | None,
+) -> None:
+    live = Live(console=console, refresh_per_second=4, transient=True, auto_refresh=False) if console else None
+    shown_s = 0.0
+    if live is not None:
+        live.start()
+    try:
+        while not stopping and (duration_s is None or time.monotonic() - start_s < duration_s):
+            shell.step(0.1)
+            now_s = time.monotonic()
+            if now_s - shown_s < (0.25 if live is not None else 10):
+                continue
+            shown_s = now_s
+            if live is not None:
+                live.update(render(shell, notes, "obi-mm live, dry: nothing is sent"), refresh=True)
+            else:
+                print(line(shell), file=sys.stderr, flush=True)
+    finally:
+        if live is not None:
+            live.stop()
+
+
+def _say_end(shell: Shell, output: Path, seconds: float, lost: int, as_json: bool) -> None:
+    median, high = percentiles_us(shell.timings_ns)
+    decided = {asset.symbol: asset.decisions for asset in shell.assets}
+    if as_json:
+        content = {
+            "seconds": round(seconds, 3),
+            "decisions": decided,
+            "interruptions": {asset.symbol: asset.interruptions for asset in shell.assets},
+            "skipped": {asset.symbol: asset.skipped for asset in shell.assets},
+            "lost_samples": lost,
+            "decision_us": {"p50": round(median, 1), "p99": round(high, 1)},
+            "log": str(output),
+        }
+        print(json.dumps(content))
+        return
+    counts = ", ".join(f"{symbol} {count:,}" for symbol, count in decided.items())
+    print(f"{seconds:,.0f} s, decisions: {counts}; p50 {median:.0f} µs, p99 {high:.0f} µs; log: {output}")

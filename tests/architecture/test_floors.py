@@ -1,0 +1,161 @@
+"""The structure that docs/architecture.md draws, read off the imports."""
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+DISTRIBUTIONS = {
+    "data_convert": (ROOT / "packages/data-convert", set()),
+    "factor_engine": (ROOT / "packages/factor-engine", set()),
+    "marketlink": (ROOT / "packages/marketlink", set()),
+    "venue_sim": (ROOT / "packages/venue-sim", set()),
+    "connector": (ROOT / "services/connector", {"marketlink"}),
+    "collector": (ROOT / "services/collector", {"marketlink"}),
+    "obi_mm": (ROOT / "services/obi-mm", {"marketlink", "factor_engine", "data_convert"}),
+}
+# The floors within marketlink and the services: what a core may never import, wherever it stands.
+IMPURE = {
+    "asyncio",
+    "socket",
+    "time",
+    "os",
+    "threading",
+    "logging",
+    "websockets",
+    "httpx",
+    "iceoryx2",
+    "select",
+    "subprocess",
+}
+CORES = [
+    "marketlink/events.py",
+    "marketlink/messages.py",
+    "marketlink/orders.py",
+    "marketlink/errors.py",
+    "marketlink/book",
+    "marketlink/venues",
+    "marketlink/link/wire.py",
+    "marketlink/link/block.py",
+    "marketlink/link/kernels.py",
+    "marketlink/link/assembly.py",
+    "marketlink/link/port.py",
+    "marketlink/bot/state.py",
+    "marketlink/run/limits.py",
+    "marketlink/run/retry.py",
+    "marketlink/run/subscriptions.py",
+    "connector/hub.py",
+    "connector/effects.py",
+    "collector/record.py",
+    "collector/rotation.py",
+    "collector/from_link.py",
+    "venue_sim/book.py",
+    "venue_sim/faults.py",
+    "venue_sim/limits.py",
+    "venue_sim/venues",
+]
+VALUES = {"marketlink.events", "marketlink.messages", "marketlink.orders", "marketlink.errors"}
+
+
+def sources(package: str) -> Iterator[Path]:
+    folder, _ = DISTRIBUTIONS[package]
+    yield from sorted((folder / "src" / package).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("package", DISTRIBUTIONS)
+def test_a_distribution_imports_only_the_siblings_it_may(package: str) -> None:
+    _, allowed = DISTRIBUTIONS[package]
+    found = {name.partition(".")[0] for path in sources(package) for name in imports(path)}
+    assert (found & set(DISTRIBUTIONS)) - {package} <= allowed
+
+
+@pytest.mark.parametrize("package", DISTRIBUTIONS)
+def test_a_distribution_declares_what_it_imports(package: str) -> None:
+    folder, _ = DISTRIBUTIONS[package]
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    extras = [one for group in project.get("optional-dependencies", {}).values() for one in group]
+    stated = {
+        one.split("[")[0].split(">")[0].split("=")[0].split(";")[0].strip().replace("-", "_").lower()
+        for one in project["dependencies"] + extras
+    }
+    third = (
+        {name.partition(".")[0] for path in sources(package) for name in imports(path)}
+        - set(sys.stdlib_module_names)
+        - {package, ""}
+    )
+    third -= {"_typeshed"}
+    assert third <= stated
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_a_core_imports_no_clock_socket_file_or_loop(core: str) -> None:
+    package = core.partition("/")[0]
+    place = DISTRIBUTIONS[package][0] / "src" / core
+    files = sorted(place.rglob("*.py")) if place.is_dir() else [place]
+    assert files
+    assert files[0].exists(), f"{core} is gone: mend the list"
+    for path in files:
+        wrong = {name.partition(".")[0] for name in imports(path)} & IMPURE
+        assert not wrong, f"{path} imports {wrong}"
+
+
+def test_values_import_nothing_above_them() -> None:
+    for module in VALUES:
+        path = DISTRIBUTIONS["marketlink"][0] / "src" / (module.replace(".", "/") + ".py")
+        assert {name for name in imports(path) if name.startswith("marketlink")} <= VALUES
+
+
+def test_books_and_venues_know_nothing_of_shells() -> None:
+    for folder in ("book", "venues"):
+        for path in (DISTRIBUTIONS["marketlink"][0] / "src/marketlink" / folder).rglob("*.py"):
+            above = {
+                name
+                for name in imports(path)
+                if name.startswith(("marketlink.run", "marketlink.link", "marketlink.bot"))
+            }
+            assert not above, f"{path} imports {above}"
+
+
+def test_only_the_link_module_touches_the_shared_memory_library() -> None:
+    users = {
+        path.name
+        for package in DISTRIBUTIONS
+        for path in sources(package)
+        if any(name.startswith("iceoryx2") for name in imports(path))
+    }
+    assert users == {"iceoryx.py"}
+
+
+def test_one_version_everywhere() -> None:
+    projects = [ROOT / "pyproject.toml", *(folder / "pyproject.toml" for folder, _ in DISTRIBUTIONS.values())]
+    versions = {tomllib.loads(path.read_text())["project"]["version"] for path in projects}
+    assert len(versions) == 1
+    assert f"## {versions.pop()}" in (ROOT / "docs/changelog.md").read_text()
+
+
+@pytest.mark.parametrize("package", DISTRIBUTIONS)
+def test_every_distribution_has_a_readme_and_a_type_marker(package: str) -> None:
+    folder, _ = DISTRIBUTIONS[package]
+    assert len((folder / "README.md").read_text()) > 200
+    assert (folder / "src" / package / "py.typed").exists()
+
+
+def test_the_top_level_holds_what_it_should() -> None:
+    allowed = {"pyproject.toml", "uv.lock", "packages", "services", "tests", "docs", "Makefile", "README.md", "LICENSE"}
+    made = {"demo-out", "dist"}
+    assert {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - made == allowed

@@ -1,0 +1,1 @@
+"""`make bench`: the live path measured with real processes, beside the goals."""

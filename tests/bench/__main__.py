@@ -1,0 +1,180 @@
+"""Measures the live path with the simulated exchange on loopback, and prints every figure beside its goal.
+
+Everything shares this machine's cores, the exchange and the stop-watches too; figures of one run belong together.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from tests.rig import Rig
+
+TICK = os.sysconf("SC_CLK_TCK")
+STARTUP_S = 180
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def quantiles_us(values: list[int]) -> tuple[float, float, float]:
+    """p50, p99 and p99.9 in microseconds."""
+    p50, p99, p999 = np.quantile(np.array(values, np.int64), [0.5, 0.99, 0.999]) / 1e3
+    return float(p50), float(p99), float(p999)
+
+
+def subscribed(rig: Rig, streams: int) -> bool:
+    """Whether so many streams are subscribed in all; a process that died is an error."""
+    for label, process in rig.processes.items():
+        if process.poll() is not None:
+            raise RuntimeError(f"{label} ended with {process.returncode}:\n{rig.log(label)}")
+    return sum(len(connection["streams"]) for connection in rig.state()["connections"]) >= streams
+
+
+def latency(seconds: float, rate: float) -> list[tuple[str, str, str, bool]]:
+    """Connector and tick-to-bot latency at 20 levels a message."""
+    with Rig() as rig:
+        rig.exchange("--market", "flood", "--symbols", "btcusdt", "--rate", rate, "--levels", 20)  # evenly spaced
+        config = rig.folder / "c.toml"
+        config.write_text(f'stream_url = "{rig.addresses["ws"]}"\napi_url = "{rig.addresses["rest"]}"\n')
+        frames, ages = rig.folder / "frames.json", rig.folder / "ages.json"
+        rig.start("connector", "tests.bench.timed_connector", frames, "bf", "binancefutures", config)
+        rig.start("bot", "tests.bench.timed_bot", ages, "bf", "btcusdt", seconds)
+        rig.until(lambda: subscribed(rig, 2), STARTUP_S, "the connector to subscribe")
+        rig.processes["bot"].wait(seconds + 120)
+        rig.end("connector")
+        connector, bot = json.loads(frames.read_text()), json.loads(ages.read_text())
+    depth = [
+        spent for spent, events in zip(connector["spent_ns"], connector["events"], strict=True) if 10 <= events <= 40
+    ]
+    ours, tick = quantiles_us(depth), quantiles_us(bot["ages_ns"]["depth"])
+    levels = np.mean([events for events in connector["events"] if 10 <= events <= 40])
+    rows = [
+        (
+            f"connector, socket read to last sample, {levels:.0f} events a message",
+            f"p50 {ours[0]:.0f} µs, p99 {ours[1]:.0f}, p99.9 {ours[2]:.0f}",
+            "p50 ≤ 100 µs",
+            ours[0] <= 100,
+        ),
+        (
+            "tick to bot, woken: socket read to batch in hand",
+            f"p50 {tick[0]:.0f} µs, p99 {tick[1]:.0f}, p99.9 {tick[2]:.0f}",
+            "p50 ≤ 150 µs, p99 ≤ 1 ms",
+            tick[0] <= 150 and tick[1] <= 1000,
+        ),
+        ("samples lost on the way", f"{bot['lost']} of {bot['events']:,}", "0", bot["lost"] == 0),
+    ]
+    return rows
+
+
+def link_throughput(seconds: float, rates: list[float]) -> list[tuple[str, str, str, bool]]:
+    """Events a second through connector and recorder without one lost sample, at growing rates."""
+    best, detail = 0.0, "none of the rates was sustained"
+    for rate in rates:
+        with Rig() as rig:
+            out = rig.folder / "data"
+            rig.exchange("--market", "flood", "--symbols", "btcusdt", "--rate", rate, "--levels", 20, "--paused")
+            connector = rig.connector()
+            collector = rig.link_collector(out, ["btcusdt"])
+            rig.until(lambda: subscribed(rig, 2), STARTUP_S, "the connector to subscribe")
+            time.sleep(2)
+            before = cpu_s(connector.pid), cpu_s(collector.pid)
+            start = time.monotonic()
+            rig.ask("resume", method="POST")
+            time.sleep(seconds)
+            rig.ask("pause", method="POST")
+            took = time.monotonic() - start
+            time.sleep(3)
+            used = cpu_s(connector.pid) - before[0], cpu_s(collector.pid) - before[1]
+            codes = rig.end("ipc"), rig.end("connector")
+            source = rig.summary("ipc")["source"]
+            too_slow = rig.state()["connections_too_slow"]
+        events, lost = source["events"], source["samples_lost"]
+        text = f"{events / took:,.0f} events/s ({lost} lost; CPU connector {used[0] / took:.0%}, recorder {used[1] / took:.0%})"
+        if lost or too_slow or any(codes):
+            detail = detail if best else text
+            break
+        if events / took > best:
+            best, detail = events / took, text
+    return [("connector and recorder over the link, sustained", detail, "≥ 50,000 events/s, 0 lost", best >= 50_000)]
+
+
+def direct_throughput(seconds: float) -> list[tuple[str, str, str, bool]]:
+    """Messages a second into a direct recording, for a core of its own."""
+    with Rig() as rig:
+        out = rig.folder / "data"
+        rig.exchange("--market", "flood", "--symbols", "btcusdt", "--rate", 0, "--levels", 20, "--paused")
+        collector = rig.direct_collector(out, ["btcusdt"])
+        rig.until(lambda: subscribed(rig, 3), STARTUP_S, "the collector to subscribe")
+        time.sleep(1)
+        before, start = cpu_s(collector.pid), time.monotonic()
+        rig.ask("resume", method="POST")
+        time.sleep(seconds)
+        rig.ask("pause", method="POST")
+        took = time.monotonic() - start
+        time.sleep(2)
+        used = cpu_s(collector.pid) - before
+        code = rig.end("direct")
+        sent = rig.state()["position"]
+        lines: int = rig.summary("direct")["lines"]
+    text = f"{lines / took:,.0f} messages/s by the clock, {lines / used:,.0f} per CPU second ({lines:,} lines of {sent:,} frames)"
+    return [
+        (
+            "recorder, direct",
+            text,
+            "≥ 60,000 messages/s a core, every frame",
+            lines / used >= 60_000 and code == 0 and lines >= sent,
+        )
+    ]
+
+
+def main() -> int:
+    """Run the benches."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=15.0, help="length of each measurement")
+    parser.add_argument("--rate", type=float, default=500.0, help="messages a second in the latency measurement")
+    parser.add_argument(
+        "--rates",
+        type=float,
+        nargs="*",
+        default=[8_000, 12_000, 16_000, 20_000, 26_000],
+        help="messages a second of the link's throughput",
+    )
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    options = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 150, stderr=options.json)
+    load = os.getloadavg()[0]
+    rows: list[tuple[str, str, str, bool]] = []
+    for name, measure in (
+        ("latency", lambda: latency(options.seconds, options.rate)),
+        ("link", lambda: link_throughput(options.seconds / 2, options.rates)),
+        ("direct", lambda: direct_throughput(options.seconds / 2)),
+    ):
+        console.print(f"measuring: {name} ...")
+        rows += measure()
+    table = Table(title=f"live path, {os.cpu_count()} cores, load {load:.1f} at the start")
+    for column in ("figure", "measured", "goal", ""):
+        table.add_column(column, overflow="fold")
+    for name, measured, goal, met in rows:
+        table.add_row(name, measured, goal, "met" if met else "missed")
+    console.print(table)
+    if options.json:
+        found: list[dict[str, Any]] = [
+            {"figure": name, "measured": measured, "goal": goal, "met": met} for name, measured, goal, met in rows
+        ]
+        json.dump(found, sys.stdout, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

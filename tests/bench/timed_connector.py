@@ -1,0 +1,34 @@
+"""The connector as it is, with a stop-watch around the handling of each frame: `python -m tests.bench.timed_connector OUT ARGUMENTS`."""
+
+import atexit
+import json
+import sys
+import time
+
+from connector.shell import Shard
+
+_out = sys.argv.pop(1)
+_spent_ns: list[int] = []
+_levels: list[int] = []
+_handle = Shard.on_frame
+
+
+def _timed(self: Shard, recv_ns: int, frame: bytes) -> None:
+    before = self._shell.hub.counts.published_events
+    _handle(self, recv_ns, frame)
+    if len(_spent_ns) < 2_000_000:
+        _spent_ns.append(time.time_ns() - recv_ns)  # from the socket's read to the last sample sent
+        _levels.append(self._shell.hub.counts.published_events - before)
+
+
+def _write() -> None:
+    with open(_out, "w") as file:
+        json.dump({"spent_ns": _spent_ns, "events": _levels}, file)
+
+
+Shard.on_frame = _timed  # type: ignore[method-assign]
+atexit.register(_write)
+
+from connector.cli import main  # noqa: E402 the stop-watch first
+
+main()

@@ -1,0 +1,68 @@
+"""The connector's configuration."""
+
+from pathlib import Path
+
+import pytest
+from connector.config import read_config
+from marketlink.errors import SettingsError
+
+GOOD = 'stream_url = "wss://fstream.binance.com"\napi_url = "https://fapi.binance.com"\n'
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def test_data_only_without_keys(tmp_path: Path) -> None:
+    config, remarks = read_config(write(tmp_path, GOOD), {})
+    assert not config.has_keys
+    assert remarks == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (GOOD + 'api_kay = "x"\n', ["api_kay", "unknown key", "Did you mean 'api_key'"]),
+        (GOOD + "zzz = 1\n", ["zzz", "Known keys", "stream_url"]),
+        ('api_url = "https://x"\n', ["stream_url", "required"]),
+        ('stream_url = "http://x"\napi_url = "https://x"\n', ["stream_url", "ws://"]),
+        ('stream_url = "wss://x"\napi_url = "ftp://x"\n', ["api_url", "https://"]),
+        (GOOD + "data_age_s = 0\n", ["data_age_s", "greater than 0"]),
+        ("stream_url = \n", ["not TOML"]),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_remedy(tmp_path: Path, text: str, words: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_config(write(tmp_path, text), {})
+    for word in [*words, "config.toml"]:
+        assert word in str(caught.value)
+
+
+def test_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no such file"):
+        read_config(tmp_path / "nowhere.toml", {})
+
+
+def test_environment_wins_and_secrets_are_never_shown(tmp_path: Path) -> None:
+    environment = {"CONNECTOR_API_KEY": "public", "CONNECTOR_SECRET": "hush-hush", "CONNECTOR_DATA_AGE_S": "7"}
+    config, remarks = read_config(write(tmp_path, GOOD + 'secret = "in-the-file"\n'), environment)
+    assert config.data_age_s == 7
+    assert config.secret.get_secret_value() == "hush-hush"
+    assert config.has_keys
+    assert "hush-hush" not in repr(config) + str(config) + str(remarks)
+    assert any("does not trade" in remark for remark in remarks)
+
+
+def test_secret_of_a_wrong_type_is_not_shown_in_the_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_config(write(tmp_path, GOOD + "secret = 123456789\n"), {})
+    assert "123456789" not in str(caught.value)
+
+
+def test_the_sources_urls_are_reduced_to_their_root(tmp_path: Path) -> None:
+    text = 'stream_url = "wss://fstream.binance.com/ws"\napi_url = "https://fapi.binance.com"\n'
+    config, remarks = read_config(write(tmp_path, text), {})
+    assert config.stream_url == "wss://fstream.binance.com"
+    assert len(remarks) == 1

@@ -1,0 +1,1 @@
+"""The whole path with real processes: exchange, connector, collectors, bots."""
