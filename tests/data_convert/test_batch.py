@@ -26,7 +26,9 @@ class Inline(Executor):
         if self.broken:
             raise BrokenExecutor("broken before")
         future = Future()
-        if job.name in self.deadly:
+        if job.name == "lost":
+            future.set_exception(RuntimeError("worker lost"))
+        elif job.name in self.deadly:
             self.broken = True
             future.set_exception(BrokenExecutor("died"))
         else:
@@ -64,6 +66,16 @@ def test_a_day_that_kills_its_worker_takes_no_other_along(tmp_path, workers):
     assert sorted(outcome.name for outcome in outcomes) == list("abcde")
     assert [outcome.name for outcome in outcomes if outcome.error] == ["b"]
     assert "worker process died" in next(o.error for o in outcomes if o.error)
+
+
+def test_trouble_of_the_executor_with_one_day_is_that_days_error(tmp_path):
+    jobs = [job(tmp_path, name) for name in ("a", "lost", "c")]
+    outcomes = list(run_jobs(jobs, Options(), opener(), 2))
+    assert {outcome.name: outcome.error for outcome in outcomes} == {
+        "a": "",
+        "lost": "RuntimeError: worker lost",
+        "c": "",
+    }
 
 
 def test_what_exists_is_done_unless_its_input_is_newer_or_it_is_forced(tmp_path):
@@ -107,4 +119,22 @@ def test_processes_do_the_same(tmp_path):
 def test_without_the_package_a_cluster_is_refused_with_a_remedy(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(BatchError, match=r"data-convert\[dask\]"), cluster("tcp://127.0.0.1:1"):
+        pass
+
+
+def test_a_dask_cluster_does_the_same(tmp_path):
+    distributed = pytest.importorskip("distributed", reason="the extra data-convert[dask] is not installed")
+    jobs = [job(tmp_path, "a"), job(tmp_path, "b", "junk\n")]
+    local = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "processes": False}
+    with distributed.LocalCluster(host="127.0.0.1", protocol="tcp", **local) as scheduler:
+        address = scheduler.scheduler_address
+        outcomes = {o.name: o for o in run_jobs(jobs, Options(), lambda: cluster(address), 1)}
+    assert outcomes["a"].rows == len(data_convert.load(jobs[0].output))
+    assert outcomes["b"].error
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
+    pytest.importorskip("distributed", reason="the extra data-convert[dask] is not installed")
+    monkeypatch.setattr("data_convert.batch._CONNECT_S", 1)
+    with pytest.raises(BatchError, match=r"127\.0\.0\.1:1 "), cluster("tcp://127.0.0.1:1"):
         pass

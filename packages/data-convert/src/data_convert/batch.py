@@ -177,15 +177,26 @@ def run_jobs(jobs: Sequence[Job], options: Options, open_executor: Opener, worke
                             raise
                     finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
                     for future in finished:
-                        outcome = future.result()
+                        outcome = _outcome(future, under_way[future])
                         del under_way[future]
                         yield outcome
         except BrokenExecutor:
             for future, job in under_way.items():
-                if future.done() and not future.cancelled() and future.exception() is None:
-                    yield future.result()
-                else:
-                    yield _alone(job, options, open_executor)
+                try:
+                    outcome = _outcome(future, job) if future.done() else _alone(job, options, open_executor)
+                except BrokenExecutor:
+                    outcome = _alone(job, options, open_executor)
+                yield outcome
+
+
+def _outcome(future: Future[Outcome], job: Job) -> Outcome:
+    """Return what a job told, or what its executor says became of it; raise BrokenExecutor when that is broken."""
+    try:
+        return future.result()
+    except BrokenExecutor:
+        raise
+    except Exception as error:  # noqa: BLE001  jobs raise nothing: this is the executor's own trouble with one of them
+        return Outcome(job.name, error=f"{type(error).__name__}: {error}")
 
 
 def _alone(job: Job, options: Options, open_executor: Opener) -> Outcome:
@@ -193,7 +204,6 @@ def _alone(job: Job, options: Options, open_executor: Opener) -> Outcome:
     options = replace(options, force=True)
     try:
         with open_executor() as executor:
-            future: Future[Outcome] = executor.submit(run_job, job, options)
-            return future.result()
+            return _outcome(executor.submit(run_job, job, options), job)
     except BrokenExecutor:
         return Outcome(job.name, error="its worker process died: killed, or out of memory")
