@@ -69,3 +69,13 @@ def test_names_that_say_nothing_are_listed():
         "btcusdt.gz",
         "readme.md",
     ]
+
+
+def test_a_recording_knows_the_day_before_even_one_that_is_not_chosen():
+    names = ["a/btcusdt_20240229.gz", "a/btcusdt_20240301.gz", "b/btcusdt_20240302.gz", "a/ethusdt_20240302.gz"]
+    jobs = {job.name: job.before for job in plan(*names, first_day="20240301").jobs}
+    assert jobs == {
+        "a/btcusdt_20240301": (ROOT / names[0],),
+        "a/ethusdt_20240302": (),
+        "b/btcusdt_20240302": (),
+    }

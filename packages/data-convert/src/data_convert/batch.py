@@ -29,7 +29,10 @@ Opener = Callable[[], Any]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How every job is converted; `latency_ns` is for archives, which have no local times."""
+    """How every job is converted; `latency_ns` is for archives, which have no local times.
+
+    `carry`: a recording begins with the last book of the day before, where that is there.
+    """
 
     snapshots: Policy = "by-id"
     time: Literal["T", "E"] = "T"
@@ -40,6 +43,7 @@ class Options:
     strict: bool = False
     force: bool = False
     compress: Compress = "default"
+    carry: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ def _convert(job: Job, options: Options) -> Report:
             levels=options.levels,
             base_latency_ns=options.base_latency_ns,
             strict=options.strict,
+            before=list(job.before) if options.carry else (),
         )
     elif job.kind == "history":
         from data_convert.feed_latency import ConstantLatency

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Final, Literal
@@ -45,6 +46,8 @@ class Job:
     kind: Kind
     inputs: tuple[Path, ...]
     output: Path
+    before: tuple[Path, ...] = ()
+    """The recording of the day before, whose last book this one begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ def make_plan(
     """
     wanted = {symbol.lower() for symbol in symbols}
     groups: dict[tuple[str, str, str, Kind], dict[Path, str]] = {}
+    every: dict[tuple[str, str, str], list[Path]] = {}
     unknown: list[Path] = []
     for path in sorted(paths):
         found = _match(path.name)
@@ -77,9 +81,11 @@ def make_plan(
             unknown.append(path)
             continue
         kind, venue, symbol, day, what = found
+        place = path.parent.relative_to(root).as_posix()
+        if kind == "recording":
+            every.setdefault((place, symbol.lower(), day), []).append(path)
         if (wanted and symbol.lower() not in wanted) or day < first_day or (last_day and day > last_day):
             continue
-        place = path.parent.relative_to(root).as_posix()
         groups.setdefault((place, venue + symbol.lower(), day, kind), {})[path] = what
     jobs, taken = [], set[Path]()
     for (place, name, day, kind), files in sorted(groups.items()):
@@ -88,8 +94,16 @@ def make_plan(
         if output in taken:  # the same symbol and day from two kinds of source in one directory
             output = target / place / f"{name}_{day}.{kind}.npz"
         taken.add(output)
-        jobs.append(Job(output.relative_to(target).as_posix().removesuffix(".npz"), kind, inputs, output))
+        before = tuple(every.get((place, name, _day_before(day)), ())) if kind == "recording" else ()
+        jobs.append(Job(output.relative_to(target).as_posix().removesuffix(".npz"), kind, inputs, output, before))
     return BatchPlan(tuple(jobs), tuple(unknown))
+
+
+def _day_before(day: str) -> str:
+    try:
+        return f"{datetime.strptime(day, '%Y%m%d') - timedelta(days=1):%Y%m%d}"
+    except (ValueError, OverflowError):
+        return ""  # eight digits that are no day
 
 
 def _match(name: str) -> tuple[Kind, str, str, str, str] | None:

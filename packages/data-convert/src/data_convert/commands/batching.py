@@ -56,6 +56,9 @@ def batch(
     venue: Venue = VenueOption.AUTO,
     levels: Levels = "fused",
     base_latency_ns: BaseLatency = 0,
+    carry: Annotated[
+        bool, typer.Option("--carry/--no-carry", help="Begin recordings with the last book of the day before.")
+    ] = True,
     strict: Annotated[bool, typer.Option("--strict", help="A day fails at its first bad line or damage.")] = False,
     force: Force = False,
     json: Json = False,
@@ -93,6 +96,7 @@ def batch(
         strict=strict,
         force=force,
         compress=compress.value,
+        carry=carry,
     )
     count = workers or os.cpu_count() or 1
     opener = partial(open_cluster, cluster) if cluster else partial(process_pool, min(count, max(len(to_do), 1)))
