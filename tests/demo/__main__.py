@@ -75,29 +75,10 @@ def main() -> int:
 def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: list[str], out: Path) -> checks.Run:
     """Run exchange, connector and both collectors, then stop them in order."""
     if options.capture is not None:
-        rig.exchange(
-            "--market",
-            "replay",
-            "--capture",
-            options.capture.resolve(),
-            "--speed",
-            options.speed,
-            "--paused",
-            "--history",
-            1_000_000,
-        )
+        market = ("replay", "--capture", options.capture.resolve(), "--speed", options.speed, "--paused")
     else:
-        rig.exchange(
-            "--market",
-            "synthetic",
-            "--symbols",
-            ",".join(symbols),
-            "--rate",
-            options.rate,
-            "--seed",
-            options.seed,
-            "--paused",
-        )
+        market = ("synthetic", "--symbols", ",".join(symbols), "--rate", options.rate, "--seed", options.seed)
+    rig.exchange("--market", *market, "--history", 1_000_000)
     console.print(
         "starting: exchange, connector, collector on shared memory, collector on the exchange (a first run compiles its kernels)"
     )
@@ -105,7 +86,8 @@ def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: li
     rig.link_collector(out.resolve() / "ipc", symbols)
     rig.direct_collector(out.resolve() / "direct", symbols)
     rig.until(lambda: _listening(rig, len(symbols)), STARTUP_S, "connector and collectors to subscribe")
-    rig.ask("resume", method="POST")
+    if options.capture is not None:  # a recording waits for everybody; a synthetic market has gone on all the while
+        rig.ask("resume", method="POST")
     start = time.monotonic()
     watch = Watch(rig, symbols, out, None if options.capture is not None else options.duration)
     with Live(watch.table(), console=console, refresh_per_second=4, transient=True) as live:

@@ -145,6 +145,8 @@ def run(
         async def serve() -> None:
             await Shell(exchange, desk, ports).run()
 
+        if start_ms is None:
+            _begin_now(source)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve())
     except (VenueSimError, OSError) as error:
@@ -184,6 +186,15 @@ def _market(
     from venue_sim.synthetic import SyntheticMarket
 
     return SyntheticMarket(names, rate=rate, seed=seed, start_ms=begins_ms, levels=levels, keep=history)
+
+
+def _begin_now(market: Market) -> None:
+    """Let a made-up market's clock be today's: making the first books took a while."""
+    from venue_sim.flood import FloodMarket
+    from venue_sim.synthetic import SyntheticMarket
+
+    if isinstance(market, FloodMarket | SyntheticMarket):
+        market.exchange_start_ms = time.time_ns() // 1_000_000
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
