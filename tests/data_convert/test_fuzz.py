@@ -10,7 +10,7 @@ import zipfile
 import pytest
 from convert_feed import line, record
 from data_convert import convert_recording
-from data_convert.errors import ConvertError
+from data_convert.errors import ConvertError, FormatError
 from data_convert.feed_latency import ConstantLatency
 from data_convert.history import convert_history
 from data_convert.inspection import describe
@@ -228,6 +228,30 @@ def test_nothing_is_left_half_written(tmp_path, kind, mutations):
     except ConvertError:
         pass
     assert {found.name for found in place.iterdir()} in (set(), {"t.gz", "d.gz"})
+
+
+READERS = {
+    "recording": convert_recording,
+    "tardis": lambda path: fuse_tardis([path]),
+    "archive": lambda path: convert_history(path, ConstantLatency(5)),
+}
+
+
+@pytest.mark.parametrize(
+    ("reader", "text"),
+    [
+        *(("recording", text) for text in RECORDINGS.values()),
+        ("tardis", TABLES["depth"]),
+        *(("archive", text) for text in ARCHIVES.values()),
+    ],
+)
+def test_every_file_is_taken_by_its_own_reader_and_refused_by_the_others(tmp_path, reader, text):
+    path = tmp_path / "X-x.gz"
+    path.write_text(text)
+    assert READERS[reader](path).report.rows > 0
+    for other in READERS.keys() - {reader}:
+        with pytest.raises(FormatError, match=str(path)):
+            READERS[other](path)
 
 
 @pytest.mark.parametrize("kind", sorted(ARCHIVES))
