@@ -207,6 +207,12 @@ def test_a_bad_frame_leaves_nothing_behind(frame):
     assert not decoder.streams
 
 
+def test_other_topics_are_counted_only(tmp_path):
+    frames = [{"topic": t, "type": "delta", "ts": T0, "data": {}} for t in ("tickers.X", "orderbook.rpi.X")]
+    report = convert_recording(write(tmp_path, frames)).report
+    assert (report.bad_lines, report.rows, report.streams) == (0, 0, {"tickers": 1, "orderbook": 1})
+
+
 def test_a_recording_that_begins_amid_the_stream_is_kept_with_a_warning(tmp_path):
     frames = [one(u, "delta", [[f"{u}", "1"]], []) for u in (5, 6, 7)]
     result = convert_recording(write(tmp_path, frames))

@@ -238,9 +238,18 @@ def test_the_last_line_without_a_newline_is_used_when_it_is_whole(tmp_path):
     assert result.report.files[0].damage == ()
 
 
-def test_hftbacktest_ends_in_the_same_touch(tmp_path, by_id):
+@pytest.mark.parametrize(
+    ("name", "tick_size", "lot_size"),
+    [
+        ("usdm_btcusdt_20240808", 0.1, 0.001),
+        ("spot_ethusdt_20240808", 0.01, 0.0001),
+        ("hyperliquid_btcusd_20250126", 1.0, 0.00001),
+    ],
+)
+def test_hftbacktest_ends_in_the_same_touch(tmp_path, real_data, by_id, name, tick_size, lot_size):
     hftbacktest = pytest.importorskip("hftbacktest")
-    save(by_id.events, tmp_path / "a.npz", compress="fast")
+    result = by_id if name.startswith("usdm") else convert_recording(real_data / "captures" / f"{name}.gz")
+    save(result.events, tmp_path / "a.npz", compress="fast")
     asset = (
         hftbacktest.BacktestAsset()
         .data([str(tmp_path / "a.npz")])
@@ -249,15 +258,16 @@ def test_hftbacktest_ends_in_the_same_touch(tmp_path, by_id):
         .risk_adverse_queue_model()
         .no_partial_fill_exchange()
         .trading_value_fee_model(0.0, 0.0)
-        .tick_size(0.1)
-        .lot_size(0.001)
+        .tick_size(tick_size)
+        .lot_size(lot_size)
     )
     backtest = hftbacktest.HashMapMarketDepthBacktest([asset])
     try:
         while backtest.elapse(1_000_000_000) == 0:
             pass
-        depth, book = backtest.depth(0), replay_book(by_id.events)
-        assert (depth.best_bid_tick, depth.best_ask_tick) == (round(book.best_bid / 0.1), round(book.best_ask / 0.1))
+        depth, book = backtest.depth(0), replay_book(result.events)
+        ticks = (round(book.best_bid / tick_size), round(book.best_ask / tick_size))
+        assert (depth.best_bid_tick, depth.best_ask_tick) == ticks
         assert (depth.best_bid_qty, depth.best_ask_qty) == (book.bids[0, 1], book.asks[0, 1])
     finally:
         backtest.close()

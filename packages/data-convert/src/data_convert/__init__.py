@@ -13,21 +13,35 @@ if TYPE_CHECKING:
     from data_convert.convert import Result, convert_recording
     from data_convert.errors import ConvertError
     from data_convert.events import EVENT_DTYPE
+    from data_convert.feed_latency import ConstantLatency, RecordedLatency
+    from data_convert.history import convert_history, convert_mbo
+    from data_convert.last_snapshot import end_snapshot
+    from data_convert.order_latency import order_latencies
     from data_convert.report import Report, render_html, render_json, render_text
     from data_convert.stream.tardis import convert_tardis, convert_tardis_file
+    from data_convert.tardis_fuse import fuse_tardis
+    from data_convert.to_tardis import recording_to_tardis
     from data_convert.validation import validate
     from data_convert.writer import load, save
 
 _HOME = {
-    "EVENT_DTYPE": "data_convert.events",
     "Book": "data_convert.book",
+    "ConstantLatency": "data_convert.feed_latency",
     "ConvertError": "data_convert.errors",
+    "EVENT_DTYPE": "data_convert.events",
+    "RecordedLatency": "data_convert.feed_latency",
     "Report": "data_convert.report",
     "Result": "data_convert.convert",
+    "convert_history": "data_convert.history",
+    "convert_mbo": "data_convert.history",
     "convert_recording": "data_convert.convert",
     "convert_tardis": "data_convert.stream.tardis",
     "convert_tardis_file": "data_convert.stream.tardis",
+    "end_snapshot": "data_convert.last_snapshot",
+    "fuse_tardis": "data_convert.tardis_fuse",
     "load": "data_convert.writer",
+    "order_latencies": "data_convert.order_latency",
+    "recording_to_tardis": "data_convert.to_tardis",
     "render_html": "data_convert.report",
     "render_json": "data_convert.report",
     "render_text": "data_convert.report",
@@ -39,13 +53,21 @@ _HOME = {
 __all__ = [
     "EVENT_DTYPE",
     "Book",
+    "ConstantLatency",
     "ConvertError",
+    "RecordedLatency",
     "Report",
     "Result",
+    "convert_history",
+    "convert_mbo",
     "convert_recording",
     "convert_tardis",
     "convert_tardis_file",
+    "end_snapshot",
+    "fuse_tardis",
     "load",
+    "order_latencies",
+    "recording_to_tardis",
     "render_html",
     "render_json",
     "render_text",

@@ -83,6 +83,10 @@ def collector(
     unanchored: UnanchoredFlag = UnanchoredOption.DROP,
     base_latency_ns: BaseLatency = 0,
     symbol: Symbol = None,
+    before: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="IN", help="Recording of the day before: its last book is the first of this one."),
+    ] = None,
     strict: Strict = False,
     force: Force = False,
     json: Json = False,
@@ -110,6 +114,7 @@ def collector(
         base_latency_ns=base_latency_ns,
         symbol=symbol,
         strict=strict,
+        before=before or (),
     )
     save(events, output, force=force, compress=compress.value)
     show(found, json, report, force)

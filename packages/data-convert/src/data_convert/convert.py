@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from data_convert.book import depth_rows, walk_rows
+from data_convert.carry import carry_book
 from data_convert.detect import VENUES
-from data_convert.errors import SymbolError
+from data_convert.errors import InputError, SymbolError
 from data_convert.events import Events, count_kinds
-from data_convert.ingest import Ingested, Paths, Progress, ingest, listed_paths
-from data_convert.messages import Messages, What
+from data_convert.ingest import Ingested, Paths, Progress, first_stamp, ingest, listed_paths
+from data_convert.messages import Ints, Messages, What
 from data_convert.plan import Plan
 from data_convert.report.measure import check_book, make_series, quantiles, walk_clock
 from data_convert.report.values import Latency, Report
@@ -45,12 +47,14 @@ def convert_recording(
     progress: Progress | None = None,
     venue: str = "auto",
     levels: int | None = None,
+    before: Paths = (),
 ) -> Result:
     """Convert recordings of one symbol (docs/formats.md section 2) to an event array.
 
     `paths`: one file or several (days). `dialect`: auto, direct or link; `venue`: auto or one of `detect.VENUES`, for
     direct recordings. `levels`: Bybit and Hyperliquid only, the one book stream to take; None fuses all. `time`: T
-    (transaction) or E (event time), direct recordings only. `snapshots`, `unanchored`: docs/data-convert.md.
+    (transaction) or E (event time), direct recordings only. `before`: the recording of the day before, whose last book
+    is the first of this one. `snapshots`, `unanchored`: docs/data-convert.md.
     `base_latency_ns`: added to the shift where one is needed. `strict`: StrictError at the first bad line or damage.
     `progress(done, total)` gets input bytes. Raises InputError, FormatError, SymbolError, StrictError, ClockError;
     ValueError for unknown options.
@@ -64,7 +68,11 @@ def convert_recording(
     ):
         if value not in allowed:
             raise ValueError(f"{name} is one of {', '.join(allowed)}, not {value!r}")
-    read = ingest(listed_paths(paths), dialect, time, strict, progress, venue, levels)
+    earlier = [path for path in listed_paths(before) if first_stamp(path) is not None]
+    read = ingest([*earlier, *listed_paths(paths)], dialect, time, strict, progress, venue, levels)
+    for path, file in zip(earlier, read.files, strict=False):
+        if Path(file.path) not in earlier:
+            raise InputError(path, f"does not begin before {file.path}", "name the recording of the day before")
     messages = one_symbol(read, symbol)
     settings = {
         "dialect": "link" if read.source == "link" else "direct",
@@ -78,7 +86,9 @@ def convert_recording(
         settings["levels"] = str(levels)
     if symbol:
         settings["symbol"] = symbol
-    return assemble(read, messages, settings, snapshots, unanchored, base_latency_ns)
+    if earlier:
+        settings["book at the begin"] = "of " + ", ".join(map(str, earlier))
+    return assemble(read, messages, settings, snapshots, unanchored, base_latency_ns, len(earlier))
 
 
 def assemble(
@@ -88,11 +98,18 @@ def assemble(
     snapshots: Policy = "by-id",
     unanchored: Unanchored = "drop",
     base_latency_ns: int = 0,
+    before_files: int = 0,
 ) -> Result:
-    """Make the event array and the report of decoded messages; `settings` are shown in it. Raises ClockError."""
+    """Make the event array and the report of decoded messages; `settings` are shown in it. Raises ClockError.
+
+    Of the first `before_files` files only the book is used that they lead to.
+    """
     plan = make_plan(messages, "link" if read.in_order else "direct", snapshots, unanchored)
     raw, unit_of_row = build_rows(messages, plan)
-    latency_ns = _message_latency(messages)
+    if before_files:
+        carried = carry_book(messages, plan, raw, unit_of_row, before_files)
+        raw, unit_of_row, plan = carried.raw, carried.unit_of_row, carried.plan
+    latency_ns = _message_latency(messages, before_files)
     # The message whose latency decides the shift is named before the rows lose their places.
     smallest_at = ""
     if len(raw):
@@ -105,7 +122,7 @@ def assemble(
     if len(raw):
         before, after = quantiles(latency_ns), quantiles(latency_ns + shift_ns)
         latency = Latency(before, after, shift_ns, smallest_ns, smallest_at)
-    return Result(events, _report(read, messages, plan, raw, unit_of_row, events, latency, settings))
+    return Result(events, _report(read, messages, plan, raw, unit_of_row, events, latency, settings, latency_ns))
 
 
 def one_symbol(read: Ingested, symbol: str | None) -> Messages:
@@ -122,10 +139,10 @@ def one_symbol(read: Ingested, symbol: str | None) -> Messages:
     return messages
 
 
-def _message_latency(messages: Messages) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def _message_latency(messages: Messages, before_files: int) -> Ints:
     """Latency of every update and trade as recorded; snapshots were asked for and tell nothing of the stream."""
     streamed = (messages.what == What.UPDATE) | (messages.what == What.TRADE)
-    latency: np.ndarray[tuple[int, ...], np.dtype[np.int64]] = (messages.local_ns - messages.exch_ns)[streamed]
+    latency: Ints = (messages.local_ns - messages.exch_ns)[streamed & (messages.file >= before_files)]
     return latency
 
 
@@ -142,6 +159,7 @@ def _report(
     events: Events,
     latency: Latency | None,
     settings: dict[str, str],
+    latency_ns: Ints,
 ) -> Report:
     depth = depth_rows(raw)
     order = np.argsort(raw["local_ts"][depth], kind="stable")
@@ -176,5 +194,5 @@ def _report(
         latency=latency,
         books=books,
         warnings=tuple(warnings),
-        series=make_series(events, walk, walked_ns, _message_latency(messages) + shift_ns),
+        series=make_series(events, walk, walked_ns, latency_ns + shift_ns),
     )

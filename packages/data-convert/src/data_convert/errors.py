@@ -10,6 +10,7 @@
     ├── StrictError              --strict met damage (path, line, reason)
     ├── OrderError               rows go back in time on one of the clocks (side, row)
     ├── ClockError               the clocks are too far apart to be corrected in 64 bits (shift)
+    ├── BatchError             a batch cannot be run as asked (problem, remedy)
     └── OutputError              the result cannot be written where it should go (path, remedy)
 """
 
@@ -87,3 +88,11 @@ class OutputError(ConvertError):
     def __init__(self, path: Path | str, problem: str, remedy: str) -> None:
         super().__init__(f"{path}: {problem}; {remedy}")
         self.path, self.problem, self.remedy = Path(path), problem, remedy
+
+
+class BatchError(ConvertError):
+    """A batch that cannot be run where, or as, it was asked to."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem}; {remedy}")
+        self.problem, self.remedy = problem, remedy

@@ -73,12 +73,14 @@ def identify(payload: bytes) -> tuple[Key, str]:
     if not isinstance(frame, dict):
         return payload, ""
     stream, data = str(frame.get("stream", "")), frame.get("data")
+    if "e" in frame and data is None:
+        data = frame  # a frame of a socket without streams
     if isinstance(data, dict) and "topic" not in frame and "channel" not in frame:
         symbol = str(data.get("s", ""))
         word = data.get("e", stream.partition("@")[2])
         if word == "trade" and "t" in data:
             return ("trade", symbol, data["t"]), symbol
-        if stream.partition("@")[2].startswith("depth") and "u" in data:
+        if "U" in data and "u" in data:
             return ("depth", stream, data.get("U"), data["u"]), symbol
         if "u" in data and "B" in data:
             return ("ticker", symbol, data["u"]), symbol

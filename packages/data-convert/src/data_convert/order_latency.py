@@ -14,7 +14,7 @@ LATENCY_DTYPE: Final = np.dtype([("req_ts", "<i8"), ("exch_ts", "<i8"), ("resp_t
 Ints = npt.NDArray[np.int64]
 
 
-def order_latency(
+def order_latencies(
     events: Events,
     *,
     entry_factor: Fraction = Fraction(1),

@@ -116,42 +116,48 @@ def _in_file_order(messages: Messages, dialect: str, policy: Policy) -> Plan:
 
 def build_rows(messages: Messages, plan: Plan) -> tuple[Events, Ints]:
     """Build the raw rows of a plan: (events without EXCH and LOCAL, number of the unit each row belongs to)."""
-    sources: list[Ints] = []
-    clears: list[tuple[int, int, float]] = []
-    total = 0
-    counts = np.zeros(len(plan.units), np.int64)
-    for number, unit in enumerate(plan.units):
-        rows = np.arange(messages.begin[unit.message], messages.end[unit.message])
-        match unit.action:
-            case Action.CLEAR:
-                clears.append((total, DEPTH_CLEAR, 0.0))
-                rows = np.array([-1])
-            case Action.REPLACE:
-                clears.append((total, DEPTH_CLEAR, 0.0))
-                rows = np.concatenate((np.array([-1]), rows))
-            case Action.REPLACE_TO_FAR_EDGE:
-                rows, own = _to_far_edge(messages, rows)
-                clears += [(total + at, ev, px) for at, ev, px in own]
-            case Action.MERGE:
-                rows = np.asarray(unit.rows, np.int64)
-        sources.append(rows)
-        counts[number] = len(rows)
-        total += len(rows)
-    source = np.concatenate(sources) if sources else np.empty(0, np.int64)
-    unit_of_row = np.repeat(np.arange(len(plan.units)), counts)
-    events = np.zeros(total, EVENT_DTYPE)
+    units, total = plan.units, len(plan.units)
+    message = np.fromiter((unit.message for unit in units), np.int64, total)
+    plain = np.fromiter((unit.action is Action.ROWS for unit in units), np.bool_, total)
+    begin = messages.begin[message]
+    counts = np.where(plain, messages.end[message] - begin, 0)
+    special: dict[int, Ints] = {}
+    clears_of: dict[int, list[tuple[int, int, float]]] = {}
+    for number in np.flatnonzero(~plain).tolist():
+        special[number], clears_of[number] = _special_rows(messages, units[number])
+        counts[number] = len(special[number])
+    starts = np.cumsum(counts) - counts
+    unit_of_row = np.repeat(np.arange(total), counts)
+    source = begin[unit_of_row] + np.arange(len(unit_of_row)) - starts[unit_of_row]
+    for number, rows in special.items():
+        source[starts[number] : starts[number] + len(rows)] = rows
+    clears = [(int(starts[n]) + at, ev, px) for n, own in clears_of.items() for at, ev, px in own]
+    events = np.zeros(len(source), EVENT_DTYPE)
     taken = source >= 0
     for name, column in (("ev", messages.ev), ("px", messages.px), ("qty", messages.qty)):
         events[name][taken] = column[source[taken]]
-    times = np.array([(unit.exch_ns, unit.local_ns) for unit in plan.units], np.int64).reshape(-1, 2)
-    events["exch_ts"] = times[unit_of_row, 0]
-    events["local_ts"] = times[unit_of_row, 1]
+    events["exch_ts"] = np.fromiter((unit.exch_ns for unit in units), np.int64, total)[unit_of_row]
+    events["local_ts"] = np.fromiter((unit.local_ns for unit in units), np.int64, total)[unit_of_row]
     for at, ev, px in clears:
         events["ev"][at], events["px"][at] = ev, px
     if messages.extras:
         for at in np.flatnonzero(np.isin(source, list(messages.extras))).tolist():
             events["order_id"][at], events["ival"][at], events["fval"][at] = messages.extras[int(source[at])]
     return events, unit_of_row
+
+
+def _special_rows(messages: Messages, unit: Unit) -> tuple[Ints, list[tuple[int, int, float]]]:
+    """Return the rows of a unit that emits other than its message's, -1 for clears, and these as (at, ev, px)."""
+    rows = np.arange(messages.begin[unit.message], messages.end[unit.message])
+    match unit.action:
+        case Action.CLEAR:
+            return np.array([-1]), [(0, DEPTH_CLEAR, 0.0)]
+        case Action.REPLACE:
+            return np.concatenate((np.array([-1]), rows)), [(0, DEPTH_CLEAR, 0.0)]
+        case Action.REPLACE_TO_FAR_EDGE:
+            return _to_far_edge(messages, rows)
+        case _:
+            return np.asarray(unit.rows, np.int64), []
 
 
 def _to_far_edge(messages: Messages, rows: Ints) -> tuple[Ints, list[tuple[int, int, float]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from data_convert.formats.decimals import decimal, integer
 from data_convert.readers import ReadStats, lose_line, open_check, read_lines
 
 _ZIP: Final = b"PK\x03\x04"
-_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+# All that zipfile raises for archives that are none, cut off, encrypted or packed in a way it does not know.
+_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError, struct.error)
 
 
 def is_zip(path: Path) -> bool:

@@ -217,7 +217,7 @@ def load(path: str | os.PathLike[str]) -> Events:
     """Read the event array of an `.npz` (key `data`); raises InputError when there is none."""
     target = Path(path)
     try:
-        with np.load(target, allow_pickle=False) as archive:
+        with target.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if "data" not in archive:
                 found = ", ".join(archive) or "none"
                 raise InputError(target, f"has no member 'data' but {found}", "name an event file")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from data_convert.commands import archives, arrays, files, inspecting
+from data_convert.commands import archives, arrays, batching, files, inspecting
 
 
 def register(app: typer.Typer) -> None:
@@ -13,3 +13,4 @@ def register(app: typer.Typer) -> None:
     arrays.register(app)
     files.register(app)
     archives.register(app)
+    batching.register(app)

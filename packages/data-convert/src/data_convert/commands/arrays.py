@@ -65,14 +65,14 @@ def latency(
     """Write order latencies guessed from a feed's latencies (rows flagged for both clocks)."""
     import numpy as np
 
-    from data_convert.order_latency import order_latency
+    from data_convert.order_latency import order_latencies
     from data_convert.writer import check_target, load, whole_file
 
     check_target(output, force, ".npz")
     factors = _factor(entry_factor), _factor(response_factor)
     try:
         found = [
-            order_latency(
+            order_latencies(
                 load(path),
                 entry_factor=factors[0],
                 entry_offset_ns=entry_offset_ns,

@@ -56,7 +56,7 @@ class BybitDecoder:
             self.filtered["reply of the exchange, no market data"] += 1
             return
         kind, _, rest = text(frame["topic"], "topic").partition(".")
-        if kind == "orderbook":
+        if kind == "orderbook" and not rest.startswith("rpi."):  # orders for retail only are no part of the book
             depth = rest.partition(".")[0]
             if not depth.isdecimal() or not 0 < int(depth) <= 10_000:
                 raise BadLine("topic names no depth", str(frame["topic"])[:60])

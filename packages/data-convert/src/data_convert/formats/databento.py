@@ -48,21 +48,22 @@ def load_records(path: Path) -> tuple[Records, dict[int, str]]:
     open_check(path)
     try:
         databento: Any = import_module("databento")
+        refused = (databento.BentoError, import_module("databento_dbn").DBNError)
     except ImportError:
         raise InputError(path, "needs the databento package", "pip install 'data-convert[databento]'") from None
     try:
-        store = databento.DBNStore.from_file(path)
-        if str(store.schema) != "mbo":
+        store = databento.DBNStore.from_bytes(path.read_bytes())  # from_file leaves the file open on errors
+        if store.schema is not None and str(store.schema) != "mbo":
             raise FormatError(path, f"holds schema {store.schema}, not mbo", "download market by order")
-        records: Records = store.to_ndarray()
-        return records, _symbols(store.symbology)
-    except (ValueError, RuntimeError, OSError, KeyError) as error:
+        records: Records = store.to_ndarray(schema="mbo")
+        return records, _symbols(store.mappings)
+    except (ValueError, RuntimeError, OSError, KeyError, TypeError, *refused) as error:
         raise InputError(path, f"is no readable DBN file ({error})", "download it again") from error
 
 
-def _symbols(symbology: dict[str, Any]) -> dict[int, str]:
+def _symbols(mappings: dict[str, list[dict[str, Any]]]) -> dict[int, str]:
     found = {}
-    for name, intervals in symbology.get("mappings", {}).items():
+    for name, intervals in mappings.items():
         for interval in intervals:
             text = str(interval.get("symbol", ""))
             if text.isdecimal():

@@ -73,7 +73,7 @@ class LinkDecoder:
         """Decode one line's JSON into `builder`; raise BadLine, leaving `builder` as it was."""
         data = load_object(payload)
         word = data.get("e")
-        if word not in WORDS:
+        if not isinstance(word, str) or word not in WORDS:
             raise BadLine("no event word of a link recording", repr(word)[:60])
         symbol = text(data.get("s"), "s")
         exch_ns = integer(data["ns"], "ns") if "ns" in data else millis_to_ns(data.get("E"), "E")
@@ -169,9 +169,10 @@ def _depth_row(word: str, symbol: str, data: dict[str, Any]) -> _Row:
     last_id = integer(data["u"], "u") if "u" in data else NO_ID
     price, quantity = float("nan"), 0.0
     if word == "depthClear":
-        side = {None: 0, "b": BUY, "a": SELL}.get(data.get("side"), -1)
-        if side < 0:
-            raise BadLine("field 'side' is neither 'b' nor 'a'", repr(data["side"])[:60])
+        named = data.get("side")
+        if named not in (None, "b", "a"):
+            raise BadLine("field 'side' is neither 'b' nor 'a'", repr(named)[:60])
+        side = BUY if named == "b" else SELL if named == "a" else 0
         ev = DEPTH_CLEAR | side
         if "p" in data:
             price = decimal(data["p"], "p")

@@ -1,0 +1,214 @@
+"""Many symbols and days through an executor: one failing day stops no other, what is done is not done again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from data_convert.batch_plan import Job, State
+from data_convert.errors import BatchError, ConvertError
+
+if TYPE_CHECKING:
+    from data_convert.report import Report
+    from data_convert.snapshot import Policy
+    from data_convert.stream.deflate import Compress
+
+_AHEAD: Final = 2
+"""Jobs handed to the executor per worker, so that none waits for the next one to be sent."""
+
+_CONNECT_S: Final = 10
+
+Opener = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How every job is converted; `latency_ns` is for archives, which have no local times.
+
+    `carry`: a recording begins with the last book of the day before, where that is there.
+    """
+
+    snapshots: Policy = "by-id"
+    time: Literal["T", "E"] = "T"
+    venue: str = "auto"
+    levels: int | None = None
+    base_latency_ns: int = 0
+    latency_ns: int | None = None
+    strict: bool = False
+    force: bool = False
+    compress: Compress = "default"
+    carry: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job; `error` is empty when its output was written."""
+
+    name: str
+    rows: int = 0
+    output_bytes: int = 0
+    seconds: float = 0.0
+    bad_lines: int = 0
+    gaps: int = 0
+    faults: int = 0
+    warnings: tuple[str, ...] = ()
+    error: str = ""
+
+
+def state_of(job: Job, force: bool) -> State:
+    """Tell what is to be done about a job. An output appears whole or not at all, so one that exists is done."""
+    if force or not job.output.exists():
+        return State.TO_DO
+    written_ns = job.output.stat().st_mtime_ns
+    changed_ns = max((path.stat().st_mtime_ns for path in job.inputs), default=0)
+    return State.OLDER if changed_ns > written_ns else State.DONE
+
+
+def run_job(job: Job, options: Options) -> Outcome:
+    """Convert one day and tell what became of it; nothing is raised, so that no failure travels to the other days."""
+    began = time.perf_counter()
+    try:
+        report = _convert(job, options)
+        size = job.output.stat().st_size
+    except ConvertError as error:
+        return Outcome(job.name, seconds=time.perf_counter() - began, error=str(error))
+    except Exception as error:  # noqa: BLE001  the edge of a worker: a defect met by one day must not stop the others
+        return Outcome(job.name, seconds=time.perf_counter() - began, error=f"{type(error).__name__}: {error}")
+    return Outcome(
+        job.name,
+        report.rows,
+        size,
+        time.perf_counter() - began,
+        report.bad_lines,
+        len(report.gaps),
+        len(report.faults),
+        tuple(report.warnings),
+    )
+
+
+def _convert(job: Job, options: Options) -> Report:
+    from data_convert.writer import save
+
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    inputs = list(job.inputs)
+    if job.kind == "recording":
+        from data_convert.convert import convert_recording
+
+        result = convert_recording(
+            inputs,
+            time=options.time,
+            snapshots=options.snapshots,
+            venue=options.venue,
+            levels=options.levels,
+            base_latency_ns=options.base_latency_ns,
+            strict=options.strict,
+            before=list(job.before) if options.carry else (),
+        )
+    elif job.kind == "history":
+        from data_convert.feed_latency import ConstantLatency
+        from data_convert.history import convert_history
+
+        if options.latency_ns is None:
+            raise BatchError("archives have no local times", "give --latency-ns")
+        latency = ConstantLatency(options.latency_ns)
+        result = convert_history(inputs, latency, time=options.time, strict=options.strict)
+    elif any("_book_ticker_" in path.name for path in inputs):
+        from data_convert.tardis_fuse import fuse_tardis
+
+        result = fuse_tardis(inputs, base_latency_ns=options.base_latency_ns, strict=options.strict)
+    else:
+        from data_convert.stream.tardis import convert_tardis_file
+
+        return convert_tardis_file(
+            inputs,
+            job.output,
+            base_latency_ns=options.base_latency_ns,
+            strict=options.strict,
+            force=options.force,
+            compress=options.compress,
+        )
+    save(result.events, job.output, force=options.force, compress=options.compress)
+    return result.report
+
+
+@contextmanager
+def process_pool(workers: int) -> Iterator[Executor]:
+    """Open a pool of processes on this machine; they start from nothing, so that no thread or lock is inherited."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+        yield executor
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """Open a Dask cluster as an executor; its workers need this package and the same paths. Raises BatchError."""
+    try:
+        distributed: Any = import_module("distributed")
+    except ImportError:
+        raise BatchError("--cluster needs the package distributed", "pip install 'data-convert[dask]'") from None
+    try:
+        client = distributed.Client(address, timeout=_CONNECT_S)
+    except (OSError, ValueError, TypeError) as error:
+        raise BatchError(f"no Dask scheduler answers at {address} ({error})", "check the address") from error
+    with client:
+        executor: Executor = client.get_executor(pure=False)
+        with executor:
+            yield executor
+
+
+def run_jobs(jobs: Sequence[Job], options: Options, open_executor: Opener, workers: int) -> Iterator[Outcome]:
+    """Yield the outcome of every job as it is known, at most a few jobs ahead of the workers.
+
+    When a worker dies the jobs that were under way are tried again one by one, each in an executor of its own: the
+    one that kills its worker fails, the others come through.
+    """
+    waiting = list(jobs)
+    while waiting:
+        under_way: dict[Future[Outcome], Job] = {}
+        try:
+            with open_executor() as executor:
+                while waiting or under_way:
+                    while waiting and len(under_way) < workers * _AHEAD:
+                        job = waiting.pop(0)
+                        try:
+                            under_way[executor.submit(run_job, job, options)] = job
+                        except BrokenExecutor:
+                            waiting.insert(0, job)
+                            raise
+                    finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        outcome = _outcome(future, under_way[future])
+                        del under_way[future]
+                        yield outcome
+        except BrokenExecutor:
+            for future, job in under_way.items():
+                try:
+                    outcome = _outcome(future, job) if future.done() else _alone(job, options, open_executor)
+                except BrokenExecutor:
+                    outcome = _alone(job, options, open_executor)
+                yield outcome
+
+
+def _outcome(future: Future[Outcome], job: Job) -> Outcome:
+    """Return what a job told, or what its executor says became of it; raise BrokenExecutor when that is broken."""
+    try:
+        return future.result()
+    except BrokenExecutor:
+        raise
+    except Exception as error:  # noqa: BLE001  jobs raise nothing: this is the executor's own trouble with one of them
+        return Outcome(job.name, error=f"{type(error).__name__}: {error}")
+
+
+def _alone(job: Job, options: Options, open_executor: Opener) -> Outcome:
+    # Its output may be there already, written before another one's worker died and the answer was lost.
+    options = replace(options, force=True)
+    try:
+        with open_executor() as executor:
+            return _outcome(executor.submit(run_job, job, options), job)
+    except BrokenExecutor:
+        return Outcome(job.name, error="its worker process died: killed, or out of memory")
