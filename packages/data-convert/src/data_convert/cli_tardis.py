@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from data_convert.cli import (
+from data_convert.cli import _progress, app
+from data_convert.commands.options import (
     BaseLatency,
     CompressOption,
     Force,
@@ -16,10 +17,8 @@ from data_convert.cli import (
     Json,
     Strict,
     Symbol,
-    _check_report,
-    _progress,
-    _show,
-    app,
+    check_report,
+    show,
 )
 
 
@@ -71,7 +70,7 @@ def tardis(
     from data_convert.writer import check_target
 
     check_target(output, force, ".npz")
-    _check_report(report, force)
+    check_report(report, force)
     with _progress() as progress:
         found = convert_tardis_file(
             paths,
@@ -86,7 +85,7 @@ def tardis(
             compress=compress.value,
             progress=progress,
         )
-    _show(found, json, report, force)
+    show(found, json, report, force)
     typer.echo(f"{output}: {found.rows:,} rows, {output.stat().st_size:,} bytes", err=True)
 
 
