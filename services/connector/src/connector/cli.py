@@ -18,9 +18,7 @@ EXIT_ALREADY_RUNNING = 3
 EXCHANGES = ("binancefutures",)
 PLANNED = ("binancepapi", "binancespot", "bybit")
 
-app = typer.Typer(
-    add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
-)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def _version(asked: bool) -> None:
@@ -31,7 +29,9 @@ def _version(asked: bool) -> None:
 
 @app.command()
 def connect(
-    name: Annotated[str, typer.Argument(help="Name of the link: bots and collectors find this connector by it.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the link: bots and collectors find this connector by it.")
+    ],
     exchange: Annotated[str, typer.Argument(metavar="CONNECTOR", help=f"Exchange: {', '.join(EXCHANGES)}.")],
     config_path: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML file; see below.")],
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.", envvar="CONNECTOR_LOG")] = "info",
@@ -41,20 +41,19 @@ def connect(
 ) -> None:
     """Hold an exchange's market data and publish it over shared memory.
 
-    Bots and collectors register symbols while it runs. Books are kept in sync by the exchange's update ids, and
-    everyone is told when one is not.
+    Bots and collectors register symbols while it runs. Books are kept in sync by the exchange's update ids, and everyone is
+    told when one is not.
 
     \b
     CONFIG is a TOML file:
         stream_url = "wss://fstream.binance.com"
         api_url    = "https://fapi.binance.com"
-    Optional: data_age_s, ping_age_s, request_timeout_s, order_prefix, api_key, secret.
-    Every key can come from the environment instead, e.g. CONNECTOR_API_KEY.
-    Without keys the connector serves data only; this version does not trade.
 
-    \b
-    Exit codes: 0 ended by SIGINT or SIGTERM, 1 could not go on, 2 wrong arguments or configuration,
-    3 a connector of this name is already running. A second signal ends it at once.
+    Optional: data_age_s, ping_age_s, request_timeout_s, order_prefix, api_key, secret. Every key can come from the
+    environment instead, e.g. CONNECTOR_API_KEY. Without keys the connector serves data only; this version does not trade.
+
+    Exit codes: 0 ended by SIGINT or SIGTERM, 1 could not go on, 2 wrong arguments or configuration, 3 a connector of this
+    name is already running. A second signal ends it at once.
     """
     from marketlink.errors import AlreadyRunning, MarketlinkError, SettingsError
 
