@@ -41,12 +41,13 @@ def subscribed(rig: Rig, streams: int) -> bool:
     return sum(len(connection["streams"]) for connection in rig.state()["connections"]) >= streams
 
 
-def latency(seconds: float, rate: float) -> list[tuple[str, str, str, bool]]:
+def latency(seconds: float, rate: float, *, busy_poll: bool = False) -> list[tuple[str, str, str, bool]]:
     """Connector and tick-to-bot latency at 20 levels a message."""
     with Rig() as rig:
         rig.exchange("--market", "flood", "--symbols", "btcusdt", "--rate", rate, "--levels", 20)  # evenly spaced
         config = rig.folder / "c.toml"
-        config.write_text(f'stream_url = "{rig.addresses["ws"]}"\napi_url = "{rig.addresses["rest"]}"\n')
+        urls = f'stream_url = "{rig.addresses["ws"]}"\napi_url = "{rig.addresses["rest"]}"\n'
+        config.write_text(urls + ("busy_poll = true\n" if busy_poll else ""))
         frames, ages = rig.folder / "frames.json", rig.folder / "ages.json"
         rig.start("connector", "tests.bench.timed_connector", frames, "bf", "binancefutures", config)
         rig.start("bot", "tests.bench.timed_bot", ages, "bf", "btcusdt", seconds)
@@ -59,20 +60,21 @@ def latency(seconds: float, rate: float) -> list[tuple[str, str, str, bool]]:
     ]
     ours, tick = quantiles_us(depth), quantiles_us(bot["ages_ns"]["depth"])
     levels = np.mean([events for events in connector["events"] if 10 <= events <= 40])
+    how = f"{rate:,.0f} messages/s" + (", busy_poll" if busy_poll else "")
     rows = [
         (
-            f"connector, socket read to last sample, {levels:.0f} events a message",
+            f"connector, socket read to last sample, {levels:.0f} events a message, {how}",
             f"p50 {ours[0]:.0f} µs, p99 {ours[1]:.0f}, p99.9 {ours[2]:.0f}",
             "p50 ≤ 100 µs",
             ours[0] <= 100,
         ),
         (
-            "tick to bot, woken: socket read to batch in hand",
+            f"tick to bot, woken: socket read to batch in hand, {how}",
             f"p50 {tick[0]:.0f} µs, p99 {tick[1]:.0f}, p99.9 {tick[2]:.0f}",
             "p50 ≤ 150 µs, p99 ≤ 1 ms",
             tick[0] <= 150 and tick[1] <= 1000,
         ),
-        ("samples lost on the way", f"{bot['lost']} of {bot['events']:,}", "0", bot["lost"] == 0),
+        (f"samples lost on the way, {how}", f"{bot['lost']} of {bot['events']:,}", "0", bot["lost"] == 0),
     ]
     return rows
 
@@ -157,6 +159,8 @@ def main() -> int:
     rows: list[tuple[str, str, str, bool]] = []
     for name, measure in (
         ("latency", lambda: latency(options.seconds, options.rate)),
+        ("latency at four times the rate", lambda: latency(options.seconds, 4 * options.rate)),
+        ("latency, busy polling", lambda: latency(options.seconds, options.rate, busy_poll=True)),
         ("link", lambda: link_throughput(options.seconds / 2, options.rates)),
         ("direct", lambda: direct_throughput(options.seconds / 2)),
     ):
