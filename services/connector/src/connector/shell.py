@@ -244,8 +244,8 @@ class Shell:
 
 
 async def _spin() -> None:
-    """Never let the loop sleep: a core that has slept, and has run other things meanwhile, handles a frame several times slower."""
-    while True:
+    """Never let the loop sleep: a core that has slept, and run other things, handles a frame several times slower."""
+    while True:  # noqa: ASYNC110 nothing is awaited here: going round is the point
         await asyncio.sleep(0)
 
 
