@@ -79,6 +79,32 @@ def latency(seconds: float, rate: float, *, busy_poll: bool = False) -> list[tup
     return rows
 
 
+def own_work() -> list[tuple[str, str, str, bool]]:
+    """The connector's work a frame, hot, and what the same costs on this machine after ten milliseconds of something else."""
+    with Rig() as rig:
+        spent, ages = rig.folder / "hot.json", rig.folder / "ages.json"
+        rig.start("bot", "tests.bench.timed_bot", ages, "bf", "btcusdt", 10)
+        rig.start("hot", "tests.bench.hot", spent, "bf")
+        rig.processes["hot"].wait(120)
+        found = json.loads(spent.read_text())
+    hot, apart = quantiles_us(found["hot_ns"]), quantiles_us(found["apart_ns"])
+    times = apart[0] / hot[0]
+    return [
+        (
+            "connector, frame to last sample, 20 levels, frames back to back",
+            f"p50 {hot[0]:.0f} µs, p99 {hot[1]:.0f}, p99.9 {hot[2]:.0f}",
+            "p50 ≤ 100 µs",
+            hot[0] <= 100,
+        ),
+        (
+            "the same, frames 10 ms apart, busily waited for: this machine's own doing",
+            f"p50 {apart[0]:.0f} µs, p99 {apart[1]:.0f}: {times:.1f} times as long",
+            "-",
+            True,
+        ),
+    ]
+
+
 def link_throughput(seconds: float, rates: list[float]) -> list[tuple[str, str, str, bool]]:
     """Events a second through connector and recorder without one lost sample, at growing rates."""
     best, detail = 0.0, "none of the rates was sustained"
@@ -158,6 +184,7 @@ def main() -> int:
     load = os.getloadavg()[0]
     rows: list[tuple[str, str, str, bool]] = []
     for name, measure in (
+        ("the connector's own work", own_work),
         ("latency", lambda: latency(options.seconds, options.rate)),
         ("latency at four times the rate", lambda: latency(options.seconds, 4 * options.rate)),
         ("latency, busy polling", lambda: latency(options.seconds, options.rate, busy_poll=True)),
