@@ -1,7 +1,7 @@
 """The connector's own work a frame without sockets: decode, synchronise, fuse, send to a reader in another process.
 
-`python -m tests.bench.hot OUT NAME`. Frames come back to back, and then ten milliseconds apart, busily waited for. Between the
-two lies what the machine does to a program's caches meanwhile; on a virtual machine that can be tenfold.
+`python -m tests.bench.hot OUT NAME`. Frames come back to back, and then ten milliseconds apart, the time between spent in a
+busy loop of this process: how much a frame costs that does not follow hard upon another.
 """
 
 import json

@@ -33,8 +33,6 @@ class ConnectorConfig(BaseModel):
     ping_age_s: Seconds = Field(default=300.0, description="reconnect after so long without the exchange's ping")
     request_timeout_s: Seconds = Field(default=10.0, description="give up on a REST answer after so long")
 
-    busy_poll: bool = Field(default=False, description="switch that trades a whole core for lower latency")
-
     @property
     def has_keys(self) -> bool:
         """Whether both halves of a key pair are given."""

@@ -224,8 +224,6 @@ class Shell:
                 self._tasks = tasks
                 listener.start()
                 background = [tasks.create_task(self._instruments()), tasks.create_task(self._tick())]
-                if self.config.busy_poll:
-                    background.append(tasks.create_task(_spin()))
                 await self._stop.wait()
                 for task in [*background, *self._fetches.values()]:
                     task.cancel()
@@ -241,12 +239,6 @@ class Shell:
                 await asyncio.wait_for(self._http.aclose(), 1.0)
         if self._failure is not None:
             raise self._failure
-
-
-async def _spin() -> None:
-    """Never let the loop sleep: a core that has slept, and run other things, handles a frame several times slower."""
-    while True:  # noqa: ASYNC110 nothing is awaited here: going round is the point
-        await asyncio.sleep(0)
 
 
 class _Stopped(Exception):
