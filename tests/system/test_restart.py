@@ -12,9 +12,20 @@ from tests.system.books import START_S, Follower, assert_true
 from tests.truth import recorded_lines
 
 
-def test_recorder_and_bot_survive_a_killed_connector(tmp_path: Path) -> None:
+def test_recorder_and_bot_survive_a_killed_connector_in_a_synthetic_market(tmp_path: Path) -> None:
+    survive(tmp_path, "--market", "synthetic", "--symbols", "btcusdt", "--rate", "300", "--seed", "4")
+
+
+def test_recorder_and_bot_survive_a_killed_connector_in_the_middle_of_a_replay(
+    tmp_path: Path, shared_data: Path
+) -> None:
+    capture = shared_data / "captures" / "usdm_btcusdt_20240808.gz"
+    survive(tmp_path, "--market", "replay", "--capture", str(capture), "--speed", "2", "--start-now")
+
+
+def survive(tmp_path: Path, *market: str) -> None:
     with Rig() as rig:
-        rig.exchange("--market", "synthetic", "--symbols", "btcusdt", "--rate", "300", "--seed", "4")
+        rig.exchange(*market)
         rig.link_collector(tmp_path / "ipc", ["btcusdt"])  # before there is a connector
         rig.connector()
         with Follower(rig, ["btcusdt"]) as follower:
