@@ -108,6 +108,15 @@ def test_failed_write_in_a_feed_comes_out() -> None:
 
 
 def test_stop_leaves_what_would_take_longer() -> None:
-    stop = Stop()
+    stop, ended = Stop(), []
+
+    async def long_work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
     stop.ask("SIGINT")
-    asyncio.run(until_stopped(stop, nothing()))
+    asyncio.run(until_stopped(stop, long_work()))
+    assert ended == ["cancelled"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
+from data_convert.cli import main
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(Path(__file__).parent / "support"))
@@ -19,3 +21,22 @@ def real_data() -> Path:
     if not (path / "INDEX.md").exists():
         pytest.skip(f"real data is not at {path}; set MARKETLINK_SHARED")
     return path
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command in this process; returns (exit code, stdout, stderr)."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["data-convert", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    yield call
+    signal.signal(signal.SIGTERM, handler)

@@ -11,26 +11,6 @@ import sys
 import data_convert
 import pytest
 from convert_feed import record
-from data_convert.cli import main
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command in this process; returns (exit code, stdout, stderr)."""
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["data-convert", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    yield call
-    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.fixture

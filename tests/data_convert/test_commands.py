@@ -4,33 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import signal
-import sys
 
 import data_convert
 import pytest
 from convert_feed import record
-from data_convert.cli import main
 from data_convert.tardis_rows import HEADERS
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command in this process; returns (exit code, stdout, stderr)."""
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["data-convert", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    yield call
-    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.fixture

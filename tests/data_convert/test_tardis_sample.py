@@ -11,31 +11,12 @@ import sys
 
 import pytest
 from data_convert import load
-from data_convert.cli import main
 from data_convert.sample import write_sample
 
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
     return [str(path) for path in write_sample(tmp_path_factory.mktemp("sample"))]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["data-convert", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    yield call
-    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.mark.parametrize(
