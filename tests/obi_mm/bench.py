@@ -31,8 +31,8 @@ def best_of(work: Callable[[], object]) -> float:
 
 def bare(day: Day, config: Config, models: Models, step_ns: int) -> None:
     runner = Engine([day], config, 0.1, 0.001, models)
-    runner.hbt.elapse(0)
-    engine.run_bare(runner.hbt, step_ns, day.last_ns - 1)
+    runner.elapse(0)
+    engine.run_bare(runner.address, runner.roi, step_ns, day.last_ns - 1)
     runner.close()
 
 

@@ -1,5 +1,7 @@
 """A backtest on hftbacktest: data and models in, records, decisions and figures out. The loop itself is `engine`."""
 
+import ctypes
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,15 +15,17 @@ from marketlink.events import EXCH, LOCAL, Events
 
 from obi_mm.config import SECOND_NS, Config
 from obi_mm.errors import ConfigError, DataError
-from obi_mm.layout import ACTION_COLUMNS, DECISION_DTYPE, ORDER_COLUMNS, Log, Table
+from obi_mm.layout import ACTION_COLUMNS, DECISION_DTYPE, ORDER_COLUMNS, Log, Real, Table
 from obi_mm.rows import ClearsSpelledOut, on_exchange_clock
 from obi_mm.strategy import MOST_ORDERS, Strategy
 from obi_mm.summary import Counts, summarize
 
 QUEUES = ("risk-adverse", "log-prob", "log-prob2", "power-prob", "power-prob2", "power-prob3")
-BOOKS = ("hashmap", "roi")
+BOOKS = ("auto", "hashmap", "roi")
 CLOCKS = ("local", "exchange")
 MOST_ROI_TICKS = 200_000_000
+MOST_AUTO_TICKS = 5_000_000
+"""A wider span of prices is kept in a hash map: arrays are written in full when an engine is made."""
 _STRETCH = 2_048
 """Stops between two looks at the progress."""
 _FILL_ROOM = 1 << 14
@@ -38,7 +42,7 @@ class Models:
     queue_n: float = 3.0
     maker_fee: float = -0.00005
     taker_fee: float = 0.0007
-    book: str = "hashmap"
+    book: str = "auto"
     clock: str = "local"
     record_ns: int = SECOND_NS
 
@@ -69,11 +73,13 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """Event rows as the engine takes them; `first_ns` and `last_ns` are on the local clock."""
+    """Event rows as the engine takes them; times are on the local clock, `low` and `high` are the prices between which all are."""
 
     rows: Events
     first_ns: int
     last_ns: int
+    low: float
+    high: float
 
 
 def load_days(paths: Sequence[str | Path], tick_size: float, lot_size: float, clock: str) -> list[Day]:
@@ -99,7 +105,34 @@ def day_of(events: Events, spelled: ClearsSpelledOut, clock: str, name: str) -> 
     local = rows["local_ts"][(rows["ev"] & LOCAL) != 0]
     if not len(local) or not ((rows["ev"] & EXCH) != 0).any():
         raise DataError(name, "has no rows for the exchange's and the local clock")
-    return Day(np.ascontiguousarray(rows), int(local[0]), int(local.max()))
+    return Day(np.ascontiguousarray(rows), int(local[0]), int(local.max()), *_prices(rows))
+
+
+def _prices(rows: Events) -> tuple[float, float]:
+    """Return the least and the greatest price of rows, 0 where there is none."""
+    prices = rows["px"][np.isfinite(rows["px"]) & (rows["px"] > 0)]
+    return (float(prices.min()), float(prices.max())) if len(prices) else (0.0, 0.0)
+
+
+def array_span(
+    prices: Sequence[tuple[float, float]], config: Config, tick_size: float, book: str
+) -> tuple[float, float] | None:
+    """Return the prices between which the engine's book is an array, None for a hash map.
+
+    "auto" takes all `prices` (least and greatest of each array) and what an order may lie beyond, so that either kind gives
+    the same run, the array in less time. Raises ConfigError where "roi" asks for too many ticks.
+    """
+    everything = config.global_
+    if book == "roi":
+        if (everything.roi_ub - everything.roi_lb) / tick_size > MOST_ROI_TICKS:
+            raise ConfigError("backtest", "global.roi_ub", "leaves too many ticks for --book roi")
+        return everything.roi_lb, everything.roi_ub
+    if book == "hashmap":
+        return None
+    around = everything.grid_num * everything.grid_interval + (config.stop_loss.slippage_ticks + 100) * tick_size
+    low = max(math.floor((min(low for low, _ in prices) - around) / tick_size), 0)
+    high = math.ceil((max(high for _, high in prices) + around) / tick_size)
+    return None if high - low > MOST_AUTO_TICKS else (low * tick_size, high * tick_size)
 
 
 class Engine:
@@ -114,9 +147,10 @@ class Engine:
         models: Models,
         snapshot: Any = None,
     ) -> None:
-        from hftbacktest import BacktestAsset, HashMapMarketDepthBacktest, ROIVectorMarketDepthBacktest
+        from hftbacktest import BacktestAsset, binding, build_hashmap_backtest, build_roivec_backtest
 
         self._kept: list[Any] = [day.rows for day in days]
+        prices = [(day.low, day.high) for day in days]
         asset = BacktestAsset().data(list(self._kept)).linear_asset(1.0).tick_size(tick_size).lot_size(lot_size)
         asset = asset.trading_value_fee_model(models.maker_fee, models.taker_fee).last_trades_capacity(0)
         if models.latency_file is None:
@@ -130,19 +164,39 @@ class Engine:
         asset = asset.no_partial_fill_exchange()
         if snapshot is not None:
             self._kept.append(snapshot)
+            prices.append(_prices(snapshot))
             asset = asset.initial_snapshot(snapshot)
-        if models.book == "roi":
-            low, high = config.global_.roi_lb, config.global_.roi_ub
-            if (high - low) / tick_size > MOST_ROI_TICKS:
-                raise ConfigError("backtest", "global.roi_ub", "leaves too many ticks for --book roi")
-            asset = asset.roi_lb(low).roi_ub(high)
-            self.hbt = ROIVectorMarketDepthBacktest([asset])
+        span = array_span(prices, config, tick_size, models.book)
+        self.roi = span is not None
+        self.bid_qty: Real = np.zeros(0)
+        self.ask_qty: Real = np.zeros(0)
+        self.first_tick = 0
+        if span is not None:
+            self.address: int = build_roivec_backtest([asset.roi_lb(span[0]).roi_ub(span[1])])
+            depth = binding.roivecbt_depth(self.address, 0)
+            self.first_tick = binding.roivecdepth_roi_lb_tick(depth)
+            self.bid_qty = _array_at(binding.roivecdepth_bid_depth, depth)
+            self.ask_qty = _array_at(binding.roivecdepth_ask_depth, depth)
+            self._elapse, self._close = binding.roivecbt_elapse, binding.roivecbt_close
         else:
-            self.hbt = HashMapMarketDepthBacktest([asset])
+            self.address = build_hashmap_backtest([asset])
+            self._elapse, self._close = binding.hashmapbt_elapse, binding.hashmapbt_close
+
+    @property
+    def arguments(self) -> tuple[int, bool, Real, Real, int]:
+        """What `engine.run` takes first."""
+        return self.address, self.roi, self.bid_qty, self.ask_qty, self.first_tick
+
+    def elapse(self, duration_ns: int) -> int:
+        """Let time pass; 0 until the data ends."""
+        return int(self._elapse(self.address, duration_ns))
 
     def close(self) -> None:
-        """Free the engine; it can't be used afterwards."""
-        self.hbt.close()
+        """Free the engine; neither it nor its arrays can be used afterwards."""
+        if self.address:
+            self.bid_qty = self.ask_qty = np.zeros(0)
+            self._close(self.address)
+            self.address = 0
         self._kept.clear()
 
 
@@ -173,22 +227,24 @@ def run_backtest(
     wakes = (last_ns - first_ns) // min(rules.update_ns, rules.retry_ns) + 2
     records: Log = np.zeros(stops, engine.RECORD_DTYPE)
     log: Log = np.zeros(min(wakes, (last_ns - first_ns) // rules.update_ns + 2 + _FILL_ROOM), DECISION_DTYPE)
-    log_actions: Table = np.zeros((1 << 14, ACTION_COLUMNS), np.int64)
+    # Room that is not used costs nothing: the system gives zeroed pages when they are first written.
+    room = min(max(2 * rules.grid_num * len(log), 1 << 14), 1 << 22)
+    log_actions: Table = np.zeros((room, ACTION_COLUMNS), np.int64)
     fills: Log = np.zeros(_FILL_ROOM, engine.FILL_DTYPE)
     table: Table = np.zeros((MOST_ORDERS, ORDER_COLUMNS), np.int64)
     cursor = np.zeros(engine.CURSOR, np.int64)
     cursor[engine.C_RECORD] = (first_ns // models.record_ns + 1) * models.record_ns
-    look = engine.look_along if models.book == "roi" else engine.look_up
     strategy.wake_ns = (first_ns // rules.update_ns + 1) * rules.update_ns
+    fees = engine.Fees(float(models.maker_fee), float(models.taker_fee))
     runner = Engine(days, config, tick_size, lot_size, models, snapshot)
     try:
-        runner.hbt.elapse(0)
+        runner.elapse(0)
         now_ns = first_ns
         while True:
             now_ns += _STRETCH * min(models.record_ns, rules.update_ns)
             end = engine.run(
-                runner.hbt,
-                look,
+                *runner.arguments,
+                fees,
                 rules,
                 *strategy.arrays,
                 dry,
@@ -204,6 +260,9 @@ def run_backtest(
             )
             if end == engine.FAILED:
                 raise DataError("data", f"the engine ended with code {int(cursor[engine.C_CODE])}")
+            if end == engine.DIFFERS:
+                at = int(records["timestamp"][cursor[engine.C_RECORDS] - 1])
+                raise DataError("data", f"at {at} the fills add up to another account than the engine's")
             if end == engine.ENDED:
                 break
             if end == engine.FULL:  # make room wherever little is left, and go on with the same stop
@@ -237,7 +296,7 @@ def run_backtest(
         looks=int(cursor[engine.C_BOOK]),
     )
     figures = summarize(records, log, counts, models.record_ns)
-    return Result(records, log, log_actions[: cursor[engine.C_ACTIONS]].copy(), fills, figures, tick_size, lot_size)
+    return Result(records, log, log_actions[: cursor[engine.C_ACTIONS]], fills, figures, tick_size, lot_size)
 
 
 def describe(
@@ -280,7 +339,16 @@ class Progress:
 
 def _twice(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return an array with as much room again behind it."""
-    return np.concatenate((array, np.zeros_like(array)))
+    longer = np.zeros((2 * len(array), *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
+
+
+def _array_at(get: Any, depth: int) -> Real:
+    """Return the array of a book's side, which lives as long as its engine."""
+    length = ctypes.c_uint64()
+    address = get(depth, ctypes.byref(length))
+    return np.ctypeslib.as_array((ctypes.c_double * length.value).from_address(address))
 
 
 def _engine() -> ModuleType:

@@ -44,7 +44,11 @@ QueueN = Annotated[float, typer.Option(help="Exponent of the power-prob models."
 MakerOption = Annotated[float, typer.Option(help="Fee on value traded as maker; negative is a rebate.")]
 TakerOption = Annotated[float, typer.Option(help="Fee on value traded as taker.")]
 BookOption = Annotated[
-    str, typer.Option(help="The engine's book: hashmap, or roi (an array over global.roi_lb to roi_ub, faster).")
+    str,
+    typer.Option(
+        help="The engine's book: hashmap; roi (an array over global.roi_lb to roi_ub, levels beyond are not seen); "
+        "auto (an array over all prices of the data where that is not too wide, else hashmap: the same result)."
+    ),
 ]
 ClockOption = Annotated[
     str,
@@ -102,7 +106,7 @@ def backtest(
     queue_n: QueueN = 3.0,
     maker_fee: MakerOption = -0.00005,
     taker_fee: TakerOption = 0.0007,
-    book: BookOption = "hashmap",
+    book: BookOption = "auto",
     clock: ClockOption = "local",
     record_seconds: Annotated[float, typer.Option(help="Time between two records.")] = 1.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but send nothing.")] = False,
@@ -159,7 +163,7 @@ def sweep(
     queue_n: QueueN = 3.0,
     maker_fee: MakerOption = -0.00005,
     taker_fee: TakerOption = 0.0007,
-    book: BookOption = "hashmap",
+    book: BookOption = "auto",
     clock: ClockOption = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
     cluster: Annotated[str, typer.Option(metavar="ADDRESS", help="Run on a Dask cluster instead.")] = "",

@@ -34,7 +34,7 @@ def write_results(directory: Path, result: Result, about: Mapping[str, object], 
     fills = result.fills
     _write_csv(
         directory / FILLS_CSV,
-        ("time_ns", "order_id", "side", "price", "qty"),
+        ("time_ns", "order_id", "side", "price", "qty", "as"),
         (
             (
                 time_ns,
@@ -42,8 +42,9 @@ def write_results(directory: Path, result: Result, about: Mapping[str, object], 
                 "buy" if side > 0 else "sell",
                 f"{tick * result.tick_size:.12g}",
                 f"{lots * result.lot_size:.12g}",
+                "maker" if maker else "taker",
             )
-            for time_ns, order_id, side, tick, lots in fills.tolist()
+            for time_ns, order_id, side, tick, lots, maker in fills.tolist()
         ),
     )
     config = about.get("config")
