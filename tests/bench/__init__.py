@@ -1,1 +1,1 @@
-"""`make bench`: the live path measured with real processes, beside the goals."""
+"""`make bench`: the live path measured with real processes, factors and strategy, beside the goals."""

@@ -1,4 +1,4 @@
-"""Measures the live path with the simulated exchange on loopback, and prints every figure beside its goal.
+"""Measures the live path with the simulated exchange on loopback, factors and strategy, and prints every figure beside its goal.
 
 Everything shares this machine's cores, the exchange and the stop-watches too; figures of one run belong together.
 """
@@ -8,13 +8,15 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from tests.bench.rows import Row, collect, console_of, show
+from tests.factor_engine.bench import factors
+from tests.obi_mm.bench import decision_time, live_decisions, overhead, sweep
 from tests.rig import Rig
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -41,7 +43,7 @@ def subscribed(rig: Rig, streams: int) -> bool:
     return sum(len(connection["streams"]) for connection in rig.state()["connections"]) >= streams
 
 
-def latency(seconds: float, rate: float) -> list[tuple[str, str, str, bool]]:
+def latency(seconds: float, rate: float) -> list[Row]:
     """Connector and tick-to-bot latency at 20 levels a message."""
     with Rig() as rig:
         rig.exchange("--market", "flood", "--symbols", "btcusdt", "--rate", rate, "--levels", 20)  # evenly spaced
@@ -79,7 +81,7 @@ def latency(seconds: float, rate: float) -> list[tuple[str, str, str, bool]]:
     return rows
 
 
-def own_work() -> list[tuple[str, str, str, bool]]:
+def own_work() -> list[Row]:
     """The connector's work a frame, back to back, and what the same costs after ten milliseconds of something else."""
     with Rig() as rig:
         spent, ages = rig.folder / "hot.json", rig.folder / "ages.json"
@@ -105,7 +107,7 @@ def own_work() -> list[tuple[str, str, str, bool]]:
     ]
 
 
-def link_throughput(seconds: float, rates: list[float]) -> list[tuple[str, str, str, bool]]:
+def link_throughput(seconds: float, rates: list[float]) -> list[Row]:
     """Events a second through connector and recorder without one lost sample, at growing rates."""
     best, detail = 0.0, "none of the rates was sustained"
     for rate in rates:
@@ -137,7 +139,7 @@ def link_throughput(seconds: float, rates: list[float]) -> list[tuple[str, str, 
     return [("connector and recorder over the link, sustained", detail, "≥ 50,000 events/s, 0 lost", best >= 50_000)]
 
 
-def direct_throughput(seconds: float) -> list[tuple[str, str, str, bool]]:
+def direct_throughput(seconds: float) -> list[Row]:
     """Messages a second into a direct recording, for a core of its own."""
     with Rig() as rig:
         out = rig.folder / "data"
@@ -169,7 +171,7 @@ def direct_throughput(seconds: float) -> list[tuple[str, str, str, bool]]:
 def main() -> int:
     """Run the benches."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=15.0, help="length of each measurement")
+    parser.add_argument("--seconds", type=float, default=15.0, help="length of each measurement of the live path")
     parser.add_argument("--rate", type=float, default=500.0, help="messages a second in the latency measurement")
     parser.add_argument(
         "--rates",
@@ -178,30 +180,41 @@ def main() -> int:
         default=[8_000, 12_000, 16_000, 20_000, 26_000],
         help="messages a second of the link's throughput",
     )
+    parser.add_argument("--only", action="append", choices=("live", "factors", "strategy"), help="a part; repeatable")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     options = parser.parse_args()
-    console = Console(width=None if sys.stdout.isatty() else 150, stderr=options.json)
-    load = os.getloadavg()[0]
-    rows: list[tuple[str, str, str, bool]] = []
-    for name, measure in (
-        ("the connector's own work", own_work),
-        ("latency", lambda: latency(options.seconds, options.rate)),
-        ("latency at four times the rate", lambda: latency(options.seconds, 4 * options.rate)),
-        ("link", lambda: link_throughput(options.seconds / 2, options.rates)),
-        ("direct", lambda: direct_throughput(options.seconds / 2)),
-    ):
-        console.print(f"measuring: {name} ...")
-        rows += measure()
-    table = Table(title=f"live path, {os.cpu_count()} cores, load {load:.1f} at the start")
-    for column in ("figure", "measured", "goal", ""):
-        table.add_column(column, overflow="fold")
-    for name, measured, goal, met in rows:
-        table.add_row(name, measured, goal, "" if goal == "-" else "met" if met else "missed")
-    console.print(table)
-    if options.json:
-        found: list[dict[str, Any]] = [
+    console = console_of(options.json)
+    parts: dict[str, tuple[str, dict[str, Callable[[], list[Row]]]]] = {
+        "live": (
+            "live path",
+            {
+                "the connector's own work": own_work,
+                "latency": lambda: latency(options.seconds, options.rate),
+                "latency at four times the rate": lambda: latency(options.seconds, 4 * options.rate),
+                "link": lambda: link_throughput(options.seconds / 2, options.rates),
+                "direct": lambda: direct_throughput(options.seconds / 2),
+            },
+        ),
+        "factors": ("factors, ns an update", {"factors": factors}),
+        "strategy": (
+            "strategy",
+            {
+                "what it adds to the engine's loop": overhead,
+                "a decision from Python": decision_time,
+                "decisions of a live run": lambda: live_decisions(options.seconds),
+                "a sweep of 64 runs": sweep,
+            },
+        ),
+    }
+    found: list[dict[str, Any]] = []
+    for name in options.only or parts:
+        title, measures = parts[name]
+        rows = collect(console, measures)
+        show(console, title, rows)
+        found += [
             {"figure": name, "measured": measured, "goal": goal, "met": met} for name, measured, goal, met in rows
         ]
+    if options.json:
         json.dump(found, sys.stdout, indent=1)
     return 0
 

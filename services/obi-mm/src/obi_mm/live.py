@@ -149,7 +149,8 @@ class Shell:
         trouble = FINE if synced else UNSYNCED_BOOK
         if synced and now_ns - asset.feed_ns > rules.stale_ns:
             trouble = STALE_BOOK
-        bids, asks = strategy.sums(*depth.bids(), *depth.asks())
+        most = strategy.most_levels(best_bid, best_ask)
+        bids, asks = strategy.sums(*depth.bids(most), *depth.asks(most))
         decision, actions = strategy.decide(
             now_ns,
             best_bid,

@@ -17,6 +17,7 @@ from obi_mm.layout import (
     ACTION_COLUMNS,
     DECISION_DTYPE,
     FINE,
+    NO_ASK_TICK,
     ORDER_COLUMNS,
     OWN_WHOLE,
     W_NEXT_ID,
@@ -136,6 +137,12 @@ class Strategy:
             returns += 1  # the first point gives no return
         wait = max(samples * params.update_interval_ns, returns * params.volatility_interval_ns)
         return Lack(samples, min(returns, params.volatility_window), wait)
+
+    def most_levels(self, best_bid_tick: int, best_ask_tick: int) -> int:
+        """Return how many levels a side the view has at most, at least 1: what `sums` need be given of a larger book."""
+        if not 0 < best_bid_tick < best_ask_tick < NO_ASK_TICK:
+            return 1
+        return int((best_bid_tick + best_ask_tick) / 2 * self.config.params.looking_depth) + 3
 
     def sums(self, bid_ticks: Whole, bid_qtys: Real, ask_ticks: Whole, ask_qtys: Real) -> tuple[float, float]:
         """Sum up the view of a book, levels best first; NaN where it can't be looked at."""

@@ -1,7 +1,7 @@
 """Days times parameters: the cells of a sweep, one run each, on any `concurrent.futures.Executor`.
 
-The processes of the default pool are forked from one that has compiled the loop and loaded the days, and share both.
-A Dask cluster's workers load a day and compile once each. Finished cells are appended to a file and never run again.
+The processes of the default pool are forked from one that has loaded the days and the compiled loop, and share both.
+A Dask cluster's workers load them once each. Finished cells are appended to a file and never run again.
 """
 
 import hashlib
@@ -10,8 +10,9 @@ import json
 import multiprocessing
 import os
 import tomllib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib import import_module
@@ -125,18 +126,30 @@ def run_cells(cells: Sequence[Cell], executor: Executor | None, workers: int | N
         return
     if not cells:
         return
-    for path in dict.fromkeys(cell.path for cell in cells):
-        first = next(cell for cell in cells if cell.path == path)
-        _day(path, first.tick_size, first.lot_size, first.models.clock)
-    yield run_cell(cells[0])  # compiles the loop, which every fork then has
-    rest = cells[1:]
-    count = min(workers or os.cpu_count() or 1, len(rest))
+    count = min(workers or os.cpu_count() or 1, len(cells))
+    prepare(cells, count)
     if count < 2:
-        yield from map(run_cell, rest)
+        yield from map(run_cell, cells)
         return
     with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("fork")) as pool:
-        for future in as_completed([pool.submit(run_cell, cell) for cell in rest]):
+        with warnings.catch_warnings():
+            # The threads that Python 3.12 and later warn of are numpy's BLAS', which puts them right in a fork.
+            warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+            futures = [pool.submit(run_cell, cell) for cell in cells]
+        for future in as_completed(futures):
             yield future.result()
+
+
+def prepare(cells: Sequence[Cell], threads: int) -> None:
+    """Load every day and the compiled loop, so that all forks have them. No thread is left when it returns."""
+    days = {cell.path: cell for cell in cells}.values()
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(lambda cell: _day(cell.path, cell.tick_size, cell.lot_size, cell.models.clock), days):
+            pass
+    cell = cells[0]
+    day = _day(cell.path, cell.tick_size, cell.lot_size, cell.models.clock)
+    start = replace(day, rows=day.rows[:1], last_ns=day.first_ns)
+    run_backtest([start], cell.config, cell.tick_size, cell.lot_size, cell.models)
 
 
 def cluster(address: str) -> Executor:
