@@ -258,6 +258,19 @@ def live(
         Path | None, typer.Option(metavar="DIR", help="Recordings or event files to warm up from.")
     ] = None,
     warmup_max_age: Annotated[float, typer.Option(metavar="SECONDS", help="Older data is not taken.")] = 7200.0,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep what the factors know here, at the end and now and then, and go on from it at the start.",
+        ),
+    ] = None,
+    state_every: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, help="How often, beside the end, it is kept.")
+    ] = 60.0,
+    state_max_age: Annotated[
+        float, typer.Option(metavar="SECONDS", help="An older state is not gone on from.")
+    ] = 600.0,
     duration: Annotated[float | None, typer.Option(metavar="SECONDS", help="End after so many seconds.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the decision log if it is there.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
@@ -267,7 +280,7 @@ def live(
     if not dry_run:
         raise typer.BadParameter("orders can't be sent yet; say --dry-run to watch the decisions")
     with _edge():
-        from obi_mm.watch import parse_symbols, watch
+        from obi_mm.watch import Keeping, parse_symbols, watch
 
         watch(
             connector_name,
@@ -277,6 +290,7 @@ def live(
             duration_s=duration,
             warm_from=warmup_data_dir,
             warm_max_age_s=warmup_max_age,
+            keeping=None if state is None else Keeping(state, connector_name, state_every, state_max_age),
             force=force,
             plain=plain,
             as_json=as_json,

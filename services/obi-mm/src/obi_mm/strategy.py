@@ -6,10 +6,10 @@ it says; the arrays behind it are shared with compiled callers by `arrays`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from factor_engine import OrderBookImbalance, StopLossChecker, Volatility
+from factor_engine import OrderBookImbalance, StateMismatch, StopLossChecker, Volatility
 
 from obi_mm import kernels
 from obi_mm.config import SECOND_NS, Config, check_instrument
@@ -195,8 +195,16 @@ class Strategy:
             "own": self.own.copy(),
         }
 
-    def restore(self, saved: Mapping[str, Mapping[str, object]]) -> None:
-        """Go on from a saved state; raises factor_engine.StateMismatch where the parameters differ."""
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on from a saved state; raises factor_engine.StateMismatch where the parameters differ, and changes nothing."""
+        before = self.state()
+        try:
+            self._take(saved)
+        except StateMismatch:
+            self._take(before)
+            raise
+
+    def _take(self, saved: Mapping[str, Any]) -> None:
         self.imbalance.restore(saved["imbalance"])
         self.volatility.restore(saved["volatility"])
         self.stop_loss.restore(saved["stop_loss"])

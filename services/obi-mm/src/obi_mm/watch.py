@@ -4,7 +4,8 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,10 @@ from rich.live import Live
 from obi_mm.config import Config, load_config
 from obi_mm.decisions import Header, Instrument, Writer
 from obi_mm.errors import ConfigError, DataError, OutputExists
+from obi_mm.layout import W_NEXT_ID
 from obi_mm.live import Shell, make_strategies, percentiles_us
+from obi_mm.saved import load_state, save_state, state_path
+from obi_mm.strategy import Strategy
 from obi_mm.view import line, render
 from obi_mm.warmup import choose_files, needed_ns, warm_up
 
@@ -35,6 +39,53 @@ def parse_symbols(words: Sequence[str], tick_size: float, lot_size: float) -> di
     return found
 
 
+@dataclass(slots=True)
+class Keeping:
+    """Where and how often a run keeps what its strategies know, and how old a file it goes on from."""
+
+    directory: Path
+    connector: str
+    every_s: float
+    max_age_s: float
+    last_ns: dict[str, int] = field(default_factory=dict)
+
+    def take(self, strategy: Strategy, symbol: str, note: Callable[[str], None]) -> bool:
+        """Go on from a symbol's file; false, and said, where there is none that can be used."""
+        path = state_path(self.directory, symbol)
+        try:
+            saved = load_state(
+                path,
+                strategy,
+                symbol=symbol,
+                connector=self.connector,
+                now_ns=time.time_ns(),
+                max_age_ns=round(self.max_age_s * 1e9),
+            )
+        except DataError as error:
+            note(f"{symbol}: the kept state is not used: {error}")
+            return False
+        if saved is None:
+            note(f"{symbol}: no state is kept in {path}")
+            return False
+        self.last_ns[symbol] = saved.last_ns
+        age_s = (time.time_ns() - saved.last_ns) / 1e9
+        note(f"{symbol}: goes on from {age_s:,.0f} s ago with {saved.samples} samples and {saved.returns} returns")
+        return True
+
+    def put(self, shell: Shell, note: Callable[[str], None]) -> None:
+        """Keep what changed since the last time; a file that can't be written is said, and the run goes on."""
+        for asset in shell.assets:
+            last_ns = 0 if asset.last is None else int(asset.last["time_ns"][0])
+            if last_ns <= self.last_ns.get(asset.symbol, 0):
+                continue
+            path = state_path(self.directory, asset.symbol)
+            try:
+                save_state(path, asset.strategy, symbol=asset.symbol, connector=self.connector, last_ns=last_ns)
+                self.last_ns[asset.symbol] = last_ns
+            except DataError as error:
+                note(f"{asset.symbol}: {error}")
+
+
 def watch(
     connector: str,
     symbols: dict[str, tuple[float, float]],
@@ -44,6 +95,7 @@ def watch(
     duration_s: float | None,
     warm_from: Path | None,
     warm_max_age_s: float,
+    keeping: Keeping | None,
     force: bool,
     plain: bool,
     as_json: bool,
@@ -66,21 +118,15 @@ def watch(
 
     strategies = make_strategies(symbols, config, time.time_ns())
     compile_kernels(config, symbols)
-    if warm_from is not None:
-        for symbol, strategy in strategies.items():
-            files = choose_files(warm_from, symbol, needed_ns(strategy))
-            try:
-                warmth = warm_up(
-                    strategy,
-                    files,
-                    symbol=symbol.upper(),
-                    clock="exchange",
-                    now_ns=time.time_ns(),
-                    max_age_ns=round(warm_max_age_s * 1e9),
-                )
-                note(f"{symbol}: {warmth.words()}")
-            except DataError as error:
-                note(f"{symbol}: stays cold: {error}")
+    for symbol in strategies:
+        kept = keeping is not None and keeping.take(strategies[symbol], symbol, note)
+        if warm_from is None or (kept and strategies[symbol].ready):
+            continue
+        fresh = make_strategies({symbol: symbols[symbol]}, config, int(strategies[symbol].own[W_NEXT_ID]))[symbol]
+        if _warm(fresh, symbol, warm_from, warm_max_age_s, note) and (
+            fresh.lack().nanoseconds < strategies[symbol].lack().nanoseconds
+        ):
+            strategies[symbol] = fresh
     header = Header(
         tuple(Instrument(symbol, *sizes) for symbol, sizes in symbols.items()), config.sections(), "live dry run"
     )
@@ -93,14 +139,34 @@ def watch(
         with Writer(output, header) as writer:
             shell = Shell(connector, strategies, port=IceoryxBotPort(connector), writer=writer, note=note)
             try:
-                _run(shell, stopping, start_s, duration_s, notes, console if terminal else None)
+                _run(shell, stopping, start_s, duration_s, notes, console if terminal else None, keeping, note)
             finally:
+                if keeping is not None:
+                    keeping.put(shell, note)
                 lost = shell.bot.lost_samples()
                 shell.close()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     _say_end(shell, output, time.monotonic() - start_s, lost, as_json)
+
+
+def _warm(strategy: Strategy, symbol: str, directory: Path, max_age_s: float, note: Callable[[str], None]) -> bool:
+    """Warm a strategy up from stored days; false, and said, where they can't be used."""
+    try:
+        warmth = warm_up(
+            strategy,
+            choose_files(directory, symbol, needed_ns(strategy)),
+            symbol=symbol.upper(),
+            clock="exchange",
+            now_ns=time.time_ns(),
+            max_age_ns=round(max_age_s * 1e9),
+        )
+    except DataError as error:
+        note(f"{symbol}: stays cold: {error}")
+        return False
+    note(f"{symbol}: {warmth.words()}")
+    return True
 
 
 def compile_kernels(config: Config, symbols: dict[str, tuple[float, float]]) -> None:
@@ -119,15 +185,20 @@ def _run(
     duration_s: float | None,
     notes: list[str],
     console: Console | None,
+    keeping: Keeping | None,
+    note: Callable[[str], None],
 ) -> None:
     live = Live(console=console, refresh_per_second=4, transient=True, auto_refresh=False) if console else None
-    shown_s = 0.0
+    shown_s, kept_s = 0.0, time.monotonic()
     if live is not None:
         live.start()
     try:
         while not stopping and (duration_s is None or time.monotonic() - start_s < duration_s):
             shell.step(0.1)
             now_s = time.monotonic()
+            if keeping is not None and now_s - kept_s >= keeping.every_s:
+                kept_s = now_s
+                keeping.put(shell, note)
             if now_s - shown_s < (0.25 if live is not None else 10):
                 continue
             shown_s = now_s
