@@ -132,7 +132,7 @@ def test_equal_runs_write_equal_bytes(golden_result: Result, golden_config: Conf
     with np.load(tmp_path / "a" / "records.npz") as archive:
         assert archive["0"].tobytes() == golden_result.records.tobytes()
     page = (tmp_path / "a" / "report.html").read_text()
-    assert page.count("<svg") == 7
+    assert page.count("<svg") == 8
     assert "http" not in page.replace("http://www.w3.org", "")
 
 

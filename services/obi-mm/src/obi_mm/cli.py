@@ -202,6 +202,20 @@ def sweep(
 
 
 @app.command()
+def sample(
+    file: Annotated[Path, typer.Argument(metavar="NPZ", help="Where the day is written.")],
+    hours: Annotated[float, typer.Option(min=0.01, max=240, help="How long the day is.")] = 8.0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another day; the same gives the same bytes.")] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Write a made-up day to try a backtest with: ticks of 0.1, lots of 0.001, prices around 50,000."""
+    with _edge():
+        from obi_mm.commands import write_sample
+
+        write_sample(file, hours, seed, force)
+
+
+@app.command()
 def decisions(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A decision log, finished or being written.")],
     form: Annotated[str, typer.Option("--format", help="table, csv or json (one object a line).")] = "table",

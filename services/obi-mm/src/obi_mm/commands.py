@@ -55,6 +55,21 @@ def run_one(
     print(f"report: {output / 'report.html'}")
 
 
+def write_sample(path: Path, hours: float, seed: int, force: bool) -> None:
+    """Write a made-up day; raises OutputExists, ConvertError."""
+    from data_convert import save
+
+    from obi_mm.errors import OutputExists
+    from obi_mm.sample import sample_day
+
+    if path.exists() and not force:  # before the work
+        raise OutputExists(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    events = sample_day(hours, seed)
+    save(events, path, force=force, compress="fast")
+    print(f"{path}: {len(events):,} rows, {hours:g} hours")
+
+
 def try_warmup(
     files: Sequence[Path], symbol: str, config_path: Path | None, tick_size: float, lot_size: float, clock: str
 ) -> bool:

@@ -19,7 +19,7 @@ WIDTH: Final = 1000
 HEIGHT: Final = 230
 LEFT, RIGHT, TOP, BOTTOM = 84, 14, 10, 26
 _COLUMNS: Final = 900
-_MOST_MARKS: Final = 3000
+_STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,14 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What one chart shows; `spans` are shaded stretches of time."""
+    """What one chart shows; `spans` are shaded stretches of time, `within` the time it shows where that is not a run's."""
 
     title: str
     unit: str
     lines: Sequence[Line]
     marks: Sequence[Marks] = ()
     spans: Sequence[tuple[int, int]] = field(default=())
+    within: tuple[int, int] | None = None
 
 
 def draw(chart: Chart, first_ns: int, last_ns: int) -> str:
@@ -71,6 +72,9 @@ def draw(chart: Chart, first_ns: int, last_ns: int) -> str:
         low, high = low - pad, high + pad
     parts = [_axes(low, high, chart.unit, first_ns, last_ns)]
     for start, end in chart.spans:
+        if end < first_ns or start > last_ns:
+            continue
+        start, end = max(start, first_ns), min(end, last_ns)
         x0, x1 = _x(start, first_ns, last_ns), _x(end, first_ns, last_ns)
         parts.append(
             f'<rect x="{x0:.1f}" y="{TOP}" width="{max(x1 - x0, 1):.1f}" height="{HEIGHT - TOP - BOTTOM}" fill="var(--span)"/>'
@@ -124,9 +128,8 @@ def _thin(times: Whole, values: Real, first_ns: int, last_ns: int) -> tuple[Whol
 
 
 def _marks(marks: Marks, first_ns: int, last_ns: int, low: float, high: float) -> str:
-    every = -(-len(marks.time_ns) // _MOST_MARKS) or 1
     parts = []
-    for time_ns, value in zip(marks.time_ns[::every].tolist(), marks.values[::every].tolist(), strict=True):
+    for time_ns, value in zip(marks.time_ns.tolist(), marks.values.tolist(), strict=True):
         x, y, tip = _x(time_ns, first_ns, last_ns), _y(value, low, high), 4 if marks.up else -4
         parts.append(f"M{x:.1f} {y:.1f}l-3 {tip}h6z")
     return f'<path d="{"".join(parts)}" fill="{marks.colour}"/>'
@@ -141,14 +144,21 @@ def _axes(low: float, high: float, unit: str, first_ns: int, last_ns: int) -> st
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="var(--grid)"/>')
         text = f"{i * step:,.{digits}f}" if digits <= 6 else f"{i * step:.3g}"
         parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{text}{escape(unit)}</text>')
-    for i in range(7):
-        time_ns = first_ns + (last_ns - first_ns) * i // 6
-        text = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime("%H:%M:%S")
-        anchor = "start" if i == 0 else "end" if i == 6 else "middle"
-        parts.append(
-            f'<text x="{_x(time_ns, first_ns, last_ns):.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{text}</text>'
-        )
+    step_ns, pattern = _time_step(last_ns - first_ns)
+    for time_ns in range(-(-first_ns // step_ns) * step_ns, last_ns + 1, step_ns):
+        text = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime(pattern)
+        x = _x(time_ns, first_ns, last_ns)
+        anchor = "start" if x < LEFT + 30 else "end" if x > WIDTH - RIGHT - 30 else "middle"
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="var(--grid)"/>')
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{text}</text>')
     return "".join(parts)
+
+
+def _time_step(span_ns: int) -> tuple[int, str]:
+    """Return a step of the clock that gives four to nine marks, and how they are written."""
+    seconds = span_ns / 1e9
+    step = next((one for one in _STEPS_S if seconds / one <= 9), 86_400 * math.ceil(seconds / 9 / 86_400))
+    return step * 1_000_000_000, "%H:%M:%S" if step < 60 else "%H:%M" if seconds < 86_400 else "%m-%d %H:%M"
 
 
 def _nice(rough: float) -> float:

@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 
 from obi_mm.backtest import Result
+from obi_mm.config import SECOND_NS
 from obi_mm.layout import REASONS
 from obi_mm.plots import Chart, Line, Marks, draw, legend
 from obi_mm.summary import FEE_SIGN, equity_of
@@ -46,18 +47,14 @@ _CARDS = (
 
 
 def charts_of(result: Result) -> list[Chart]:
-    """Return what the report draws."""
-    records, decisions, fills = result.records, result.decisions, result.fills
-    tick = result.tick_size
-    times = records["timestamp"]
-    moments = decisions["time_ns"]
+    """Return what the report draws of a whole run."""
+    records, decisions = result.records, result.decisions
+    times, moments = records["timestamp"], decisions["time_ns"]
     spans = stop_spans(decisions)
-    bids = np.where(decisions["bid_tick"] > 0, decisions["bid_tick"] * tick, np.nan)
-    asks = np.where(decisions["ask_tick"] > 0, decisions["ask_tick"] * tick, np.nan)
-    bought, sold = fills[fills["side"] > 0], fills[fills["side"] < 0]
+    measured = np.where(decisions["returns"] >= 2, decisions["volatility"] * 100, np.nan)
     return [
         Chart(
-            "Equity",
+            "Equity, in the currency of the price",
             "",
             [
                 Line("after fees", times, equity_of(records), "var(--a)"),
@@ -66,20 +63,8 @@ def charts_of(result: Result) -> list[Chart]:
             spans=spans,
         ),
         Chart("Position", "", [Line("position", times, records["position"], "var(--a)", True)], spans=spans),
-        Chart(
-            "Price, quotes and fills",
-            "",
-            [
-                Line("mid", times, records["price"], "var(--muted)"),
-                Line("bid wanted", moments, bids, "var(--b)", True),
-                Line("ask wanted", moments, asks, "var(--c)", True),
-            ],
-            [
-                Marks("bought", bought["time_ns"], bought["tick"] * tick, "var(--b)", True),
-                Marks("sold", sold["time_ns"], sold["tick"] * tick, "var(--c)", False),
-            ],
-            spans,
-        ),
+        _prices(result, "Price and quotes", fills=False),
+        *zoomed(result),
         Chart("Imbalance (z-score)", "", [Line("alpha", moments, decisions["alpha"], "var(--a)")], spans=spans),
         Chart(
             "Quantity in view",
@@ -89,14 +74,70 @@ def charts_of(result: Result) -> list[Chart]:
                 Line("asks", moments, decisions["asks"], "var(--c)"),
             ],
         ),
-        Chart("Volatility", "", [Line("used", moments, decisions["volatility"], "var(--d)", True)], spans=spans),
+        Chart(
+            "Volatility measured, of one interval",
+            "%",
+            [Line("std of returns", moments, measured, "var(--d)", True)],
+            spans=spans,
+        ),
         Chart(
             "Change since the last interval",
-            "",
-            [Line("change", moments, decisions["change"], "var(--a)")],
+            "%",
+            [Line("change", moments, decisions["change"] * 100, "var(--a)")],
             spans=spans,
         ),
     ]
+
+
+def zoomed(result: Result) -> list[Chart]:
+    """Return price, quotes and every fill over the minutes of a run with the most fills; none where there are none.
+
+    At a whole run's width fills are a band. Ten minutes of a run of an hour or more, else one.
+    """
+    times, moments = result.fills["time_ns"], result.records["timestamp"]
+    if not len(times) or not len(moments):
+        return []
+    minutes = 10 if moments[-1] - moments[0] >= 3600 * SECOND_NS else 1
+    span_ns = minutes * 60 * SECOND_NS
+    counts = np.searchsorted(times, times + span_ns) - np.arange(len(times))
+    start_ns = max(min(int(times[np.argmax(counts)]), int(moments[-1]) - span_ns), int(moments[0]))
+    title = (
+        f"Price, quotes and fills, the {minutes} minutes with the most fills"
+        if minutes > 1
+        else ("Price, quotes and fills, the minute with the most fills")
+    )
+    return [_prices(result, title, fills=True, within=(start_ns, start_ns + span_ns))]
+
+
+def _prices(result: Result, title: str, *, fills: bool, within: tuple[int, int] | None = None) -> Chart:
+    records, decisions, tick = result.records, result.decisions, result.tick_size
+    filled = result.fills
+    first, last = within or (0, 0)
+    if within is not None:
+        inside = (records["timestamp"] >= first) & (records["timestamp"] < last)
+        records, filled = records[inside], filled[(filled["time_ns"] >= first) & (filled["time_ns"] < last)]
+        standing = max(np.searchsorted(decisions["time_ns"], first, "right") - 1, 0)  # at the left edge
+        decisions = decisions[standing : np.searchsorted(decisions["time_ns"], last)]
+    moments = np.maximum(decisions["time_ns"], first)
+    wanted = [np.where(decisions[name] > 0, decisions[name] * tick, np.nan) for name in ("bid_tick", "ask_tick")]
+    bought, sold = filled[filled["side"] > 0], filled[filled["side"] < 0]
+    return Chart(
+        title,
+        "",
+        [
+            Line("mid", records["timestamp"], records["price"], "var(--muted)"),
+            Line("bid wanted", moments, wanted[0], "var(--b)", True),
+            Line("ask wanted", moments, wanted[1], "var(--c)", True),
+        ],
+        [
+            Marks("bought", bought["time_ns"], bought["tick"] * tick, "var(--b)", True),
+            Marks("sold", sold["time_ns"], sold["tick"] * tick, "var(--c)", False),
+        ]
+        if fills
+        else [],
+        stop_spans(decisions),
+        within,
+    )
 
 
 def stop_spans(decisions: np.ndarray[tuple[int, ...], np.dtype[np.void]]) -> list[tuple[int, int]]:
@@ -124,7 +165,7 @@ def render(result: Result, about: Mapping[str, object]) -> str:
         for name, label, form in _CARDS
     )
     plots = "".join(
-        f'<h2>{escape(chart.title)}</h2><p class="legend">{legend(chart)}</p>{draw(chart, first, last)}'
+        f'<h2>{escape(chart.title)}</h2><p class="legend">{legend(chart)}</p>{draw(chart, *(chart.within or (first, last)))}'
         for chart in charts_of(result)
     )
     reasons = np.bincount(result.decisions["reason"], minlength=len(REASONS))
