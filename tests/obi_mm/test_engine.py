@@ -80,15 +80,21 @@ def test_an_account_that_is_not_the_engines_ends_the_run(
 
 
 def test_an_automatic_book_holds_all_prices_or_is_a_hash_map(golden_config: Config) -> None:
-    low, high = array_span([(100.0, 200.0), (150.0, 260.0)], golden_config, 0.1, "auto") or (0.0, 0.0)
+    low, high = array_span([(100.0, 200.0), (150.0, 260.0)], 1, golden_config, 0.1, "auto") or (0.0, 0.0)
     assert 0 < low < 100.0 - 20.0
     assert high > 260.0 + 20.0
-    assert array_span([(0.1, 10_000_000.0)], golden_config, 0.1, "auto") is None
-    assert array_span([(0.1, 5.0)], golden_config, 0.1, "auto") == (0.0, pytest.approx(5.0 + 30.4))
-    assert array_span([(1.0, 2.0)], golden_config, 0.1, "hashmap") is None
-    assert array_span([(1.0, 2.0)], golden_config, 0.1, "roi") == (0.0, 200_000.0)
+    for rows, ticks, array in (
+        (1, 900_000, True),
+        (1, 5_000_000, False),
+        (10**7, 5_000_000, True),
+        (10**9, 10**8, False),
+    ):
+        assert (array_span([(0.1, 0.1 * ticks)], rows, golden_config, 0.1, "auto") is not None) is array
+    assert array_span([(0.1, 5.0)], 1, golden_config, 0.1, "auto") == (0.0, pytest.approx(5.0 + 30.4))
+    assert array_span([(1.0, 2.0)], 1, golden_config, 0.1, "hashmap") is None
+    assert array_span([(1.0, 2.0)], 1, golden_config, 0.1, "roi") == (0.0, 200_000.0)
     with pytest.raises(ConfigError, match="roi_ub"):
-        array_span([(1.0, 2.0)], golden_config, 1e-6, "roi")
+        array_span([(1.0, 2.0)], 1, golden_config, 1e-6, "roi")
 
 
 def test_another_process_takes_the_compiled_loop_from_disk(golden_result: Result) -> None:

@@ -24,8 +24,9 @@ QUEUES = ("risk-adverse", "log-prob", "log-prob2", "power-prob", "power-prob2", 
 BOOKS = ("auto", "hashmap", "roi")
 CLOCKS = ("local", "exchange")
 MOST_ROI_TICKS = 200_000_000
-MOST_AUTO_TICKS = 5_000_000
-"""A wider span of prices is kept in a hash map: arrays are written in full when an engine is made."""
+MOST_AUTO_TICKS, FEW_TICKS = 10_000_000, 1_000_000
+"""A wider span of prices is kept in a hash map: an engine's four arrays, 32 bytes a tick, are written in full when it is made.
+That costs about as much time as arrays save on as many rows; it does not count up to `FEW_TICKS`."""
 _STRETCH = 2_048
 """Stops between two looks at the progress."""
 _FILL_ROOM = 1 << 14
@@ -115,12 +116,12 @@ def _prices(rows: Events) -> tuple[float, float]:
 
 
 def array_span(
-    prices: Sequence[tuple[float, float]], config: Config, tick_size: float, book: str
+    prices: Sequence[tuple[float, float]], rows: int, config: Config, tick_size: float, book: str
 ) -> tuple[float, float] | None:
     """Return the prices between which the engine's book is an array, None for a hash map.
 
     "auto" takes all `prices` (least and greatest of each array) and what an order may lie beyond, so that either kind gives
-    the same run, the array in less time. Raises ConfigError where "roi" asks for too many ticks.
+    the same run; it takes an array where that is faster over so many `rows`. Raises ConfigError where "roi" asks for too many ticks.
     """
     everything = config.global_
     if book == "roi":
@@ -132,7 +133,7 @@ def array_span(
     around = everything.grid_num * everything.grid_interval + (config.stop_loss.slippage_ticks + 100) * tick_size
     low = max(math.floor((min(low for low, _ in prices) - around) / tick_size), 0)
     high = math.ceil((max(high for _, high in prices) + around) / tick_size)
-    return None if high - low > MOST_AUTO_TICKS else (low * tick_size, high * tick_size)
+    return None if high - low > min(max(rows, FEW_TICKS), MOST_AUTO_TICKS) else (low * tick_size, high * tick_size)
 
 
 class Engine:
@@ -166,7 +167,7 @@ class Engine:
             self._kept.append(snapshot)
             prices.append(_prices(snapshot))
             asset = asset.initial_snapshot(snapshot)
-        span = array_span(prices, config, tick_size, models.book)
+        span = array_span(prices, sum(len(day.rows) for day in days), config, tick_size, models.book)
         self.roi = span is not None
         self.bid_qty: Real = np.zeros(0)
         self.ask_qty: Real = np.zeros(0)
