@@ -39,8 +39,8 @@ CASES = (
     (SECOND_NS // 10, 0.001, "hashmap"),
 )
 """Update interval, view as a fraction of mid, book. The market has 10 levels a side, and 500,000 ticks to the mid."""
-ROUNDS = 9
-MOST_S = 20.0
+ROUNDS = 20
+MOST_S = 12.0
 """CPU seconds after which a case takes no further round."""
 
 

@@ -11,12 +11,25 @@ from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, EVENT_DTYPE, EXCH, LOCAL,
 from marketlink.link.port import MemoryConnectorPort, MemoryLink
 from marketlink.messages import Batch, ErrorEvent, ErrorKind, Feed, LiveError, PositionEvent
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
-from obi_mm.config import Config, parse_config
+from obi_mm.config import Config, change_config, parse_config
 from obi_mm.decisions import Header, Instrument, Writer, read_log
 from obi_mm.errors import Contradicted
-from obi_mm.layout import O_FREE, O_ID, O_LOTS, O_SIDE, QUOTING, STALE, UNSYNCED, WARMING, Table
+from obi_mm.layout import (
+    NO_ASK_TICK,
+    NO_BID_TICK,
+    O_FREE,
+    O_ID,
+    O_LOTS,
+    O_SIDE,
+    QUOTING,
+    STALE,
+    UNSYNCED,
+    WARMING,
+    Table,
+)
 from obi_mm.live import Shell, make_strategies, orders_table, percentiles_us
 from obi_mm.pace import PacedPort, depth_times
+from obi_mm.strategy import Strategy
 from obi_mm.view import line, render
 
 SECOND = 1_000_000_000
@@ -235,3 +248,19 @@ def test_the_paced_port_lets_one_message_through_at_a_time() -> None:
 def test_percentiles_are_micros() -> None:
     assert percentiles_us([]) == (0.0, 0.0)
     assert percentiles_us([1000, 2000, 3000])[0] == 2.0
+
+
+@pytest.mark.parametrize("depth", [0.00001, 0.0005, 0.01])
+def test_levels_beyond_those_that_the_view_can_hold_change_no_sum(config: Config, depth: float) -> None:
+    strategy = Strategy(change_config(config, {"params.looking_depth": depth}, "test"), 0.1, 0.001)
+    rng = np.random.default_rng(1)
+    for spread in (1, 3, 400):
+        bid = int(rng.integers(10_000, 600_000))
+        away = np.arange(12_000)
+        whole = bid - away, rng.random(12_000), bid + spread + away, rng.random(12_000)
+        most = strategy.most_levels(bid, bid + spread)
+        assert most < 12_000
+        assert strategy.sums(*(side[:most] for side in whole)) == strategy.sums(*whole)
+    assert (
+        strategy.most_levels(5, 5) == strategy.most_levels(NO_BID_TICK, 7) == strategy.most_levels(5, NO_ASK_TICK) == 1
+    )
