@@ -119,7 +119,7 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
     position, size = 0, len(data)
     while position < size:
         if data[position : position + 3] != _MAGIC:
-            following = _next_member(data, position)
+            following = _next_member(data, position, size)
             skipped = (size if following is None else following) - position
             short = size - position < len(_MAGIC) and _MAGIC.startswith(data[position:size])
             if data[position : position + skipped].strip(b"\0"):
@@ -131,9 +131,12 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
             position = following
         stats.members += 1
         start, inflater, problem = position, isal_zlib.decompressobj(_GZIP_WBITS), ""
-        seam = _next_member(data, position + 1)
+        searched, seam = position + 1, None
         while not inflater.eof and not problem:
-            stop = min(position + _BLOCK, size if seam is None else seam)
+            stop = min(position + _BLOCK, size)
+            if seam is None and searched < stop:
+                searched, seam = stop, _next_member(data, searched, stop)
+            stop = stop if seam is None else min(stop, seam)
             if position >= stop:
                 problem = "is cut off"
                 break
@@ -154,6 +157,8 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
         if not problem:
             position -= len(inflater.unused_data)
             continue
+        if seam is None:
+            seam = _next_member(data, searched, size)
         stats.damage.append(f"gzip member {stats.members} at byte {start} {problem} at byte {position}")
         yield b"", True
         position = size if seam is None else seam
@@ -173,9 +178,12 @@ def _until_error(data: mmap.mmap, start: int, position: int, stop: int) -> bytes
     return bytes(text)
 
 
-def _next_member(data: mmap.mmap, position: int) -> int | None:
-    """Find the next gzip header from `position` on behind which text is inflated, None if there is none."""
-    while (position := data.find(_MAGIC, position)) >= 0:
+def _next_member(data: mmap.mmap, position: int, stop: int) -> int | None:
+    """Find the first gzip header in data[position:stop] behind which text is inflated, None if there is none.
+
+    The header may go on behind `stop`.
+    """
+    while (position := data.find(_MAGIC, position, stop + len(_MAGIC) - 1)) >= 0:
         try:
             peek = isal_zlib.decompressobj(_GZIP_WBITS).decompress(data[position : position + 4096], _PEEK)
         except _INFLATE_ERROR:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,6 @@ from data_convert.stream.lines import Text, line_blocks
 _EXAMPLES: Final = 5
 _ROWS: Final = 1 << 14
 _REPORTED: Final = 256
-_LEAST_ROW_BYTES: Final = 16
 _NEVER: Final = (1 << 63) - 1
 _TIME: Final = re.compile(rb"[0-9]{1,16}")
 
@@ -59,7 +59,10 @@ REASONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Rows in the order they leave, eight words each (word 5: the line), and the smallest latency so far."""
+    """Rows in the order they leave, eight words each (word 5: the line), and the smallest latency so far.
+
+    The rows are good until the next are asked for: they are in a buffer that is used again.
+    """
 
     rows: Words
     smallest_ns: int
@@ -146,16 +149,13 @@ class TardisRows:
                 raise InputError(self.path, "holds no text", "download it again")
             header = text.buffer[: text.buffer.index(b"\n")]
             counts.kind = read_kind(self.path, header)
-            state[kernels.POS], state[kernels.LINE] = len(header) + 1, 1
-            while text is not None:
-                for rows in self._rows(text, state):
-                    if state[kernels.SNAPSHOTS] or len(waiting):
-                        rows, waiting = place_blocks(np.concatenate((waiting, rows)), False)
-                        state[kernels.SNAPSHOTS] = 0
-                    if len(rows):
-                        yield self._parsed(rows, state)
-                text = next(blocks, None)
-                state[kernels.POS] = text.start if text is not None else 0
+            state[kernels.LINE] = 1
+            for rows in self._rows(chain([replace(text, start=len(header) + 1)], blocks), state):
+                if state[kernels.SNAPSHOTS] or len(waiting):
+                    rows, waiting = place_blocks(np.concatenate((waiting, rows)), False)
+                    state[kernels.SNAPSHOTS] = 0
+                if len(rows):
+                    yield self._parsed(rows, state)
         counts.stats.lines = int(state[kernels.LINE])
         if self.strict and counts.stats.damage:
             raise StrictError(self.path, counts.stats.lines, counts.stats.damage[0])
@@ -172,38 +172,45 @@ class TardisRows:
         counts.smallest_ns, counts.smallest_line = int(state[kernels.SMALLEST]), int(state[kernels.SMALLEST_LINE])
         return Parsed(rows, counts.smallest_ns, counts.smallest_line)
 
-    def _rows(self, text: Text, state: Words) -> Iterator[Words]:
-        """Parse one piece of whole lines, as often as arrays fill."""
+    def _rows(self, texts: Iterable[Text], state: Words) -> Iterator[Words]:
+        """Parse pieces of whole lines; yield the same buffer, filled anew."""
         from data_convert.formats import tardis_kernels as kernels
 
-        raw = np.frombuffer(text.buffer, np.uint8)
+        rows = np.empty((_ROWS, 8), np.int64)
+        floats = rows.view(np.float64)
+        bad, slow = np.empty((_REPORTED, 5), np.int64), np.empty((_REPORTED, 4), np.int64)
         prefix = _prefix_words(self.prefix or b"\n")
-        while (left := text.stop - int(state[kernels.POS])) > 0:
-            rows = np.empty((min(_ROWS, left // _LEAST_ROW_BYTES + 1), 8), np.int64)
-            floats = rows.view(np.float64)
-            bad, slow = np.empty((_REPORTED, 5), np.int64), np.empty((_REPORTED, 4), np.int64)
-            count = kernels.parse_rows(
-                raw,
-                text.stop,
-                self.counts.kind is Kind.DEPTH,
-                self.mode,
-                self.symbol is not None,
-                prefix,
-                rows,
-                floats,
-                bad,
-                slow,
-                state,
-            )
-            for row, word, start, stop in slow[: state[kernels.SLOW]].tolist():
-                floats[row, word] = float(text.buffer[start:stop])
-            for line, column, reason, start, stop in bad[: state[kernels.BAD]].tolist():
-                self._count_bad(line, column, reason, text.buffer[start : min(stop, start + 40)])
-            if count:
-                yield rows[:count]
-            if state[kernels.STATUS] == kernels.OTHER:
-                pos = int(state[kernels.POS])
-                self._other_line(text.buffer[pos : text.buffer.index(b"\n", pos)], state)
+        begin = 0
+        for text in texts:
+            raw = np.frombuffer(text.buffer, np.uint8)
+            state[kernels.POS] = text.start
+            while state[kernels.POS] < text.stop:
+                count = kernels.parse_rows(
+                    raw,
+                    text.stop,
+                    self.counts.kind is Kind.DEPTH,
+                    self.mode,
+                    self.symbol is not None,
+                    prefix,
+                    rows[begin:],
+                    floats[begin:],
+                    bad,
+                    slow,
+                    state,
+                )
+                for row, word, start, stop in slow[: state[kernels.SLOW]].tolist():
+                    floats[begin + row, word] = float(text.buffer[start:stop])
+                for line, column, reason, start, stop in bad[: state[kernels.BAD]].tolist():
+                    self._count_bad(line, column, reason, text.buffer[start : min(stop, start + 40)])
+                begin += count
+                if begin == _ROWS:
+                    yield rows
+                    begin = 0
+                if state[kernels.STATUS] == kernels.OTHER:
+                    pos = int(state[kernels.POS])
+                    self._other_line(text.buffer[pos : text.buffer.index(b"\n", pos)], state)
+        if begin:
+            yield rows[:begin]
 
     def _other_line(self, line: bytes, state: Words) -> None:
         """Pass over a line that does not begin with the instrument wanted, or say what is wrong with it."""

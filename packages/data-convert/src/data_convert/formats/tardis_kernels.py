@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from data_convert._jit import jit, load_byte, load_word
+from data_convert._jit import jit, load_byte, load_word, trailing_zeros
 
 _I64 = npt.NDArray[np.int64]
 _U8 = npt.NDArray[np.uint8]
@@ -29,6 +29,7 @@ SHORT, LONG, TIME, FLAG, SIDE, NUMBER = range(6)
 PROCESS, IGNORE_SOD, IGNORE = range(3)
 
 _POWERS = np.array([10.0**i for i in range(23)])
+_WHOLE_POWERS = np.array([10**i for i in range(8)])
 _EXACT = np.int64(1) << 53
 _MAX_US = np.int64((1 << 63) - 1) // 1000
 _INTEGER_DIGITS = 200  # with an exponent of two digits no number is infinite
@@ -55,6 +56,10 @@ _HIGH_BITS = np.int64(0x8080808080808080 - (1 << 64))
 _BYTES = np.int64(0x00FF00FF00FF00FF)
 _PAIRS = np.int64(0x0000FFFF0000FFFF)
 
+_TIMES_WIDTH = 34
+"""Two times of 16 digits, each with its comma."""
+_TIMES_AT = (8, 16, 24, 26)
+
 
 @jit
 def _eight_digits(word: np.int64) -> np.int64:
@@ -62,6 +67,16 @@ def _eight_digits(word: np.int64) -> np.int64:
     digits = word ^ _ZEROS
     if ((digits + _ABOVE_NINE) | digits) & _HIGH_BITS:
         return np.int64(-1)
+    pairs = (digits * 2561 >> 8) & _BYTES
+    fours = (pairs * 6553601 >> 16) & _PAIRS
+    return (fours * 42949672960001 >> 32) & _FOUR
+
+
+@jit
+def _digits(word: np.int64, count: np.int64) -> np.int64:
+    """Return the number that the lowest `count` (under 8) bytes write; they are digits without their 0x30."""
+    # Two shifts, for one by 64 bits is undefined.
+    digits = word << (56 - 8 * count) << 8
     pairs = (digits * 2561 >> 8) & _BYTES
     fours = (pairs * 6553601 >> 16) & _PAIRS
     return (fours * 42949672960001 >> 32) & _FOUR
@@ -97,6 +112,9 @@ def parse_rows(
     width = prefix[0]
     capacity = len(words)
     smallest = state[SMALLEST]
+    times = np.int64(-1)
+    last_exch = np.int64(0)
+    last_local = np.int64(0)
     state[STATUS] = DONE
     while pos < stop:
         if n >= capacity or n_bad >= len(bad) or n_slow + 2 > len(slow):
@@ -130,28 +148,45 @@ def parse_rows(
         field = pos
         exch = np.int64(0)
         local = np.int64(0)
-        while column < 5:
-            field = pos
-            value = np.int64(-1)
-            if load_byte(text, pos + 16) == _COMMA:
-                high = _eight_digits(load_word(text, pos))
-                low = _eight_digits(load_word(text, pos + 8))
-                if high >= 0 and low >= 0:
-                    value = high * 100000000 + low
-                    pos += 16
-            if value < 0:
-                value = np.int64(0)
-                while 48 <= load_byte(text, pos) <= 57:
-                    if value <= _MAX_US:
-                        value = value * 10 + (load_byte(text, pos) - 48)
-                    pos += 1
-            if value > _MAX_US or load_byte(text, pos) != _COMMA or pos == field:
-                reason = TIME
-                break
-            pos += 1
-            exch = local
-            local = value * 1000
-            column += 1
+        same = False
+        if times >= 0:
+            # All rows of a message have the same times; text that is equal need not be read again.
+            differs = load_word(text, pos) ^ load_word(text, times)
+            for i in _TIMES_AT:
+                differs |= load_word(text, pos + i) ^ load_word(text, times + i)
+            same = differs == 0
+        times = pos
+        if same:
+            exch = last_exch
+            local = last_local
+            pos += _TIMES_WIDTH
+        else:
+            while column < 5:
+                field = pos
+                value = np.int64(-1)
+                if load_byte(text, pos + 16) == _COMMA:
+                    high = _eight_digits(load_word(text, pos))
+                    low = _eight_digits(load_word(text, pos + 8))
+                    if high >= 0 and low >= 0:
+                        value = high * 100000000 + low
+                        pos += 16
+                if value < 0:
+                    value = np.int64(0)
+                    while 48 <= load_byte(text, pos) <= 57:
+                        if value <= _MAX_US:
+                            value = value * 10 + (load_byte(text, pos) - 48)
+                        pos += 1
+                if value > _MAX_US or load_byte(text, pos) != _COMMA or pos == field:
+                    reason = TIME
+                    break
+                pos += 1
+                exch = local
+                local = value * 1000
+                column += 1
+            last_exch = exch
+            last_local = local
+            if reason >= 0 or pos - times != _TIMES_WIDTH:
+                times = np.int64(-1)
         event = np.int64(_TRADE)
         if reason < 0:
             field = pos
@@ -193,19 +228,33 @@ def parse_rows(
         while reason < 0 and column < 8:
             column += 1
             field = pos
+            # A whole part and a fraction of at most eight digits: each is one word, moved up so that zeros lead.
+            word = load_word(text, pos) ^ _ZEROS
+            before = trailing_zeros(((word + _ABOVE_NINE) | word) & _HIGH_BITS) >> 3
+            pos += before
             mantissa = np.int64(0)
-            while 48 <= load_byte(text, pos) <= 57:
-                mantissa = mantissa * 10 + (load_byte(text, pos) - 48)
-                pos += 1
-            before = pos - field
             after = np.int64(0)
+            if before < 8:
+                mantissa = _digits(word, before)
+            else:
+                while 48 <= load_byte(text, pos) <= 57:
+                    pos += 1
+                before = pos - field
+                for at in range(field, pos):
+                    mantissa = mantissa * 10 + (load_byte(text, at) - 48)
             if load_byte(text, pos) == _POINT:
                 pos += 1
-                point = pos
-                while 48 <= load_byte(text, pos) <= 57:
-                    mantissa = mantissa * 10 + (load_byte(text, pos) - 48)
-                    pos += 1
-                after = pos - point
+                word = load_word(text, pos) ^ _ZEROS
+                after = trailing_zeros(((word + _ABOVE_NINE) | word) & _HIGH_BITS) >> 3
+                if after < 8:
+                    mantissa = mantissa * _WHOLE_POWERS[after] + _digits(word, after)
+                    pos += after
+                else:
+                    point = pos
+                    while 48 <= load_byte(text, pos) <= 57:
+                        mantissa = mantissa * 10 + (load_byte(text, pos) - 48)
+                        pos += 1
+                    after = pos - point
             digits = before + after
             if load_byte(text, pos) == end and digits - 1 < 18 and digits > 0 and mantissa < _EXACT:
                 floats[n, column - 4] = np.float64(mantissa) / _POWERS[after]

@@ -11,6 +11,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from typing import Final, Literal, Protocol
 
 from isal import isal_zlib
@@ -104,8 +105,9 @@ def _multiply(left: int, right: int) -> int:
     return product
 
 
+@lru_cache(maxsize=8)
 def _power(exponent: int) -> int:
-    """Return x^exponent modulo the polynomial."""
+    """Return x^exponent modulo the polynomial; all blocks but the last are of one length."""
     result, square = 1 << 31, 1 << 30
     while exponent:
         if exponent & 1:

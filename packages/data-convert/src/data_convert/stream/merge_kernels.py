@@ -35,31 +35,50 @@ _NEVER = np.int64((1 << 63) - 1)
 @jit
 def append_rows(
     rows: _I64, words: _I64, by_exch: _I64, by_local: _I64, gone: _U8, at: int, number: int, span: _I64
-) -> None:
+) -> int:
     """Write `rows`, numbered from `number`, to `words` and to both orders from place `at` on.
 
-    `span` becomes the earliest and latest exchange time, the earliest and latest local time.
+    `span` becomes the earliest and latest exchange time, the earliest and latest local time. Returns 1 if they must be
+    sorted by exchange time, plus 2 if by local time; they need not where each row's time is the latest of the stream.
     """
     first_exch, last_exch, first_local, last_local = span[0], span[1], span[2], span[3]
+    back_exch = False
+    back_local = False
+    before_exch = first_exch
+    before_local = first_local
+    if at and len(rows):
+        by_time = by_exch[at - 1]
+        before_exch = words[by_time, 1]
+        # A row known from an earlier pass has a later number.
+        back_exch = bool(rows[0, 1] == before_exch and words[by_time, 5] > number)
+        by_time = by_local[at - 1]
+        before_local = words[by_time, 2]
+        back_local = bool(rows[0, 2] == before_local and words[by_time, 5] > number)
+    elif len(rows):
+        before_exch, before_local = rows[0, 1], rows[0, 2]
     for i in range(len(rows)):
         to = at + i
-        for w in range(5):
-            words[to, w] = rows[i, w]
+        exch = rows[i, 1]
+        local = rows[i, 2]
+        words[to, 0] = rows[i, 0]
+        words[to, 1] = exch
+        words[to, 2] = local
+        words[to, 3] = rows[i, 3]
+        words[to, 4] = rows[i, 4]
         words[to, 5] = number + i
         by_exch[to] = to
         by_local[to] = to
         gone[to] = 0
-        exch = rows[i, 1]
-        local = rows[i, 2]
-        if exch < first_exch:
-            first_exch = exch
-        if exch > last_exch:
-            last_exch = exch
-        if local < first_local:
-            first_local = local
-        if local > last_local:
-            last_local = local
+        back_exch |= exch < before_exch
+        back_local |= local < before_local
+        before_exch = exch
+        before_local = local
+        first_exch = min(first_exch, exch)
+        last_exch = max(last_exch, exch)
+        first_local = min(first_local, local)
+        last_local = max(last_local, local)
     span[0], span[1], span[2], span[3] = first_exch, last_exch, first_local, last_local
+    return (1 if back_exch else 0) + (2 if back_local else 0)
 
 
 @jit
@@ -83,6 +102,47 @@ def settle(words: _I64, order: _I64, clock: int, begin: int, new: int, end: int,
         if budget < 0:
             return False
     return True
+
+
+@jit
+def _run(
+    words: _I64,
+    by_exch: _I64,
+    by_local: _I64,
+    gone: _U8,
+    begin: int,
+    end: int,
+    latest_exch: int | np.int64,
+    latest_local: int | np.int64,
+    shift: int,
+    kinds: _I64,
+    out: _I64,
+    start: int,
+) -> int:
+    """Copy the rows from place `begin` on that stand alike in both orders and are not later than either time.
+
+    Returns how many there were room for in out[start:].
+    """
+    count = min(end - begin, len(out) - start)
+    for i in range(count):
+        row = by_exch[begin + i]
+        exch = words[row, 1]
+        local = words[row, 2]
+        if by_local[begin + i] != row or exch > latest_exch or local > latest_local:
+            return i
+        to = start + i
+        event = words[row, 0]
+        kinds[event & 0xFF] += 1
+        out[to, 0] = event | _EXCH | _LOCAL
+        out[to, 1] = exch
+        out[to, 2] = local + shift
+        out[to, 3] = words[row, 3]
+        out[to, 4] = words[row, 4]
+        out[to, 5] = 0
+        out[to, 6] = 0
+        out[to, 7] = 0
+        gone[row] = GONE
+    return count
 
 
 @jit
@@ -148,6 +208,39 @@ def merge_ready(
         if (e_exch >= exch_limit or l_local >= local_limit) and (not last or (e_exch == _NEVER and l_local == _NEVER)):
             break
         both = bool(e_row == l_row and e_is_a == l_is_a)
+        if both and at_ea == at_la and at_eb == at_lb:
+            # The usual case: nothing has left on one clock only, and one stream goes on while the other waits.
+            last_e = _NEVER if last else exch_limit - 1
+            last_l = _NEVER if last else local_limit - 1
+            backwards += (1 if e_exch < before_e else 0) + (1 if l_local < before_l else 0)
+            if e_is_a:
+                last_e, last_l = min(last_e, eb_time), min(last_l, lb_time)
+                n = _run(words_a, exch_a, local_a, gone_a, at_ea, n_a, last_e, last_l, shift, kinds, out, to)
+                at_ea += n
+                at_la += n
+                chosen_e = chosen_l = exch_a[at_ea - 1]
+                before_e, before_l = words_a[chosen_e, 1], words_a[chosen_e, 2]
+                ea, ea_time = np.int64(-1), _NEVER
+                la, la_time = np.int64(-2), _NEVER
+                if at_ea < n_a:
+                    ea, la = exch_a[at_ea], local_a[at_la]
+                    ea_time, la_time = words_a[ea, 1], words_a[la, 2]
+            else:
+                last_e, last_l = min(last_e, ea_time - 1), min(last_l, la_time - 1)
+                n = _run(words_b, exch_b, local_b, gone_b, at_eb, n_b, last_e, last_l, shift, kinds, out, to)
+                at_eb += n
+                at_lb += n
+                chosen_e = chosen_l = exch_b[at_eb - 1]
+                before_e, before_l = words_b[chosen_e, 1], words_b[chosen_e, 2]
+                eb, eb_time = np.int64(-1), _NEVER
+                lb, lb_time = np.int64(-2), _NEVER
+                if at_eb < n_b:
+                    eb, lb = exch_b[at_eb], local_b[at_lb]
+                    eb_time, lb_time = words_b[eb, 1], words_b[lb, 2]
+            chosen_e_a = chosen_l_a = bool(e_is_a)
+            to += n
+            both_clocks += n
+            continue
         take_e = both
         if not both:
             l_exch = _NEVER

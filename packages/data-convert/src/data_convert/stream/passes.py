@@ -1,9 +1,9 @@
-"""One pass over Tardis files: parse each kind in a thread of its own, merge, hand rows to a sink."""
+"""One pass over Tardis files: parse both kinds while others inflate, merge, hand rows to a sink."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -13,7 +13,6 @@ import numpy.typing as npt
 from data_convert.errors import ClockError
 from data_convert.events import KIND_NAMES
 from data_convert.formats.tardis import Counts, Kind, Parsed, Probe, TardisRows
-from data_convert.stream.ahead import ahead
 
 Words = npt.NDArray[np.int64]
 Progress = Callable[[int, int], None]
@@ -21,7 +20,7 @@ Progress = Callable[[int, int], None]
 KINDS: Final = (Kind.TRADES, Kind.DEPTH)
 LATE_LIMIT: Final = 200_000
 NOT_MET: Final = (1 << 63) - 1
-_SAMPLE: Final = 1 << 16
+_SAMPLE: Final = 1 << 15
 _EXAMPLES: Final = 5
 _DEPTH_KINDS: Final = 4
 
@@ -145,7 +144,7 @@ def scan(settings: Settings, progress: Progress | None = None) -> tuple[Found, F
     """Read all rows without merging them: for the smallest latency, which must be known before anything is written."""
     both = (Found(), Found())
     for which, found in enumerate(both):
-        with ahead(read_kind_rows(settings, which, found)) as blocks:
+        with closing(read_kind_rows(settings, which, found)) as blocks:
             for _ in blocks:
                 _tell(progress, both, settings, 0.5)
     return both
@@ -185,7 +184,7 @@ def merge_pass(
     late: tuple[list[Words], list[Words]] = ([], [])
     smallest, shift, total = NOT_MET, 0, total_bytes(settings)
     with ExitStack() as stack:
-        blocks = [stack.enter_context(ahead(read_kind_rows(settings, i, both[i]), 2)) for i in range(2)]
+        blocks = [stack.enter_context(closing(read_kind_rows(settings, i, both[i]))) for i in range(2)]
         while True:
             which = merge.behind
             if which is not None:

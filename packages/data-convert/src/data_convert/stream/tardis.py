@@ -222,7 +222,7 @@ class _Work:
         """Hold all rows and sort them at once: for rows in any order at all."""
         self.sorted_at_once = True
         both = (Found(), Found())
-        rows = [p.rows for i in range(2) for p in read_kind_rows(self.settings, i, both[i])]
+        rows = [p.rows.copy() for i in range(2) for p in read_kind_rows(self.settings, i, both[i])]
         raw = np.concatenate([np.empty((0, 8), np.int64), *rows])
         del rows
         raw[:, 5] = 0
