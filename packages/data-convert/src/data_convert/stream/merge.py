@@ -156,6 +156,7 @@ class Merge:
         self.streams = (Held(known[0]), Held(known[1]))
         self.window_ns = window_ns
         self.state = np.zeros(kernels.MERGE_WORDS, np.int64)
+        self._heads = np.empty((2, 2, 2), np.int64)
         self.kinds = np.zeros(256, np.int64)
         self.state[kernels.LAST_EXCH] = self.state[kernels.LAST_LOCAL] = _FIRST
 
@@ -177,17 +178,13 @@ class Merge:
         """Write what may leave to out[start:], local times moved by `shift_ns`; return the rows in `out` then."""
         first, second = self.streams
         return kernels.merge_ready(
-            first.words,
-            first.by_exch,
-            first.by_local,
-            first.gone,
-            first.state,
-            second.words,
-            second.by_exch,
-            second.by_local,
-            second.gone,
-            second.state,
+            (first.words, second.words),
+            (first.by_exch, second.by_exch),
+            (first.by_local, second.by_local),
+            (first.gone, second.gone),
+            (first.state, second.state),
             self.state,
+            self._heads,
             self.kinds,
             self._limit(kernels.EXCH_SEEN),
             self._limit(kernels.LOCAL_SEEN),
