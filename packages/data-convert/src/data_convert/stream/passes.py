@@ -170,7 +170,25 @@ def merge_pass(
     window_ns: int,
     progress: Progress | None = None,
 ) -> Merged:
-    """Merge all rows into `sink`.
+    """Merge all rows into `sink`: all steps of `merge_steps` at once."""
+    steps = merge_steps(settings, known, sink, shift_ns, window_ns, progress)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            merged: Merged = end.value
+            return merged
+
+
+def merge_steps(
+    settings: Settings,
+    known: tuple[Words, Words],
+    sink: Sink,
+    shift_ns: Callable[[int], int],
+    window_ns: int,
+    progress: Progress | None = None,
+) -> Generator[None, None, Merged]:
+    """Merge all rows into `sink`, and pause whenever it has taken some.
 
     `shift_ns(smallest)` is asked for the shift whenever a smaller latency is met. `known` are rows that came too late
     in an earlier pass; rows that do so now are in the result, and what went to the sink is then not the right array.
@@ -207,6 +225,7 @@ def merge_pass(
                 end = merge.merge_into(out, start, shift)
                 full = end == len(out)
                 sink.take(end)
+                yield
             if which is None:
                 break
     spans = merge.spans()
