@@ -22,9 +22,11 @@ Side = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Run:
-    """What the processes left behind."""
+    """What the processes left behind. `watched_s`: how much of the market's time was watched; None for all of a recording."""
 
     seconds: float
+    watched_s: float | None
+    sizes: dict[str, tuple[float, float]]
     state: dict[str, Any]
     exit_codes: dict[str, int]
     final_books: dict[str, tuple[Side, Side] | None]
