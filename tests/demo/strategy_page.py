@@ -1,76 +1,109 @@
 """The report's section on the strategy: what it wanted live, what the backtest of the recording made, and how they compare."""
 
 import csv
+from dataclasses import replace
 from html import escape
 from typing import Any
 
 import numpy as np
-from obi_mm.backtest import Result
-from obi_mm.decisions import read_log
-from obi_mm.layout import QUOTING, REASONS
+from obi_mm.decisions import DecisionLog, read_log
+from obi_mm.layout import NO_ASK_TICK, QUOTING, REASONS
 from obi_mm.outputs import DECISIONS, FILLS_CSV, RECORDS, REPORT
-from obi_mm.plots import Chart, Line, draw, legend
-from obi_mm.report import charts_of, stop_spans
+from obi_mm.plots import Chart, Line, Marks, draw, legend
+from obi_mm.report import stop_spans
+from obi_mm.summary import equity_of
 
 from tests.demo.strategy import DRY, FOLDER, Both
 
-_BACKTEST_CHARTS = ("Price, quotes and fills", "Equity", "Position")
-_FILL_DTYPE = np.dtype([("time_ns", "i8"), ("order_id", "i8"), ("side", "i8"), ("tick", "i8"), ("lots", "i8")])
+Rows = np.ndarray[Any, Any]
 
 
 def section(both: Both) -> str:
     """Return one symbol's section."""
-    result = _result(both)
-    first, last = int(result.records["timestamp"][0]), int(result.records["timestamp"][-1])
-    first = min(first, int(both.live.decisions["time_ns"][0]))
-    last = max(last, int(both.live.decisions["time_ns"][-1]))
-    charts = {chart.title: chart for chart in charts_of(result)}
-    prices, distances = _live_charts(both)
-    parts = [
-        _plot("live, dry: its quotes and the mid price", prices, first, last),
-        _plot("live, dry: how far its quotes stand from the mid price, basis points", distances, first, last),
-    ]
-    parts += [_plot(f"backtest: {title.lower()}", charts[title], first, last) for title in _BACKTEST_CHARTS]
+    with np.load(both.folder / RECORDS) as archive:
+        records = archive["0"]
+    traded = read_log(both.folder / DECISIONS)
+    moments = np.concatenate((records["timestamp"], both.live.decisions["time_ns"]))
+    first, last = int(moments.min()), int(moments.max())
+    charts = (*_live_charts(both), *_backtest_charts(both, records, traded.decisions))
     link = f"{FOLDER}/{escape(both.symbol)}"
     return (
         f"<section><h2>strategy on {escape(both.symbol)}</h2>"
         f'<p class="note">{escape(both.compared)}. Prices and equity in the quote currency, position in the base currency, '
         "times in UTC by the exchange's clock. The backtest plotted trades; the one compared with the live run sends nothing, "
         f'like it. Full reports: <a href="{link}/{REPORT}">trading</a>, <a href="{link}/{DRY}/{REPORT}">dry</a>.</p>'
-        f"{_table(both, result)}{''.join(parts)}</section>"
+        f"{_table(both, traded)}{''.join(_plot(chart, first, last) for chart in charts)}</section>"
     )
 
 
-def _plot(title: str, chart: Chart, first_ns: int, last_ns: int) -> str:
-    return f'<h3>{escape(title)}</h3><p class="legend">{legend(chart)}</p>{draw(chart, first_ns, last_ns)}'
+def _plot(chart: Chart, first_ns: int, last_ns: int) -> str:
+    return f'<h3>{escape(chart.title)}</h3><p class="legend">{legend(chart)}</p>{draw(chart, first_ns, last_ns)}'
 
 
 def _live_charts(both: Both) -> tuple[Chart, Chart]:
     decisions, tick = both.live.decisions, both.sizes[0]
     times, spans = decisions["time_ns"], stop_spans(decisions)
-    mid = (decisions["best_bid_tick"] + decisions["best_ask_tick"]) * (tick / 2)
-    quotes, distances = [], []
-    for name, colour in (("bid", "var(--b)"), ("ask", "var(--c)")):
-        ticks = decisions[f"{name}_tick"]
-        price = np.where(ticks > 0, ticks * tick, np.nan)
-        quotes.append(Line(f"{name} wanted", times, price, colour, True))
-        distances.append(Line(f"{name} wanted", times, (price / mid - 1) * 1e4, colour, True))
+    bids, asks = decisions["best_bid_tick"].astype(float), decisions["best_ask_tick"].astype(float)
+    mid = np.where((bids > 0) & (asks < NO_ASK_TICK), (bids + asks) * (tick / 2), np.nan)
+    quotes = _quotes(decisions, tick)
+    distances = [replace(quote, values=(quote.values / mid - 1) * 1e4) for quote in quotes]
     return (
-        Chart("live quotes", "", [Line("mid", times, mid, "var(--muted)"), *quotes], spans=spans),
-        Chart("distance from mid", "", distances, spans=spans),
+        Chart(
+            "live, dry: its quotes and the mid price",
+            "",
+            [Line("mid", times, mid, "var(--muted)"), *quotes],
+            spans=spans,
+        ),
+        Chart("live, dry: how far its quotes stand from the mid price, basis points", "", distances, spans=spans),
     )
 
 
-def _table(both: Both, result: Result) -> str:
+def _backtest_charts(both: Both, records: Rows, decisions: Rows) -> tuple[Chart, ...]:
+    times, spans = records["timestamp"], stop_spans(decisions)
+    equity = equity_of(records)
+    marks = [
+        Marks(name, *_fills(both, side), colour, up)
+        for name, side, colour, up in (("bought", "buy", "var(--b)", True), ("sold", "sell", "var(--c)", False))
+    ]
+    mid = Line("mid", times, records["price"], "var(--muted)")
+    after = Line("after fees", times, equity, "var(--a)")
+    before = Line("before fees", times, equity + records["fee"], "var(--d)")
+    position = Line("position", times, records["position"], "var(--a)", True)
+    return (
+        Chart("backtest: price, quotes and fills", "", [mid, *_quotes(decisions, both.sizes[0])], marks, spans),
+        Chart("backtest: equity", "", [after, before], spans=spans),
+        Chart("backtest: position", "", [position], spans=spans),
+    )
+
+
+def _quotes(decisions: Rows, tick: float) -> list[Line]:
+    sides = (("bid", "var(--b)"), ("ask", "var(--c)"))
+    ticks = {name: decisions[f"{name}_tick"] for name, _ in sides}
+    return [
+        Line(
+            f"{name} wanted", decisions["time_ns"], np.where(ticks[name] > 0, ticks[name] * tick, np.nan), colour, True
+        )
+        for name, colour in sides
+    ]
+
+
+def _fills(both: Both, side: str) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.float64]]]:
+    """When and at what price the backtest's orders of a side were filled."""
+    with (both.folder / FILLS_CSV).open(newline="") as file:
+        rows = [(int(row["time_ns"]), float(row["price"])) for row in csv.DictReader(file) if row["side"] == side]
+    return np.array([time_ns for time_ns, _ in rows], np.int64), np.array([price for _, price in rows], np.float64)
+
+
+def _table(both: Both, traded: DecisionLog) -> str:
     """The live run, the dry backtest and the trading one beside each other."""
     dry = read_log(both.folder / DRY / DECISIONS)
-    logs = (both.live.decisions, dry.decisions, result.decisions)
-    acted = (both.live.actions, dry.actions, result.actions)
+    logs = (both.live.decisions, dry.decisions, traded.decisions)
+    acted = (both.live.actions, dry.actions, traded.actions)
     figures = both.figures
     rows: list[tuple[str, ...]] = [
         ("decisions", *(f"{len(log):,}" for log in logs)),
-        ("from", *(_clock(int(log["time_ns"][0])) for log in logs)),
-        ("to", *(_clock(int(log["time_ns"][-1])) for log in logs)),
+        ("from", *(_clock(log["time_ns"][:1]) for log in logs)),
+        ("to", *(_clock(log["time_ns"][-1:]) for log in logs)),
         ("of these quoting", *(f"{int((log['reason'] == QUOTING).sum()):,}" for log in logs)),
         ("others", *(_others(log) for log in logs)),
         ("orders and cancels wanted", *(f"{len(actions):,}" for actions in acted)),
@@ -93,7 +126,7 @@ def _table(both: Both, result: Result) -> str:
     return f"<table>{head}{body}</table>"
 
 
-def _others(decisions: np.ndarray[Any, Any]) -> str:
+def _others(decisions: Rows) -> str:
     counts = np.bincount(decisions["reason"], minlength=len(REASONS))
     words = [
         f"{name} {count:,}" for name, count in zip(REASONS, counts.tolist(), strict=True) if count and name != "quoting"
@@ -101,27 +134,8 @@ def _others(decisions: np.ndarray[Any, Any]) -> str:
     return ", ".join(words) or "none"
 
 
-def _clock(time_ns: int) -> str:
-    second, ns = divmod(time_ns, 1_000_000_000)
+def _clock(times_ns: Rows) -> str:
+    if not len(times_ns):
+        return "none"
+    second, ns = divmod(int(times_ns[0]), 1_000_000_000)
     return f"{np.datetime64(second, 's').item():%H:%M:%S}.{ns // 1_000_000:03d}"
-
-
-def _result(both: Both) -> Result:
-    """Read the trading backtest back from its files."""
-    tick, lot = both.sizes
-    log = read_log(both.folder / DECISIONS)
-    with np.load(both.folder / RECORDS) as archive:
-        records = archive["0"]
-    with (both.folder / FILLS_CSV).open(newline="") as file:
-        rows = [
-            (
-                int(row["time_ns"]),
-                int(row["order_id"]),
-                1 if row["side"] == "buy" else -1,
-                round(float(row["price"]) / tick),
-                round(float(row["qty"]) / lot),
-            )
-            for row in csv.DictReader(file)
-        ]
-    actions = log.actions.view(np.int64).reshape(-1, 5)
-    return Result(records, log.decisions, actions, np.array(rows, _FILL_DTYPE), both.figures, tick, lot)
