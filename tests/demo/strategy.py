@@ -8,9 +8,9 @@ What can be compared, and how exactly:
   exchange's time, and is made on the book without it. `--clock exchange` does the same with the recorded exchange times,
   which the link's recording has in ns; receive times, which differ from reader to reader, play no part.
 - **The start.** Bot and collector are registered one after the other. On a recording, held back until all are there,
-  both begin with the first book. On a running market the recording is seconds older: until the bot's own windows
-  are full, only what has no memory can be equal (best prices, quantities in view); from one volatility interval
-  later on everything is, factors up to the rounding of sums with another past (TOLERANCE).
+  both begin with the first book. On a running market one may be seconds older: until the windows of both are full,
+  only what has no memory can be equal (best prices, quantities in view); from one volatility interval later on
+  everything is, factors up to the rounding of sums with another past (TOLERANCE).
 - **The orders.** Nothing is sent live, so it is the dry backtest that is compared. Equity and position are of a second
   backtest of the same recording, which trades.
 """
@@ -103,7 +103,7 @@ def follows(rig: Rig, symbols: Sequence[str], synced: bool) -> bool:
 def settle(rig: Rig, out: Path) -> None:
     """Wait until the bot has nothing left to decide on."""
     path, size = out / FOLDER / LIVE, -1
-    for _ in rig.polls(20, every_s=0.5):
+    for _ in rig.polls(20, every_s=1.0):
         before, size = size, path.stat().st_size
         if before == size:
             return

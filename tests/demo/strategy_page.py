@@ -29,9 +29,10 @@ def section(both: Both) -> str:
     link = f"{FOLDER}/{escape(both.symbol)}"
     return (
         f"<section><h2>strategy on {escape(both.symbol)}</h2>"
-        f'<p class="note">{escape(both.compared)}. Prices and equity in the quote currency, position in the base currency, '
-        "times in UTC by the exchange's clock. The backtest plotted trades; the one compared with the live run sends nothing, "
-        f'like it. Full reports: <a href="{link}/{REPORT}">trading</a>, <a href="{link}/{DRY}/{REPORT}">dry</a>.</p>'
+        f'<p class="note">Live against the dry backtest of what the collector beside it recorded, matched by the '
+        f"exchange's clock: {escape(both.compared)}. The backtest plotted is another one, which trades. Prices and equity in "
+        "the quote currency, position in the base currency, times in UTC. "
+        f'Full reports: <a href="{link}/{REPORT}">trading</a>, <a href="{link}/{DRY}/{REPORT}">dry</a>.</p>'
         f"{_table(both, traded)}{''.join(_plot(chart, first, last) for chart in charts)}</section>"
     )
 

@@ -1,5 +1,6 @@
 """The demonstration's checks of the strategy can fail, and fail for what they say."""
 
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from data_convert.events import DEPTH, EVENT_DTYPE, EXCH, LOCAL
-from obi_mm.config import Config, parse_config
+from obi_mm.config import Config, check_instrument, parse_config
 from obi_mm.decisions import DecisionLog, Header, Instrument, read_log, write_log
 from obi_mm.layout import DECISION_DTYPE, QUOTING, UNSYNCED, WARMING
 from obi_mm.outputs import DECISIONS, RECORDS
@@ -143,9 +144,12 @@ def test_a_backtest_that_stops_before_the_last_boundary_fails(
 
 
 def test_quantities_are_whole_lots_and_ticks_of_every_instrument() -> None:
-    text = strategy.quantities({"btcusdt": (0.1, 0.001), "ethusdt": (0.01, 0.001)})
-    assert text == "[global]\norder_qty = 0.01\nmax_position = 0.1\ngrid_interval = 0.1\n"
-    assert strategy.quantities({"a": (0.5, 1.0), "b": (0.00002, 1.0)}).endswith(
-        "order_qty = 10.0\nmax_position = 100.0\ngrid_interval = 0.5\n"
-    )
+    def fitted(sizes: dict[str, tuple[float, float]]) -> tuple[float, float, float]:
+        chosen = parse_config(tomllib.loads(strategy.quantities(sizes)), "test")
+        for pair in sizes.values():
+            check_instrument(chosen, *pair, "test")
+        return chosen.global_.order_qty, chosen.global_.max_position, chosen.global_.grid_interval
+
+    assert fitted({"btcusdt": (0.1, 0.001), "ethusdt": (0.01, 0.001)}) == (0.01, 0.1, 0.1)
+    assert fitted({"a": (0.5, 1.0), "b": (0.00000002, 10.0)}) == (100.0, 1000.0, 0.5)
     assert float(strategy.common_multiple([0.25, 0.1])) == 0.5
