@@ -17,7 +17,7 @@ from rich.table import Table
 from tests.demo import checks, page, strategy
 from tests.demo.watch import Watch, sizes_of
 from tests.rig import Rig
-from tests.truth import symbols_of
+from tests.truth import recorded_lines, symbols_of
 
 SYNTHETIC_SYMBOLS = ("btcusdt", "ethusdt")
 STARTUP_S = 180  # a first run compiles the kernels
@@ -52,6 +52,11 @@ def main() -> int:
             f"demo: {options.capture}: no combined-stream frames in it; the demonstration replays USD-M recordings only"
         )
         return 1
+    if options.capture is not None and not _has_snapshot(options.capture):
+        console.print(
+            f"demo: {options.capture}: no snapshot of the book in it: nothing tells the true book to compare with"
+        )
+        return 1
     with Rig() as rig:
         run = _record(rig, console, options, symbols, out)
         console.print("converting both recordings ...")
@@ -75,6 +80,10 @@ def main() -> int:
         return 1
     console.print(f"all {len(found.checks)} checks hold")
     return 0
+
+
+def _has_snapshot(capture: Path) -> bool:
+    return any(b'"lastUpdateId"' in payload[:200] for _, payload in recorded_lines(capture))
 
 
 def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: list[str], out: Path) -> checks.Run:
@@ -101,6 +110,11 @@ def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: li
         STARTUP_S,
         "connector, collectors and strategy to subscribe",
     )
+    unknown = [symbol for symbol in symbols if symbol not in rig.state()["symbols"]]
+    if unknown:
+        sys.exit(
+            f"demo: {options.capture}: {', '.join(unknown)}: no USD-M depth in it; the demonstration replays nothing else"
+        )
     if options.capture is not None:  # a recording waits for everybody; a synthetic market has gone on all the while
         rig.ask("resume", method="POST")
     start = time.monotonic()
