@@ -30,7 +30,12 @@ def main() -> int:
         "--out", type=Path, default=Path("demo-out"), help="where the recordings, arrays and the report go"
     )
     parser.add_argument("--capture", type=Path, help="a USD-M recording to replay instead of the synthetic market")
-    parser.add_argument("--speed", type=float, default=1.0, help="how fast to replay it; 0: as fast as it is read")
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        help="how fast to replay it; 0: as fast as the connector reads; a bot that can't follow loses samples, and checks fail",
+    )
     parser.add_argument("--duration", type=float, default=60.0, help="seconds of synthetic market")
     parser.add_argument("--rate", type=float, default=400.0, help="synthetic messages a second")
     parser.add_argument("--seed", type=int, default=7, help="of the synthetic market")
