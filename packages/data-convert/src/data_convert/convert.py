@@ -122,7 +122,7 @@ def assemble(
     if len(raw):
         before, after = quantiles(latency_ns), quantiles(latency_ns + shift_ns)
         latency = Latency(before, after, shift_ns, smallest_ns, smallest_at)
-    return Result(events, _report(read, messages, plan, raw, unit_of_row, events, latency, settings, latency_ns))
+    return Result(events, report_of(read, plan, raw, unit_of_row, events, latency, settings, latency_ns))
 
 
 def one_symbol(read: Ingested, symbol: str | None) -> Messages:
@@ -150,9 +150,8 @@ def _place(read: Ingested, messages: Messages, message: int) -> str:
     return f"{read.files[int(messages.file[message])].path}:{int(messages.line[message])}"
 
 
-def _report(
+def report_of(
     read: Ingested,
-    messages: Messages,
     plan: Plan,
     raw: Events,
     unit_of_row: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
@@ -161,6 +160,7 @@ def _report(
     settings: dict[str, str],
     latency_ns: Ints,
 ) -> Report:
+    """Describe a conversion: `raw` in the order of the plan with the unit of every row, `events` in both clocks' order."""
     depth = depth_rows(raw)
     order = np.argsort(raw["local_ts"][depth], kind="stable")
     walk = walk_rows(raw[depth][order], unit_of_row[depth][order])
