@@ -196,9 +196,9 @@ def _find_magic(data: mmap.mmap, position: int) -> int:
     while position < len(data):
         stop = min(position + _SEARCHED, len(data))
         found = data.find(_MAGIC, position, stop)
+        _release(data, position, stop if found < 0 else found)
         if found >= 0:
             return found
-        _release(data, position, stop)
         position = stop if stop == len(data) else stop - len(_MAGIC) + 1
     return -1
 
