@@ -147,7 +147,8 @@ def watched(arguments: list[str]) -> tuple[float, float, int]:
             while child.poll() is None:
                 status = Path(f"/proc/{child.pid}/status").read_text()
                 found = [int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM")]
-                peak = max([peak, *found])
+                # It only grows; the first one read may still be that of this process, of which the child is a copy.
+                peak = found[0] if found else peak
                 time.sleep(0.02)
         except BaseException:
             child.kill()
