@@ -162,8 +162,13 @@ def report_of(
 ) -> Report:
     """Describe a conversion: `raw` in the order of the plan with the unit of every row, `events` in both clocks' order."""
     depth = depth_rows(raw)
-    order = np.argsort(raw["local_ts"][depth], kind="stable")
-    walk = walk_rows(raw[depth][order], unit_of_row[depth][order])
+    rows, unit = raw[depth], unit_of_row[depth]
+    if np.any(rows["local_ts"][1:] < rows["local_ts"][:-1]):
+        order = np.argsort(rows["local_ts"], kind="stable")
+        rows, unit = rows[order], unit[order]
+    walk = walk_rows(rows, unit)
+    walked_ns = rows["local_ts"][walk.last_row]
+    del rows, unit  # as large as the events
     books = {"local": check_book(walk), "exchange": check_book(walk_clock(events, "exchange"))}
     warnings = [*read.warnings, *plan.warnings]
     if latency and latency.before and latency.smallest_ns < latency.before.p1 - OUTLIER_NS:
@@ -171,7 +176,6 @@ def report_of(
             f"one stamp decides the correction: the smallest latency {latency.smallest_ns} ns at {latency.smallest_at} "
             f"is {(latency.before.p1 - latency.smallest_ns) / 1e9:.3f} s below the first percentile"
         )
-    walked_ns = raw["local_ts"][depth][order][walk.last_row]
     shift_ns = latency.shift_ns if latency else 0
     return Report(
         title="Conversion" + (f" of {next(iter(read.builder.symbol_counts))}" if read.builder.symbol_counts else ""),
