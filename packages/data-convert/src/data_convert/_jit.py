@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -16,9 +17,24 @@ _R = TypeVar("_R")
 
 
 def jit(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile without Python objects, on first use, and keep the machine code on disk."""
+    """Compile without Python objects, on first use, and keep the machine code on disk where there is room for it."""
     compiled: Callable[_P, _R] = njit(cache=True, nogil=True, error_model="numpy")(function)
+    _spare_disk(compiled)
     return compiled
+
+
+def _spare_disk(compiled: Any) -> None:
+    """Let code that cannot be kept (a full disk) be compiled again the next time; numba would end the program."""
+    cache = getattr(compiled, "_cache", None)
+    if cache is None:  # numba is told not to compile
+        return
+    save = cache.save_overload
+
+    def save_overload(signature: Any, data: Any) -> None:
+        with suppress(OSError):
+            save(signature, data)
+
+    cache.save_overload = save_overload
 
 
 def _loader(bits: int) -> Any:
