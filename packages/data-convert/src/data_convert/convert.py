@@ -122,7 +122,7 @@ def assemble(
     if len(raw):
         before, after = quantiles(latency_ns), quantiles(latency_ns + shift_ns)
         latency = Latency(before, after, shift_ns, smallest_ns, smallest_at)
-    return Result(events, _report(read, messages, plan, raw, unit_of_row, events, latency, settings, latency_ns))
+    return Result(events, report_of(read, plan, raw, unit_of_row, events, latency, settings, latency_ns))
 
 
 def one_symbol(read: Ingested, symbol: str | None) -> Messages:
@@ -150,9 +150,8 @@ def _place(read: Ingested, messages: Messages, message: int) -> str:
     return f"{read.files[int(messages.file[message])].path}:{int(messages.line[message])}"
 
 
-def _report(
+def report_of(
     read: Ingested,
-    messages: Messages,
     plan: Plan,
     raw: Events,
     unit_of_row: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
@@ -161,9 +160,15 @@ def _report(
     settings: dict[str, str],
     latency_ns: Ints,
 ) -> Report:
+    """Describe a conversion: `raw` in the order of the plan with the unit of every row, `events` in both clocks' order."""
     depth = depth_rows(raw)
-    order = np.argsort(raw["local_ts"][depth], kind="stable")
-    walk = walk_rows(raw[depth][order], unit_of_row[depth][order])
+    rows, unit = raw[depth], unit_of_row[depth]
+    if np.any(rows["local_ts"][1:] < rows["local_ts"][:-1]):
+        order = np.argsort(rows["local_ts"], kind="stable")
+        rows, unit = rows[order], unit[order]
+    walk = walk_rows(rows, unit)
+    walked_ns = rows["local_ts"][walk.last_row]
+    del rows, unit  # as large as the events
     books = {"local": check_book(walk), "exchange": check_book(walk_clock(events, "exchange"))}
     warnings = [*read.warnings, *plan.warnings]
     if latency and latency.before and latency.smallest_ns < latency.before.p1 - OUTLIER_NS:
@@ -171,7 +176,6 @@ def _report(
             f"one stamp decides the correction: the smallest latency {latency.smallest_ns} ns at {latency.smallest_at} "
             f"is {(latency.before.p1 - latency.smallest_ns) / 1e9:.3f} s below the first percentile"
         )
-    walked_ns = raw["local_ts"][depth][order][walk.last_row]
     shift_ns = latency.shift_ns if latency else 0
     return Report(
         title="Conversion" + (f" of {next(iter(read.builder.symbol_counts))}" if read.builder.symbol_counts else ""),

@@ -25,6 +25,8 @@ _BLOCK: Final = 1 << 18
 _TEXT_BLOCK: Final = 1 << 20
 _GZIP_WBITS: Final = 31
 _PEEK: Final = 256
+_SEARCHED: Final = 1 << 22
+_DONTNEED: Final[int | None] = getattr(mmap, "MADV_DONTNEED", None)
 _TEXT: Final = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
 
 
@@ -103,7 +105,9 @@ def text_blocks(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
                 raise InputError(path, f"is a {name}", remedy)
         for start in range(0, len(data), _BLOCK):
             stats.done_bytes = min(start + _BLOCK, len(data))
-            yield data[start : start + _BLOCK], False
+            block = data[start : stats.done_bytes]
+            _release(data, start, stats.done_bytes)
+            yield block, False
 
 
 _FOREIGN: Final = (
@@ -119,7 +123,7 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
     position, size = 0, len(data)
     while position < size:
         if data[position : position + 3] != _MAGIC:
-            following = _next_member(data, position)
+            following = _next_member(data, position, size)
             skipped = (size if following is None else following) - position
             short = size - position < len(_MAGIC) and _MAGIC.startswith(data[position:size])
             if data[position : position + skipped].strip(b"\0"):
@@ -131,9 +135,12 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
             position = following
         stats.members += 1
         start, inflater, problem = position, isal_zlib.decompressobj(_GZIP_WBITS), ""
-        seam = _next_member(data, position + 1)
+        searched, seam = position + 1, None
         while not inflater.eof and not problem:
-            stop = min(position + _BLOCK, size if seam is None else seam)
+            stop = min(position + _BLOCK, size)
+            if seam is None and searched < stop:
+                searched, seam = stop, _next_member(data, searched, stop)
+            stop = stop if seam is None else min(stop, seam)
             if position >= stop:
                 problem = "is cut off"
                 break
@@ -149,11 +156,14 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
                 inflated += len(text)
                 if text:
                     yield text, False
+            _release(data, position, stop)
             position = stop
             stats.done_bytes = position
         if not problem:
             position -= len(inflater.unused_data)
             continue
+        if seam is None:
+            seam = _next_member(data, searched, size)
         stats.damage.append(f"gzip member {stats.members} at byte {start} {problem} at byte {position}")
         yield b"", True
         position = size if seam is None else seam
@@ -173,9 +183,12 @@ def _until_error(data: mmap.mmap, start: int, position: int, stop: int) -> bytes
     return bytes(text)
 
 
-def _next_member(data: mmap.mmap, position: int) -> int | None:
-    """Find the next gzip header from `position` on behind which text is inflated, None if there is none."""
-    while (position := data.find(_MAGIC, position)) >= 0:
+def _next_member(data: mmap.mmap, position: int, stop: int) -> int | None:
+    """Find the first gzip header in data[position:stop] behind which text is inflated, None if there is none.
+
+    The header may go on behind `stop`.
+    """
+    while (position := _find_magic(data, position, stop)) >= 0:
         try:
             peek = isal_zlib.decompressobj(_GZIP_WBITS).decompress(data[position : position + 4096], _PEEK)
         except _INFLATE_ERROR:
@@ -184,3 +197,23 @@ def _next_member(data: mmap.mmap, position: int) -> int | None:
             return position
         position += 1
     return None
+
+
+def _find_magic(data: mmap.mmap, position: int, stop: int) -> int:
+    """Find what may be a gzip header beginning in data[position:stop], -1 if nothing is; holds no more than a part."""
+    while position < stop:
+        end = min(position + _SEARCHED, stop)
+        found = data.find(_MAGIC, position, end + len(_MAGIC) - 1)
+        if found >= 0:
+            return found
+        if end < stop:
+            _release(data, position, end)
+        position = end
+    return -1
+
+
+def _release(data: mmap.mmap, start: int, stop: int) -> None:
+    """Give back the memory of a part that was read: a mapped file would stay in it as a whole."""
+    if _DONTNEED is not None and stop > start:
+        first = start - start % mmap.PAGESIZE
+        data.madvise(_DONTNEED, first, stop - first)
