@@ -1,7 +1,9 @@
-"""Compiled code on disk is good only for the sources that are compiled in."""
+"""Compiled code on disk is good only for the sources that are compiled in, and code that can't be kept there runs."""
 
 from pathlib import Path
 
+import pytest
+from numba.core.caching import IndexDataCacheFile
 from obi_mm import _jit, kernels
 
 
@@ -18,3 +20,20 @@ def test_a_stamp_changes_with_any_source_and_with_the_engine(tmp_path: Path) -> 
 
 def test_kernels_ask_all_sources_and_not_their_own_file_only() -> None:
     assert kernels.decide._cache._cache_file._source_stamp == _jit._stamp()  # type: ignore[attr-defined]
+
+
+def test_code_that_a_full_disk_can_not_keep_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+
+    def full(self: IndexDataCacheFile, key: object, data: object) -> None:
+        tried.append(key)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(IndexDataCacheFile, "save", full)
+
+    @_jit.jit
+    def one_more(number: int) -> int:
+        return number + 1
+
+    assert one_more(1) == 2
+    assert tried

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,16 +22,25 @@ def jit(function: Function) -> Function:
 
     numba's cache asks only the file of the function that it holds whether it is still good. Kernels here have code and
     constants of other files in them, so theirs asks all of those. Should numba no longer let that be said, nothing is cached.
+    Code that a full disk cannot keep is compiled again the next time; numba would end the program.
     """
     compiled = numba.njit(nogil=True, error_model="numpy")
     try:
         cached = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # numba: "cannot cache function: no locator available"
         return cast(Function, compiled(function))
-    index: Any = getattr(getattr(cached, "_cache", None), "_cache_file", None)
+    cache: Any = getattr(cached, "_cache", None)
+    index: Any = getattr(cache, "_cache_file", None)
     if not hasattr(index, "_source_stamp"):
         return cast(Function, compiled(function))
     index._source_stamp = _stamp()
+    save = cache.save_overload
+
+    def save_overload(signature: Any, data: Any) -> None:
+        with suppress(OSError):
+            save(signature, data)
+
+    cache.save_overload = save_overload
     return cast(Function, cached)
 
 
