@@ -63,8 +63,8 @@ LOTS = st.tuples(LEVELS, LEVELS)
 
 @st.composite
 def lines(draw):
-    """One line as an exchange of some market sends it, a while after the last one."""
-    market = draw(st.sampled_from(["usdm", "usdm", "usdm", "other", "coinm", "spot"]))
+    """One line as an exchange of some market sends it, mostly of the one that comes most."""
+    market = draw(st.sampled_from(["usdm"] * 6 + ["other", "coinm", "spot"]))
     symbol = {"usdm": "BTCUSDT", "other": "ETHUSDT", "coinm": "ETHUSD_PERP", "spot": "BTCUSDT"}[market]
     name, ids = symbol.lower(), draw(st.integers(0, 10**14))
     times = {"E": 1700000000123, "T": 1700000000120 + draw(st.integers(-50, 50))}
@@ -147,6 +147,90 @@ def changed(draw):
     return text
 
 
+FRAMES = {
+    "usdm depth": frame(
+        "btcusdt@depth@0ms", e="depthUpdate", E=1700000000123, T=1700000000120, s="BTCUSDT", U=11, u=14, pu=10,
+        b=[["61800.30", "0.006"], ["7", "1.5"]], a=[["61800.40", "123456789.00000000"]],
+    ),
+    "usdm trade": frame(
+        "btcusdt@trade", e="trade", E=1700000000123, T=1700000000120, s="BTCUSDT", t=5, p="61800.30", q="0.006",
+        X="MARKET", m=False,
+    ),
+    "usdm ticker": frame(
+        "btcusdt@bookTicker", e="bookTicker", u=5, s="BTCUSDT", b="1.5", B="2", a="1.6", A="3", T=1700000000120, E=17,
+    ),
+    "usdm partial": frame("btcusdt@depth5", e="depthUpdate", E=17, T=18, s="B", U=1, u=2, pu=0, b=[["1", "2"]], a=[]),
+    "coinm depth": frame(
+        "ethusd_perp@depth", e="depthUpdate", E=1700000000123, T=1700000000120, s="ETHUSD_PERP", ps="ETHUSD", U=11,
+        u=14, pu=10, b=[], a=[["2682.13", "0"]],
+    ),
+    "spot depth": frame(
+        "ethusdt@depth", e="depthUpdate", E=1700000000123, s="ETHUSDT", U=0, u=14, b=[["2683.80000000", "3.0"]], a=[]
+    ),
+    "spot trade": frame(
+        "ethusdt@trade", e="trade", E=1700000000123, s="ETHUSDT", t=5, p="2683.8", q="0.002", T=1700000000120123, m=True,
+        M=True,
+    ),
+    "spot ticker": frame("ethusdt@bookTicker", u=35346513501, s="ETHUSDT", b="2683.8", B="3.0", a="2683.81", A="31.4"),
+    "sample depth": frame("btcusdt@depth", E=1700000000123, T=17, s="BTCUSDT", U=1, u=2, pu=0, b=[["1", "2"]], a=[]),
+}  # fmt: skip
+
+VALUES = [
+    "null", "true", "false", "tru", "0", "00", "01", "1.5", "1e5", "-1", "9" * 18, "9" * 19, "9223372036854775807",
+    "9223372036854", "9223372036855", "99999999999999", "100000000000000", "9223372036854775", "9223372036854776",
+    '""', '"x"', '"1"', '"0"', '"0.0"', '".5"', '"5."', '"."', '"1.2.3"', '"-1"', '"1e5"', '"9007199254740993"',
+    '"9007199254740991.5"', '"9007199254740992000.0"', '"12345678901234567.00"', '"0.123456789012345678"', '"123456789012345678"',
+    '"1234567890123456789"', '"é"', '"a\\u0041"', '"a\\"', "[]", "[[]]", '[["1","2"]]', '[["1","2"],]', '[["1","2","3"]]', '[["1"]]',
+    '[["0","2"]]', '[["1","-2"]]', '[["1",2]]', '[["1","12345678901234567890"]]', '[["1","2"] ]', "{}", '{"a":1}', "", '"MARKET"',
+    '"MARKETS"', '"NA"', '"BTCUSDT"', '"trade"', '"depthUpdate"', '"bookTicker"',
+]  # fmt: skip
+
+
+def members(text):
+    """The members of the frame's data as texts, and a function that writes the frame with others in their place."""
+    value = json.loads(text)
+    own = [frame("", **{key: item})[len('{"stream":"","data":{') : -2] for key, item in value["data"].items()]
+    return own, lambda parts: f'{{"stream":"{value["stream"]}","data":{{' + ",".join(parts) + "}}"
+
+
+def every_small_change(text):
+    """The line with every byte changed, doubled or left out, every member given every value, left out, moved, repeated."""
+    for at in range(len(text)):
+        yield text[:at] + text[at + 1 :]
+        yield text[:at] + text[at] + text[at:]
+        for character in '"\\{}[],:09.e- x\x00\x7fé':
+            yield text[:at] + character + text[at + 1 :]
+    parts, written = members(text)
+    for at, part in enumerate(parts):
+        key = part[: part.index(":") + 1]
+        yield written(parts[:at] + parts[at + 1 :])
+        yield written([*parts, part])
+        yield written([part, *parts])
+        yield written([*parts[:at], *parts[at + 1 :], part])
+        for value in VALUES:
+            yield written([*parts[:at], key + value, *parts[at + 1 :]])
+            yield written([*parts, key + value])
+    for more in (
+        '"x":1',
+        '"xyz":"a"',
+        '"":0',
+        '"\\"":1',
+        '"x":{"s":1}',
+        '"pu":3',
+        '"U":3',
+        '"X":"MARKET"',
+        '"b":1',
+        "x",
+        "",
+    ):
+        yield written([*parts, more])
+        yield written([more, *parts])
+    yield from (text + tail for tail in (" ", "\r", "\r\r", "x", "}", "\t"))
+    yield from (
+        text.replace(old, new) for old, new in (('"data":', '"data":{},"data":'), ("}}", '},"a":1}'), ("@", ""))
+    )
+
+
 def stamped(texts, odd_stamps):
     stamps = (str(STAMP + i) for i in range(len(texts)))
     return [f"{odd_stamps.get(i, stamp)} {text}" for i, (stamp, text) in enumerate(zip(stamps, texts, strict=True))]
@@ -200,6 +284,27 @@ def test_the_first_bad_line_ends_a_strict_reading(tmp_path, texts):
     path = tmp_path / "x.jsonl"
     path.write_text("".join(line + "\n" for line in stamped(texts, {})))
     both_agree(path, strict=True)
+
+
+@pytest.mark.parametrize("time", ["T", "E"])
+@pytest.mark.parametrize("name", FRAMES)
+def test_every_small_change_of_a_frame_is_read_as_line_by_line(tmp_path, name, time):
+    path = tmp_path / "x.jsonl"
+    before = [text for other, text in FRAMES.items() if other.split()[0] == name.split()[0]]
+    changes = [text for change in every_small_change(FRAMES[name]) for text in (change, FRAMES[name])]
+    path.write_bytes("".join(line + "\n" for line in stamped([*before, *changes], {})).encode())
+    read_as = both_agree(path, time=time)
+    assert sum(count for _, count in read_as[1][2]) > len(changes) // 2
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_notes_are_first_made_by_the_decoder(tmp_path, name):
+    path = tmp_path / "x.jsonl"
+    parts, written = members(FRAMES[name])
+    without = [written([part for part in parts if not part.startswith(key)]) for key in ('"X"', '"T"', '"E"', '"pu"')]
+    path.write_text("".join(line + "\n" for line in stamped([FRAMES[name], *without, *without], {})))
+    both_agree(path)
+    both_agree(path, time="E")
 
 
 def test_only_the_first_line_of_each_stream_is_left_to_the_decoder():
