@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 
 import pytest
@@ -171,6 +172,9 @@ FRAMES = {
         "ethusdt@trade", e="trade", E=1700000000123, s="ETHUSDT", t=5, p="2683.8", q="0.002", T=1700000000120123, m=True,
         M=True,
     ),
+    "usdm unusual": frame(
+        "btcusdt@diff", e="depthUpdate", E=17, T=18, s="BTCUSDT", U=1, u=2, pu=0, b=[["1", "2"]], a=[]
+    ),
     "spot ticker": frame("ethusdt@bookTicker", u=35346513501, s="ETHUSDT", b="2683.8", B="3.0", a="2683.81", A="31.4"),
     "sample depth": frame("btcusdt@depth", E=1700000000123, T=17, s="BTCUSDT", U=1, u=2, pu=0, b=[["1", "2"]], a=[]),
 }  # fmt: skip
@@ -198,7 +202,7 @@ def every_small_change(text):
     for at in range(len(text)):
         yield text[:at] + text[at + 1 :]
         yield text[:at] + text[at] + text[at:]
-        for character in '"\\{}[],:09.e- x\x00\x7fé':
+        for character in '"\\{}[],:09.e- x\x00\x7fé\udcff':
             yield text[:at] + character + text[at + 1 :]
     parts, written = members(text)
     for at, part in enumerate(parts):
@@ -236,11 +240,8 @@ def stamped(texts, odd_stamps):
     return [f"{odd_stamps.get(i, stamp)} {text}" for i, (stamp, text) in enumerate(zip(stamps, texts, strict=True))]
 
 
-STAMPS = st.dictionaries(
-    st.integers(0, 30),
-    st.sampled_from(["", "1", "17000000000000000x0", "9223372036854775807", "9999999999999999999", "1700000000", " 1"]),
-    max_size=2,
-)
+ODD_STAMPS = ["", "1", "17000000000000000x0", "9223372036854775807", "9" * 19, "8" * 19, "1700000000", " 1", "1" * 20]
+STAMPS = st.dictionaries(st.integers(0, 30), st.sampled_from(ODD_STAMPS), max_size=2)
 
 
 @FEW
@@ -292,7 +293,9 @@ def test_every_small_change_of_a_frame_is_read_as_line_by_line(tmp_path, name, t
     path = tmp_path / "x.jsonl"
     before = [text for other, text in FRAMES.items() if other.split()[0] == name.split()[0]]
     changes = [text for change in every_small_change(FRAMES[name]) for text in (change, FRAMES[name])]
-    path.write_bytes("".join(line + "\n" for line in stamped([*before, *changes], {})).encode())
+    stamps = dict(zip(itertools.count(len(before) + len(changes)), ODD_STAMPS, strict=False))
+    texts = [*before, *changes, *(FRAMES[name] for _ in ODD_STAMPS)]
+    path.write_bytes("".join(line + "\n" for line in stamped(texts, stamps)).encode("utf-8", "surrogateescape"))
     read_as = both_agree(path, time=time)
     assert sum(count for _, count in read_as[1][2]) > len(changes) // 2
 

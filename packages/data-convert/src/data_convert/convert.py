@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from data_convert.book import depth_rows, walk_rows
 from data_convert.carry import carry_book
 from data_convert.detect import VENUES
 from data_convert.errors import InputError, SymbolError
-from data_convert.events import Events, count_kinds
+from data_convert.events import EXCH, LOCAL, Events
 from data_convert.ingest import Ingested, Paths, Progress, first_stamp, ingest, listed_paths
 from data_convert.messages import Ints, Messages, What
 from data_convert.plan import Plan
-from data_convert.report.measure import check_book, make_series, quantiles, walk_clock
+from data_convert.report.measure import check_book, make_series, quantiles, walk_both
 from data_convert.report.values import Latency, Report
-from data_convert.snapshot import POLICIES, Policy, Unanchored, build_rows, make_plan
-from data_convert.timeline import check_order, correct_local_timestamp, order_events
-from data_convert.validation import count_sides, span
+from data_convert.snapshot import POLICIES, Policy, Unanchored, make_plan
+from data_convert.timeline import Ordered, check_order, order_times, smallest_and_shift, write_events
+from data_convert.unit_rows import UnitRows, build_rows
 
 OUTLIER_NS: Final = 1_000_000_000
 """A smallest latency this far below the first percentile is called out as a single wrong stamp."""
+
+_SIDES: Final = (EXCH | LOCAL, EXCH, LOCAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +106,23 @@ def assemble(
     Of the first `before_files` files only the book is used that they lead to.
     """
     plan = make_plan(messages, "link" if read.in_order else "direct", snapshots, unanchored)
-    raw, unit_of_row = build_rows(messages, plan)
+    rows = build_rows(messages, plan)
     if before_files:
-        carried = carry_book(messages, plan, raw, unit_of_row, before_files)
-        raw, unit_of_row, plan = carried.raw, carried.unit_of_row, carried.plan
+        carried = carry_book(messages, plan, rows, before_files)
+        rows, plan = carried.rows, carried.plan
     latency_ns = _message_latency(messages, before_files)
-    # The message whose latency decides the shift is named before the rows lose their places.
-    smallest_at = ""
-    if len(raw):
-        decisive = int(np.argmin(raw["local_ts"] - raw["exch_ts"]))
-        smallest_at = _place(read, messages, plan.units[int(unit_of_row[decisive])].message)
-    smallest_ns, shift_ns = correct_local_timestamp(raw, base_latency_ns)
-    events = order_events(raw)
-    check_order(events)
+    smallest_ns, shift_ns = smallest_and_shift(rows.exch_ns, rows.local_ns, base_latency_ns)
     latency = None
-    if len(raw):
+    if len(rows):
+        decisive = int(np.argmin(rows.local_ns - rows.exch_ns))
+        smallest_at = _place(read, messages, int(plan.units.message[rows.unit[decisive]]))
         before, after = quantiles(latency_ns), quantiles(latency_ns + shift_ns)
         latency = Latency(before, after, shift_ns, smallest_ns, smallest_at)
-    return Result(events, _report(read, messages, plan, raw, unit_of_row, events, latency, settings, latency_ns))
+    rows = replace(rows, local_ns=rows.local_ns + shift_ns)
+    ordered = order_times(rows.exch_ns, rows.local_ns)
+    events, kinds = write_events(rows, ordered)
+    check_order(events)
+    return Result(events, _report(read, plan, rows, ordered, kinds, latency, settings, latency_ns))
 
 
 def one_symbol(read: Ingested, symbol: str | None) -> Messages:
@@ -152,27 +152,24 @@ def _place(read: Ingested, messages: Messages, message: int) -> str:
 
 def _report(
     read: Ingested,
-    messages: Messages,
     plan: Plan,
-    raw: Events,
-    unit_of_row: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-    events: Events,
+    rows: UnitRows,
+    ordered: Ordered,
+    kinds: dict[str, int],
     latency: Latency | None,
     settings: dict[str, str],
     latency_ns: Ints,
 ) -> Report:
-    depth = depth_rows(raw)
-    order = np.argsort(raw["local_ts"][depth], kind="stable")
-    walk = walk_rows(raw[depth][order], unit_of_row[depth][order])
-    books = {"local": check_book(walk), "exchange": check_book(walk_clock(events, "exchange"))}
+    walk, walked, exchange = walk_both(rows, ordered)
     warnings = [*read.warnings, *plan.warnings]
     if latency and latency.before and latency.smallest_ns < latency.before.p1 - OUTLIER_NS:
         warnings.append(
             f"one stamp decides the correction: the smallest latency {latency.smallest_ns} ns at {latency.smallest_at} "
             f"is {(latency.before.p1 - latency.smallest_ns) / 1e9:.3f} s below the first percentile"
         )
-    walked_ns = raw["local_ts"][depth][order][walk.last_row]
     shift_ns = latency.shift_ns if latency else 0
+    counts = rows.counts
+    both, exch_only, local_only = (int(counts[ordered.source[ordered.flags == flags]].sum()) for flags in _SIDES)
     return Report(
         title="Conversion" + (f" of {next(iter(read.builder.symbol_counts))}" if read.builder.symbol_counts else ""),
         files=read.files,
@@ -184,15 +181,19 @@ def _report(
         symbols=dict(read.builder.symbol_counts),
         filtered=dict(read.decoder.filtered),
         notes=dict(read.decoder.notes),
-        rows=len(events),
-        kinds=count_kinds(events),
-        sides=count_sides(events),
-        local_span_ns=span(events, "local"),
-        exch_span_ns=span(events, "exchange"),
+        rows=both + exch_only + local_only,
+        kinds=kinds,
+        sides={"both clocks": both, "exchange only": exch_only, "local only": local_only, "neither": 0},
+        local_span_ns=_span(rows.local_ns),
+        exch_span_ns=_span(rows.exch_ns),
         snapshots=dict(sorted(plan.counts.items())),
         gaps=plan.gaps,
         latency=latency,
-        books=books,
+        books={"local": check_book(walk), "exchange": check_book(exchange)},
         warnings=tuple(warnings),
-        series=make_series(events, walk, walked_ns, latency_ns + shift_ns),
+        series=make_series(rows.local_ns, counts, walk, rows.local_ns[walked], latency_ns + shift_ns),
     )
+
+
+def _span(times_ns: Ints) -> tuple[int, int] | None:
+    return (int(times_ns.min()), int(times_ns.max())) if len(times_ns) else None

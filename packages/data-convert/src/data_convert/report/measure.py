@@ -7,15 +7,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from data_convert.book import Walk, depth_rows, walk_rows
-from data_convert.events import EXCH, LOCAL, Events, has_flag
+from data_convert.book import Walk, depth_rows, number_levels, walk_rows, walk_units
+from data_convert.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, EXCH, KIND_MASK, LOCAL, Events, has_flag
+from data_convert.messages import Ints
 from data_convert.report.values import SERIES_POINTS, BookCheck, Histogram, Quantiles, Series
+from data_convert.timeline import Ordered
+from data_convert.unit_rows import UnitRows
 
-_Ints = npt.NDArray[np.int64]
 _BINS: Final = 60
 
 
-def quantiles(latency_ns: _Ints) -> Quantiles | None:
+def quantiles(latency_ns: Ints) -> Quantiles | None:
     """Summarise latencies; every figure is an observed value (the one at or below the quantile)."""
     if not len(latency_ns):
         return None
@@ -26,7 +28,7 @@ def quantiles(latency_ns: _Ints) -> Quantiles | None:
 def check_book(walk: Walk) -> BookCheck:
     """Turn a walk over a book into the figures a report shows."""
     book = walk.book
-    return BookCheck(len(walk.last_row), walk.crossed, book.best_bid, book.best_ask, len(book.bids), len(book.asks))
+    return BookCheck(len(walk.last), walk.crossed, book.best_bid, book.best_ask, len(book.bids), len(book.asks))
 
 
 def walk_clock(events: Events, side: str) -> Walk:
@@ -36,16 +38,38 @@ def walk_clock(events: Events, side: str) -> Walk:
     return walk_rows(rows, np.cumsum(np.diff(rows[name], prepend=rows[name][:1]) != 0))
 
 
-def make_series(events: Events, walk: Walk, walked_ns: _Ints, latency_ns: _Ints) -> Series:
-    """Thin the curves of a report: `walked_ns` are the local times of the walk's groups, `latency_ns` corrected."""
-    if not len(events):
+def walk_both(rows: UnitRows, ordered: Ordered) -> tuple[Walk, Ints, Walk]:
+    """Walk the books of both clocks: (local, its units in order, exchange).
+
+    On the local clock the rows of one unit of a plan are one message, on the exchange's the rows of one time.
+    """
+    kind = rows.ev & np.uint32(KIND_MASK)
+    ends = np.cumsum((kind == DEPTH) | (kind == DEPTH_SNAPSHOT) | (kind == DEPTH_CLEAR))
+    before = np.append(0, ends)
+    deep = before[rows.end] > before[rows.begin]
+    levels = number_levels(rows.px)
+    walks = []
+    for flag, group in ((LOCAL, rows.unit), (EXCH, rows.exch_ns)):
+        order = ordered.of(flag)
+        order = order[deep[order]]
+        walks.append((walk_units(order, group[order], rows.begin, rows.end, rows.ev, rows.qty, levels), order))
+    (local, local_order), (exchange, _) = walks
+    return local, local_order[local.last], exchange
+
+
+def make_series(local_ns: Ints, rows: Ints | None, walk: Walk, walked_ns: Ints, latency_ns: Ints) -> Series:
+    """Thin the curves of a report: `walked_ns` are the local times of the walk's groups, `latency_ns` corrected.
+
+    `local_ns` are the local times of all rows, or of units of `rows` rows each.
+    """
+    if not len(local_ns):
         return Series()
-    local = events["local_ts"][has_flag(events, LOCAL)]
-    first, last = (int(local.min()), int(local.max())) if len(local) else (0, 0)
+    first, last = int(local_ns.min()), int(local_ns.max())
     span_s = max((last - first) / 1e9, 1e-9)
     picked = np.unique(np.linspace(0, len(walked_ns) - 1, min(SERIES_POINTS, len(walked_ns))).astype(np.int64))
     bid, ask = walk.best_bid[picked], walk.best_ask[picked]
-    counts, edges = np.histogram((local - first) / 1e9, bins=min(300, max(30, round(span_s))), range=(0.0, span_s))
+    bins = min(300, max(30, round(span_s)))
+    counts, edges = np.histogram((local_ns - first) / 1e9, bins=bins, range=(0.0, span_s), weights=rows)
     return Series(
         seconds=tuple(((walked_ns[picked] - first) / 1e9).round(6).tolist()),
         mid=_or_none((bid + ask) / 2),
@@ -56,7 +80,7 @@ def make_series(events: Events, walk: Walk, walked_ns: _Ints, latency_ns: _Ints)
     )
 
 
-def histogram(latency_ns: _Ints, bins: int = _BINS) -> Histogram | None:
+def histogram(latency_ns: Ints, bins: int = _BINS) -> Histogram | None:
     """Count latencies in ms between their minimum and their 99.9th percentile, in bins of equal width."""
     if not len(latency_ns):
         return None
