@@ -18,7 +18,7 @@ from data_convert.plan import Plan
 from data_convert.report.measure import check_book, make_series, quantiles, walk_both
 from data_convert.report.values import Latency, Report
 from data_convert.snapshot import POLICIES, Policy, Unanchored, make_plan
-from data_convert.timeline import Ordered, check_order, order_times, smallest_and_shift, write_events
+from data_convert.timeline import Ordered, check_places, order_times, smallest_and_shift, write_events
 from data_convert.unit_rows import UnitRows, build_rows
 
 OUTLIER_NS: Final = 1_000_000_000
@@ -120,8 +120,8 @@ def assemble(
         latency = Latency(before, after, shift_ns, smallest_ns, smallest_at)
     rows = replace(rows, local_ns=rows.local_ns + shift_ns)
     ordered = order_times(rows.exch_ns, rows.local_ns)
+    check_places(rows, ordered)
     events, kinds = write_events(rows, ordered)
-    check_order(events)
     return Result(events, _report(read, plan, rows, ordered, kinds, latency, settings, latency_ns))
 
 

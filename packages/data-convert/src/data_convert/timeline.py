@@ -109,6 +109,18 @@ def write_events(rows: UnitRows, ordered: Ordered) -> tuple[Events, dict[str, in
     return events, {KIND_NAMES.get(kind, f"kind {kind}"): int(kinds[kind]) for kind in np.flatnonzero(kinds).tolist()}
 
 
+def check_places(rows: UnitRows, ordered: Ordered) -> None:
+    """Raise OrderError where the rows of units would go back in time on a clock: `check_order` before they are written."""
+    for side, flag, times_ns in (("exchange", EXCH, rows.exch_ns), ("local", LOCAL, rows.local_ns)):
+        places = np.flatnonzero(ordered.flags & np.uint32(flag))
+        times = times_ns[ordered.source[places]]
+        back = np.flatnonzero(times[1:] < times[:-1])
+        if len(back):
+            first = int(back[0])
+            row = int(rows.counts[ordered.source[: places[first + 1]]].sum())
+            raise OrderError(side, row, int(times[first]), int(times[first + 1]))
+
+
 def _rows_at(rows: UnitRows, ordered: Ordered) -> Ints:
     counts = rows.counts[ordered.source]
     starts = np.cumsum(counts) - counts

@@ -1,11 +1,13 @@
 """Blocks of lines of a Binance recording by kernel, what deviates by `DirectDecoder`, in the order of the file.
 
-The decoder meets every stream, market and note first; the kernel takes what is like something the decoder took. So
-results, counts and their order are the decoder's own.
+The decoder meets every kind of frame first. A template is made of what it has taken (`frame_template`), and lines that
+fit the template are taken by the kernel. So every stream, market and note is the decoder's first, and results, counts
+and their order are the decoder's own.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -13,13 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from data_convert.formats.binance import NO_CAUSE, DirectDecoder, event_word
+from data_convert.formats.binance import DirectDecoder
+from data_convert.formats.binance_template import HEAD, REGISTERS, Template, frame_template
 from data_convert.messages import Block, Ints, MessagesBuilder
 
-_PREFIX: Final = b'{"stream":"'
 _SHORTEST_LEVEL: Final = len('["1","1"],')
-_SHORTEST_LINE: Final = len('1700000000000000000 {"stream":"","data":{"e":""}}\n')
+_SHORTEST_LINE: Final = len('1700000000000000000 {"stream":"","data":{"":0}}\n')
 _MOST_STREAMS: Final = 4096
+_MOST_TRIES: Final = 16
+"""Odd lines of one stream of which a template is made, where it is a new one."""
 _PATIENCE: Final = 32
 """After so many odd lines in a row ..."""
 _REST: Final = 1024
@@ -35,15 +39,17 @@ class BinanceScanner:
     def __init__(self, decoder: DirectDecoder, builder: MessagesBuilder) -> None:
         from data_convert.formats import binance_kernels
 
-        self._kernels = binance_kernels
+        self._kernels = at = binance_kernels
         self._decoder, self._builder = decoder, builder
-        self._known: set[bytes] = set()
-        self._stream_names: list[str] = []
-        self._symbols: list[str] = []
-        self._slots: npt.NDArray[np.int32] = np.full(binance_kernels.SLOTS, -1, np.int32)
-        self._streams: Ints = np.zeros((16, binance_kernels.STREAM_WORDS), np.int64)
-        self._names: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)
-        self._state: Ints = np.zeros(binance_kernels.STATE_WORDS, np.int64)
+        self._tries: Counter[bytes] = Counter()
+        self._known: list[Template] = []
+        self._slots: npt.NDArray[np.int32] = np.full(at.SLOTS, -1, np.int32)
+        self._templates: Ints = np.zeros((0, at.TEMPLATE_WORDS), np.int64)
+        self._program: Ints = np.zeros((0, at.STEP_WORDS), np.int64)
+        self._texts: npt.NDArray[np.uint8] = np.zeros(at.TEXTS_PADDING, np.uint8)
+        self._state: Ints = np.zeros(at.STATE_WORDS, np.int64)
+        self._numbers: Ints = np.zeros(REGISTERS, np.int64)
+        self._decimals = np.zeros(2)
         self._room = 0
         self._block = Block.with_room(0, 0)
         self._odd = 0
@@ -51,7 +57,7 @@ class BinanceScanner:
     def take(self, text: bytes, start: int, stop: int, file: int, line: int, odd_line: OddLine) -> int:
         """Take text[start:stop], whole lines behind line number `line` of a file; return the last line's number.
 
-        PADDING more bytes of `text` can be read. What the kernel does not take is handed to `odd_line`.
+        32 more bytes of `text` can be read. What the kernel does not take is handed to `odd_line`.
         """
         data = np.frombuffer(text, np.uint8)
         self._make_room(stop - start)
@@ -74,20 +80,19 @@ class BinanceScanner:
 
     def _scan(self, data: npt.NDArray[np.uint8], pos: int, stop: int, file: int, line: int) -> tuple[int, int, bool]:
         """Run the kernel and hand what it wrote to the builder; return (place, line number, whether all was taken)."""
-        at, state, decoder, builder = self._kernels, self._state, self._decoder, self._builder
+        at, state, builder, block = self._kernels, self._state, self._builder, self._block
         state[:] = 0
         state[at.POS], state[at.LINE], state[at.FILE], state[at.FIRST_ROW] = pos, line, file, len(builder.ev)
-        state[at.BY_EVENT_TIME] = decoder.time == "E"
-        state[at.SPOT] = -1 if decoder.spot is None else decoder.spot
-        state[at.MAY_DATE], state[at.MAY_OMIT] = decoder.other_time_note in decoder.notes, NO_CAUSE in decoder.notes
-        block = self._block
         whole = at.scan_lines(
             data,
             stop,
             self._slots,
-            self._streams,
-            self._names,
+            self._templates,
+            self._program,
+            self._texts,
             state,
+            self._numbers,
+            self._decimals,
             block.what,
             block.symbol,
             block.ints,
@@ -96,86 +101,68 @@ class BinanceScanner:
             block.qty,
         )
         messages = int(state[at.MESSAGES])
+        if messages:
+            self._decoder.seen(builder, block.ints[:messages, 3])
+            builder.extend(block, messages, int(state[at.ROWS]))
         if int(state[at.LINE]) != line:
             self._odd = 0
-        if messages:
-            decoder.seen(builder, block.ints[:messages, 3])
-            builder.extend(block, messages, int(state[at.ROWS]))
-        self._count()
+            self._count()
         return int(state[at.POS]), int(state[at.LINE]), bool(whole)
 
     def _count(self) -> None:
-        at, decoder = self._kernels, self._decoder
-        hits = self._streams[:, at.HITS]
+        decoder, hits = self._decoder, self._templates[:, self._kernels.HITS]
         for number in np.flatnonzero(hits).tolist():
-            decoder.streams[self._stream_names[number]] += int(hits[number])
-            if taken := int(self._streams[number, at.TAKEN]):
-                self._builder.symbol_counts[self._symbols[number]] += taken
-        self._streams[:, at.HITS] = self._streams[:, at.TAKEN] = 0
-        for note, count in ((decoder.other_time_note, at.OTHER_TIMES), (NO_CAUSE, at.NO_CAUSES)):
-            if counted := int(self._state[count]):
-                decoder.notes[note] += counted
+            template, lines = self._known[number], int(hits[number])
+            decoder.streams[template.name] += lines
+            if template.symbol:
+                self._builder.symbol_counts[template.symbol] += lines
+            for note in template.notes:
+                decoder.notes[note] += lines
+        hits[:] = 0
 
     def _make_room(self, size: int) -> None:
         """Make the columns large enough for whatever `size` bytes can hold."""
-        if size <= self._room:
-            return
-        self._room = size
-        self._block = Block.with_room(size // _SHORTEST_LINE + 1, size // _SHORTEST_LEVEL + 1)
+        if size > self._room:
+            self._room = size
+            self._block = Block.with_room(size // _SHORTEST_LINE + 1, size // _SHORTEST_LEVEL + 1)
 
     def _meet(self, line: bytes) -> None:
-        """Enter the stream of a line the decoder has taken, so that the kernel takes what is like it."""
+        """Make a template of a line the decoder has seen, so that the kernel takes what is like it."""
         begin = line.find(b" ") + 1
-        if not line.startswith(_PREFIX, begin):
+        if not line.startswith(HEAD, begin):
             return
-        begin += len(_PREFIX)
-        stream = line[begin : line.find(b'"', begin)]
-        if stream in self._known or len(self._known) >= _MOST_STREAMS or not _plain(stream):
+        stream = line[begin + len(HEAD) : line.find(b'"', begin + len(HEAD))]
+        if self._tries[stream] >= _MOST_TRIES or len(self._tries) > _MOST_STREAMS:
             return
+        self._tries[stream] += 1
         try:
-            data = orjson.loads(line[begin - len(_PREFIX) :])["data"]
-        except (orjson.JSONDecodeError, KeyError):
+            frame = orjson.loads(line[begin:])
+        except orjson.JSONDecodeError:
             return
-        if not isinstance(data, dict):
+        template = frame_template(frame, self._decoder)
+        if template is None or template in self._known or template.name not in self._decoder.streams:
             return
-        name = stream.decode().partition("@")[2] or stream.decode()
-        word, own = event_word(name, data), data.get("e")
-        kind = {"depthUpdate": self._kernels.UPDATE, "trade": self._kernels.TRADE}.get(str(word), self._kernels.OTHER)
-        symbol = data.get("s") if kind != self._kernels.OTHER else ""
-        if word is None or name not in self._decoder.streams or not (own is None or isinstance(own, str)):
-            return
-        if not isinstance(symbol, str) or (symbol and symbol not in self._builder.symbols):
-            return
-        if ("e" in data) != (own is not None) or (kind != self._kernels.OTHER and not symbol):
-            return
-        self._enter(stream, kind, name, own, symbol)
-
-    def _enter(self, stream: bytes, kind: int, name: str, word: str | None, symbol: str) -> None:
-        at, number = self._kernels, len(self._known)
-        self._known.add(stream)
-        self._stream_names.append(name)
-        self._symbols.append(symbol)
-        if number == len(self._streams):
-            self._streams = np.concatenate((self._streams, np.zeros_like(self._streams)))
-        row = self._streams[number]
-        row[at.KIND], row[at.NUMBER] = kind, self._builder.symbols.get(symbol, -1)
-        for text, place, length in (
-            (stream, at.NAME_AT, at.NAME_LEN),
-            ((word or "").encode(), at.WORD_AT, at.WORD_LEN),
-            (symbol.encode(), at.SYMBOL_AT, at.SYMBOL_LEN),
+        # What the decoder has not counted yet, it shall count first.
+        if (template.symbol and template.symbol not in self._builder.symbols) or any(
+            note not in self._decoder.notes for note in template.notes
         ):
-            row[place], row[length] = len(self._names), len(text)
-            self._names = np.concatenate((self._names, np.frombuffer(text, np.uint8)))
-        if word is None:
-            row[at.WORD_LEN] = -1
-        hashed = 0
-        for byte in stream:
-            hashed = (hashed * 31 + byte) % (1 << 64)
-        slot = hashed % at.SLOTS
-        while self._slots[slot] >= 0:
-            slot = (slot + 1) % at.SLOTS
-        self._slots[slot] = number
+            return
+        self._enter(template)
 
-
-def _plain(text: bytes) -> bool:
-    return bool(text) and all(32 <= byte < 127 and byte not in b'"\\' for byte in text)
+    def _enter(self, template: Template) -> None:
+        at, number = self._kernels, len(self._known)
+        self._known.append(template)
+        steps = []
+        texts = self._texts[: -at.TEXTS_PADDING].tobytes()
+        for text, operation, value in template.program:
+            steps.append((len(texts), len(text), operation, value))
+            texts += text
+        self._texts = np.frombuffer(texts + bytes(at.TEXTS_PADDING), np.uint8).copy()
+        slot = at.slot_of(template.program[0][0][len(HEAD) :])
+        row = np.zeros((1, at.TEMPLATE_WORDS), np.int64)
+        row[0, at.NEXT], self._slots[slot] = self._slots[slot], number
+        row[0, at.BEGIN], row[0, at.END] = len(self._program), len(self._program) + len(steps)
+        row[0, at.KIND], row[0, at.SYMBOL] = template.kind, self._builder.symbols.get(template.symbol, -1)
+        row[0, at.EXCH : at.SELLER + 1] = template.registers
+        self._program = np.concatenate((self._program, np.array(steps, np.int64)))
+        self._templates = np.concatenate((self._templates, row))
