@@ -76,9 +76,9 @@ def number_levels(px: Floats) -> Levels:
     own = np.empty(len(words), np.int32)
     while found < 0:
         slots_wide *= 4
-        first = np.empty(slots_wide // 2, np.int64)
-        found = number_prices(words, np.full(slots_wide, -1, np.int32), first, own)
-    prices = words[first[:found]].view(np.float64)
+        keys = np.empty(slots_wide // 2, np.int64)
+        found = number_prices(words, np.full(slots_wide, -1, np.int32), keys, own)
+    prices = keys[:found].view(np.float64)
     order = np.argsort(prices)
     rank = np.empty(found, np.int32)
     rank[order] = np.arange(found, dtype=np.int32)

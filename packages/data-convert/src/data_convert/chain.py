@@ -43,9 +43,10 @@ class IdChain:
         self.warnings: list[str] = []
         self._messages = messages
         self._keep = keep_unanchored
-        self._what = messages.what.tolist()
-        self._local, self._exch = messages.local_ns.tolist(), messages.exch_ns.tolist()
-        self._last, self._prev = messages.last_id.tolist(), messages.prev_id.tolist()
+        # Views give Python's own integers, without a list of them for every message of a day.
+        self._what = messages.what.data
+        self._local, self._exch = messages.local_ns.data, messages.exch_ns.data
+        self._last, self._prev = messages.last_id.data, messages.prev_id.data
         self._slot = 0
         self._synced = self._ever = False
         self._reached = _NONE  # id up to which the book is known; in LOST the one before the hole

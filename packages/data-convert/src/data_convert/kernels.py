@@ -96,11 +96,11 @@ def write_rows(
 
 
 @jit
-def number_prices(words: _I64, slots: _I32, first: _I64, level: _I32) -> int:
+def number_prices(words: _I64, slots: _I32, keys: _I64, level: _I32) -> int:
     """Number distinct words in the order in which they come; return how many, -1 if they fill half of `slots`.
 
-    `words` are the bits of floats. `slots` is a hash table, a power of two long and -1 throughout; `first[n]` becomes
-    the place where number n stands first, `level[i]` the number of place i.
+    `words` are the bits of floats. `slots` is a hash table, a power of two long and -1 throughout; `keys[n]` becomes
+    the word of number n, `level[i]` the number of place i.
     """
     mask = len(slots) - 1
     room = len(slots) // 2
@@ -110,7 +110,7 @@ def number_prices(words: _I64, slots: _I32, first: _I64, level: _I32) -> int:
         mixed = (word ^ (word >> 29)) * np.int64(0x1F58476D1CE4E5B9)
         slot = (mixed ^ (mixed >> 32)) & mask
         number = slots[slot]
-        while number >= 0 and words[first[number]] != word:
+        while number >= 0 and keys[number] != word:
             slot = (slot + 1) & mask
             number = slots[slot]
         if number < 0:
@@ -118,7 +118,7 @@ def number_prices(words: _I64, slots: _I32, first: _I64, level: _I32) -> int:
                 return -1
             number = found
             slots[slot] = number
-            first[number] = i
+            keys[number] = word
             found += 1
         level[i] = number
     return found

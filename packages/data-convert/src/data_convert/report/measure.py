@@ -43,9 +43,9 @@ def walk_both(rows: UnitRows, ordered: Ordered) -> tuple[Walk, Ints, Walk]:
 
     On the local clock the rows of one unit of a plan are one message, on the exchange's the rows of one time.
     """
-    kind = rows.ev & np.uint32(KIND_MASK)
-    ends = np.cumsum((kind == DEPTH) | (kind == DEPTH_SNAPSHOT) | (kind == DEPTH_CLEAR))
-    before = np.append(0, ends)
+    changes = np.zeros(KIND_MASK + 1, np.int64)
+    changes[[DEPTH, DEPTH_SNAPSHOT, DEPTH_CLEAR]] = 1
+    before = np.append(0, np.cumsum(changes[rows.ev & np.uint32(KIND_MASK)]))
     deep = before[rows.end] > before[rows.begin]
     levels = number_levels(rows.px)
     walks = []
