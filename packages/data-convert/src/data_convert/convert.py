@@ -11,20 +11,18 @@ import numpy as np
 from data_convert.carry import carry_book
 from data_convert.detect import VENUES
 from data_convert.errors import InputError, SymbolError
-from data_convert.events import EXCH, LOCAL, Events
+from data_convert.events import Events
 from data_convert.ingest import Ingested, Paths, Progress, first_stamp, ingest, listed_paths
 from data_convert.messages import Ints, Messages, What
 from data_convert.plan import Plan
-from data_convert.report.measure import check_book, make_series, quantiles, walk_both
+from data_convert.report.measure import Figures, check_book, figures_of, make_series, quantiles
 from data_convert.report.values import Latency, Report
 from data_convert.snapshot import POLICIES, Policy, Unanchored, make_plan
-from data_convert.timeline import Ordered, check_places, order_times, smallest_and_shift, write_events
-from data_convert.unit_rows import UnitRows, build_rows
+from data_convert.timeline import check_places, order_times, smallest_and_shift, write_events
+from data_convert.unit_rows import build_rows
 
 OUTLIER_NS: Final = 1_000_000_000
 """A smallest latency this far below the first percentile is called out as a single wrong stamp."""
-
-_SIDES: Final = (EXCH | LOCAL, EXCH, LOCAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +120,7 @@ def assemble(
     ordered = order_times(rows.exch_ns, rows.local_ns)
     check_places(rows, ordered)
     events, kinds = write_events(rows, ordered)
-    return Result(events, _report(read, plan, rows, ordered, kinds, latency, settings, latency_ns))
+    return Result(events, report_of(read, plan, figures_of(rows, ordered, kinds), latency, settings, latency_ns))
 
 
 def one_symbol(read: Ingested, symbol: str | None) -> Messages:
@@ -150,26 +148,22 @@ def _place(read: Ingested, messages: Messages, message: int) -> str:
     return f"{read.files[int(messages.file[message])].path}:{int(messages.line[message])}"
 
 
-def _report(
+def report_of(
     read: Ingested,
     plan: Plan,
-    rows: UnitRows,
-    ordered: Ordered,
-    kinds: dict[str, int],
+    figures: Figures,
     latency: Latency | None,
     settings: dict[str, str],
     latency_ns: Ints,
 ) -> Report:
-    walk, walked, exchange = walk_both(rows, ordered)
+    """Describe a conversion: what was read, what was planned, and what the rows came to."""
     warnings = [*read.warnings, *plan.warnings]
     if latency and latency.before and latency.smallest_ns < latency.before.p1 - OUTLIER_NS:
         warnings.append(
             f"one stamp decides the correction: the smallest latency {latency.smallest_ns} ns at {latency.smallest_at} "
             f"is {(latency.before.p1 - latency.smallest_ns) / 1e9:.3f} s below the first percentile"
         )
-    shift_ns = latency.shift_ns if latency else 0
-    counts = rows.counts
-    both, exch_only, local_only = (int(counts[ordered.source[ordered.flags == flags]].sum()) for flags in _SIDES)
+    corrected_ns = latency_ns + (latency.shift_ns if latency else 0)
     return Report(
         title="Conversion" + (f" of {next(iter(read.builder.symbol_counts))}" if read.builder.symbol_counts else ""),
         files=read.files,
@@ -181,19 +175,15 @@ def _report(
         symbols=dict(read.builder.symbol_counts),
         filtered=dict(read.decoder.filtered),
         notes=dict(read.decoder.notes),
-        rows=both + exch_only + local_only,
-        kinds=kinds,
-        sides={"both clocks": both, "exchange only": exch_only, "local only": local_only, "neither": 0},
-        local_span_ns=_span(rows.local_ns),
-        exch_span_ns=_span(rows.exch_ns),
+        rows=sum(figures.sides.values()),
+        kinds=figures.kinds,
+        sides=figures.sides,
+        local_span_ns=figures.local_span_ns,
+        exch_span_ns=figures.exch_span_ns,
         snapshots=dict(sorted(plan.counts.items())),
         gaps=plan.gaps,
         latency=latency,
-        books={"local": check_book(walk), "exchange": check_book(exchange)},
+        books={"local": check_book(figures.local), "exchange": check_book(figures.exchange)},
         warnings=tuple(warnings),
-        series=make_series(rows.local_ns, counts, walk, rows.local_ns[walked], latency_ns + shift_ns),
+        series=make_series(figures.local_ns, figures.counts, figures.local, figures.walked_ns, corrected_ns),
     )
-
-
-def _span(times_ns: Ints) -> tuple[int, int] | None:
-    return (int(times_ns.min()), int(times_ns.max())) if len(times_ns) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from data_convert.timeline import Ordered
 from data_convert.unit_rows import UnitRows
 
 _BINS: Final = 60
+_SIDES: Final = (EXCH | LOCAL, EXCH, LOCAL)
 
 
 def quantiles(latency_ns: Ints) -> Quantiles | None:
@@ -38,8 +40,27 @@ def walk_clock(events: Events, side: str) -> Walk:
     return walk_rows(rows, np.cumsum(np.diff(rows[name], prepend=rows[name][:1]) != 0))
 
 
-def walk_both(rows: UnitRows, ordered: Ordered) -> tuple[Walk, Ints, Walk]:
-    """Walk the books of both clocks: (local, its units in order, exchange).
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a report tells of the rows of a conversion.
+
+    `walked_ns` are the local times of the groups of the local walk; `local_ns` those of all rows, or of units that have
+    `counts` rows each.
+    """
+
+    kinds: dict[str, int]
+    sides: dict[str, int]
+    local_span_ns: tuple[int, int] | None
+    exch_span_ns: tuple[int, int] | None
+    local: Walk
+    walked_ns: Ints
+    exchange: Walk
+    local_ns: Ints
+    counts: Ints | None
+
+
+def figures_of(rows: UnitRows, ordered: Ordered, kinds: dict[str, int]) -> Figures:
+    """Walk the books of both clocks and count the records of units' rows.
 
     On the local clock the rows of one unit of a plan are one message, on the exchange's the rows of one time.
     """
@@ -53,14 +74,30 @@ def walk_both(rows: UnitRows, ordered: Ordered) -> tuple[Walk, Ints, Walk]:
         order = ordered.of(flag)
         order = order[deep[order]]
         walks.append((walk_units(order, group[order], rows.begin, rows.end, rows.ev, rows.qty, levels), order))
-    (local, local_order), (exchange, _) = walks
-    return local, local_order[local.last], exchange
+    (local, order), (exchange, _) = walks
+    counts = rows.counts
+    both, exch_only, local_only = (int(counts[ordered.source[ordered.flags == flags]].sum()) for flags in _SIDES)
+    return Figures(
+        kinds=kinds,
+        sides={"both clocks": both, "exchange only": exch_only, "local only": local_only, "neither": 0},
+        local_span_ns=_span(rows.local_ns),
+        exch_span_ns=_span(rows.exch_ns),
+        local=local,
+        walked_ns=rows.local_ns[order[local.last]],
+        exchange=exchange,
+        local_ns=rows.local_ns,
+        counts=counts,
+    )
 
 
-def make_series(local_ns: Ints, rows: Ints | None, walk: Walk, walked_ns: Ints, latency_ns: Ints) -> Series:
+def _span(times_ns: Ints) -> tuple[int, int] | None:
+    return (int(times_ns.min()), int(times_ns.max())) if len(times_ns) else None
+
+
+def make_series(local_ns: Ints, counts: Ints | None, walk: Walk, walked_ns: Ints, latency_ns: Ints) -> Series:
     """Thin the curves of a report: `walked_ns` are the local times of the walk's groups, `latency_ns` corrected.
 
-    `local_ns` are the local times of all rows, or of units of `rows` rows each.
+    `local_ns` are the local times of all rows, or of units of `counts` rows each.
     """
     if not len(local_ns):
         return Series()
@@ -69,13 +106,13 @@ def make_series(local_ns: Ints, rows: Ints | None, walk: Walk, walked_ns: Ints, 
     picked = np.unique(np.linspace(0, len(walked_ns) - 1, min(SERIES_POINTS, len(walked_ns))).astype(np.int64))
     bid, ask = walk.best_bid[picked], walk.best_ask[picked]
     bins = min(300, max(30, round(span_s)))
-    counts, edges = np.histogram((local_ns - first) / 1e9, bins=bins, range=(0.0, span_s), weights=rows)
+    rows, edges = np.histogram((local_ns - first) / 1e9, bins=bins, range=(0.0, span_s), weights=counts)
     return Series(
         seconds=tuple(((walked_ns[picked] - first) / 1e9).round(6).tolist()),
         mid=_or_none((bid + ask) / 2),
         spread=_or_none(ask - bid),
         rate_seconds=tuple(edges[:-1].tolist()),
-        rate=tuple((counts / np.diff(edges)).tolist()),
+        rate=tuple((rows / np.diff(edges)).tolist()),
         latency_ms=histogram(latency_ns),
     )
 
