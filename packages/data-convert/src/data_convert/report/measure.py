@@ -64,10 +64,9 @@ def figures_of(rows: UnitRows, ordered: Ordered, kinds: dict[str, int]) -> Figur
 
     On the local clock the rows of one unit of a plan are one message, on the exchange's the rows of one time.
     """
-    changes = np.zeros(KIND_MASK + 1, np.int64)
-    changes[[DEPTH, DEPTH_SNAPSHOT, DEPTH_CLEAR]] = 1
-    before = np.append(0, np.cumsum(changes[rows.ev & np.uint32(KIND_MASK)]))
-    deep = before[rows.end] > before[rows.begin]
+    deep = _changes_book(rows.ev[rows.begin])
+    for unit in np.flatnonzero(~deep & (rows.counts > 1)).tolist():
+        deep[unit] = bool(_changes_book(rows.ev[rows.begin[unit] : rows.end[unit]]).any())
     levels = number_levels(rows.px)
     walks = []
     for flag, group in ((LOCAL, rows.unit), (EXCH, rows.exch_ns)):
@@ -88,6 +87,13 @@ def figures_of(rows: UnitRows, ordered: Ordered, kinds: dict[str, int]) -> Figur
         local_ns=rows.local_ns,
         counts=counts,
     )
+
+
+def _changes_book(ev: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+    changes = np.zeros(KIND_MASK + 1, np.bool_)
+    changes[[DEPTH, DEPTH_SNAPSHOT, DEPTH_CLEAR]] = True
+    marked: npt.NDArray[np.bool_] = changes[ev & np.uint32(KIND_MASK)]
+    return marked
 
 
 def _span(times_ns: Ints) -> tuple[int, int] | None:
