@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -119,8 +120,11 @@ def assemble(
     rows = replace(rows, local_ns=rows.local_ns + shift_ns)
     ordered = order_times(rows.exch_ns, rows.local_ns)
     check_places(rows, ordered)
-    events, kinds = write_events(rows, ordered)
-    return Result(events, report_of(read, plan, figures_of(rows, ordered, kinds), latency, settings, latency_ns))
+    with ThreadPoolExecutor(1, "records") as beside:  # its kernel lets other threads run
+        written = beside.submit(write_events, rows, ordered)
+        figures = figures_of(rows, ordered)
+        events, kinds = written.result()
+    return Result(events, report_of(read, plan, figures, kinds, latency, settings, latency_ns))
 
 
 def one_symbol(read: Ingested, symbol: str | None) -> Messages:
@@ -152,11 +156,12 @@ def report_of(
     read: Ingested,
     plan: Plan,
     figures: Figures,
+    kinds: dict[str, int],
     latency: Latency | None,
     settings: dict[str, str],
     latency_ns: Ints,
 ) -> Report:
-    """Describe a conversion: what was read, what was planned, and what the rows came to."""
+    """Describe a conversion: what was read, what was planned, what the rows came to and of which kinds they are."""
     warnings = [*read.warnings, *plan.warnings]
     if latency and latency.before and latency.smallest_ns < latency.before.p1 - OUTLIER_NS:
         warnings.append(
@@ -176,7 +181,7 @@ def report_of(
         filtered=dict(read.decoder.filtered),
         notes=dict(read.decoder.notes),
         rows=sum(figures.sides.values()),
-        kinds=figures.kinds,
+        kinds=kinds,
         sides=figures.sides,
         local_span_ns=figures.local_span_ns,
         exch_span_ns=figures.exch_span_ns,

@@ -23,7 +23,7 @@ from data_convert.readers import ReadStats, lose_line, read_lines
 from data_convert.report.values import BadLines, FileReport
 
 EXAMPLES: Final = 5
-SCAN_FROM: Final = 4 << 20
+SCAN_FROM: Final = 1 << 20
 """Bytes of text from which it pays to load the kernel that scans them."""
 _LOOK_AHEAD_LINES: Final = 1000
 _MAX_STAMP: Final = (1 << 63) - 1

@@ -48,7 +48,6 @@ class Figures:
     `counts` rows each.
     """
 
-    kinds: dict[str, int]
     sides: dict[str, int]
     local_span_ns: tuple[int, int] | None
     exch_span_ns: tuple[int, int] | None
@@ -59,7 +58,7 @@ class Figures:
     counts: Ints | None
 
 
-def figures_of(rows: UnitRows, ordered: Ordered, kinds: dict[str, int]) -> Figures:
+def figures_of(rows: UnitRows, ordered: Ordered) -> Figures:
     """Walk the books of both clocks and count the records of units' rows.
 
     On the local clock the rows of one unit of a plan are one message, on the exchange's the rows of one time.
@@ -77,7 +76,6 @@ def figures_of(rows: UnitRows, ordered: Ordered, kinds: dict[str, int]) -> Figur
     counts = rows.counts
     both, exch_only, local_only = (int(counts[ordered.source[ordered.flags == flags]].sum()) for flags in _SIDES)
     return Figures(
-        kinds=kinds,
         sides={"both clocks": both, "exchange only": exch_only, "local only": local_only, "neither": 0},
         local_span_ns=_span(rows.local_ns),
         exch_span_ns=_span(rows.exch_ns),
