@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench_convert import collector
 from tests.bench_convert.inputs import build
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -114,6 +115,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
         cache = folder / f"cache_{who}"
         cold[who] = run(who, "npz", 1, out, small, NUMBA_CACHE_DIR=str(cache))["wall"]
     add(f"fresh process, empty numba cache, {small_rows:,} rows", cold["peer"], cold["ours"], 1)
+    collector.measure(run, add, folder, asked.repeats)
     if not asked.skip_large:
         *long, _, long_rows = build(folder, LARGE * asked.rows)
         long_files = [long[0], long[1]]

@@ -14,6 +14,8 @@ STARTED = time.perf_counter()
 
 def once(who: str, how: str, files: list[str], out: str) -> int:
     """Convert; return the number of rows."""
+    if how == "collector":
+        return recorded(who, files[0])
     if who == "peer":
         from hftbacktest.data.utils import tardis
 
@@ -28,6 +30,18 @@ def once(who: str, how: str, files: list[str], out: str) -> int:
     from data_convert import convert_tardis
 
     return len(convert_tardis(files).events)
+
+
+def recorded(who: str, file: str) -> int:
+    """Convert a collector's recording to an array; return the number of rows."""
+    if who == "peer":
+        from hftbacktest.data.utils import binancefutures
+
+        with contextlib.redirect_stdout(io.StringIO()):
+            return len(binancefutures.convert(file))
+    from data_convert import convert_recording
+
+    return len(convert_recording(file).events)
 
 
 def inflate(files: list[str]) -> float:

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 from convert_naive import freeze, play, states
+from data_convert import book as book_module
 from data_convert import replay_book
-from data_convert.book import walk_rows
+from data_convert.book import number_levels, walk_rows
 from data_convert.events import BUY, EVENT_DTYPE, EXCH, LOCAL, SELL
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,6 +46,27 @@ def test_replayed_book_equals_the_slow_one_after_every_row(rows):
     assert freeze(shown) == freeze(book)
     assert list(found.bids[:, 0]) == sorted(found.bids[:, 0], reverse=True)
     assert list(found.asks[:, 0]) == sorted(found.asks[:, 0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(PRICES | st.sampled_from((-0.0, 0.0, -1.0, float("-inf"))) | st.floats(), max_size=40))
+def test_levels_numbered_by_the_kernel_are_those_of_numpy(prices):
+    px, found = np.array(prices, np.float64), []
+    for many in (0, 1 << 60):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(book_module, "_MANY_ROWS", many)
+            found.append(number_levels(px))
+    for levels in found:
+        assert levels.prices.tolist() == sorted({price + 0.0 for price in prices if math.isfinite(price)})
+        for price, level in zip(prices, levels.level.tolist(), strict=True):
+            assert (levels.prices[level] == price) if math.isfinite(price) else level == -1
+
+
+def test_more_prices_than_the_first_table_holds_are_numbered():
+    prices = np.random.default_rng(1).permutation(200_000) / 7
+    levels = number_levels(prices)
+    assert np.array_equal(levels.prices, np.sort(prices))
+    assert np.array_equal(levels.prices[levels.level], prices)
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,9 +7,19 @@ import json
 import numpy as np
 import pytest
 from convert_naive import merged
+from data_convert import timeline
 from data_convert.errors import ClockError, OrderError
-from data_convert.events import BUY, DEPTH, EVENT_DTYPE, EXCH, LOCAL, SELL, TRADE
-from data_convert.timeline import check_order, correct_local_timestamp, order_events
+from data_convert.events import BUY, DEPTH, EVENT_DTYPE, EXCH, LOCAL, SELL, TRADE, count_kinds
+from data_convert.timeline import (
+    Ordered,
+    check_order,
+    check_places,
+    correct_local_timestamp,
+    order_events,
+    order_times,
+    write_events,
+)
+from data_convert.unit_rows import UnitRows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,3 +110,45 @@ def test_published_latency_cases_hold(real_data):
         events = rows(*case["rows"])
         smallest, _ = correct_local_timestamp(events, case["base_latency"])
         assert (smallest, events["local_ts"].tolist()) == (case["expect"]["min_latency"], case["expect"]["local_ts"])
+
+
+def units(times, widths):
+    ends = np.cumsum([0, *widths])
+    exch, local = (np.array([t[i] for t in times], np.int64) for i in (0, 1))
+    total = int(ends[-1])
+    columns = np.arange(total, dtype=np.uint32) % 5 + 1, np.arange(total) + 0.5, np.arange(total) * 2.0
+    extras = {row: (row, -row, row / 2) for row in range(0, total, 3)}
+    return UnitRows(np.arange(len(times)), exch, local, ends[:-1], ends[1:], *columns, extras)
+
+
+@settings(max_examples=200, deadline=None)
+@given(times=st.lists(st.tuples(TIMES, TIMES, st.integers(1, 3)), min_size=1, max_size=10), kernel=st.booleans())
+def test_units_in_both_orders_are_their_rows_in_both_orders(times, kernel):
+    made = units(times, [width for *_, width in times])
+    raw = np.zeros(int(made.end[-1]), EVENT_DTYPE)
+    raw["ev"], raw["px"], raw["qty"] = made.ev, made.px, made.qty
+    raw["exch_ts"], raw["local_ts"] = np.repeat(made.exch_ns, made.counts), np.repeat(made.local_ns, made.counts)
+    for row, extra in made.extras.items():
+        raw["order_id"][row], raw["ival"][row], raw["fval"][row] = extra
+    ordered = order_times(made.exch_ns, made.local_ns)
+    check_places(made, ordered)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(timeline, "_MANY_ROWS", 0 if kernel else 1 << 60)
+        events, kinds = write_events(made, ordered)
+    assert events.tobytes() == merged(raw).tobytes()
+    assert kinds == count_kinds(events)
+    assert list(kinds) == list(count_kinds(events))
+
+
+@pytest.mark.parametrize(("flag", "side"), [(EXCH, "exchange"), (LOCAL, "local")])
+def test_a_place_that_goes_back_is_told_by_its_row(flag, side):
+    made = units([(5, 5), (6, 6), (4, 4)], [2, 3, 1])
+    other = EXCH | LOCAL if flag == EXCH else LOCAL
+    ordered = Ordered(np.array([0, 1, 2]), np.array([other, flag, flag], np.uint32))
+    with pytest.raises(OrderError) as raised:
+        check_places(made, ordered)
+    events, _ = write_events(made, ordered)
+    with pytest.raises(OrderError) as expected:
+        check_order(events)
+    assert str(raised.value) == str(expected.value)
+    assert side in str(raised.value)

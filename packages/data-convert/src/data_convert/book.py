@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from data_convert.events import BUY, DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, EXCH, LOCAL, SELL, Events, has_flag, is_kind
+from data_convert.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, EXCH, LOCAL, Events, has_flag, is_kind
+from data_convert.messages import Ints
 
 Side = Literal["local", "exchange"]
 Floats = npt.NDArray[np.float64]
+
+_MANY_ROWS: Final = 50_000
+"""Rows from which a kernel numbers their prices; fewer are not worth loading it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,11 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The best prices at the end of each group of rows, and the book at the end of all."""
+    """The best prices at the end of each group of rows, the last of each group, and the book at the end of all."""
 
     best_bid: Floats
     best_ask: Floats
-    last_row: npt.NDArray[np.int64]
+    last: Ints
     crossed: int
     book: Book
 
@@ -48,41 +52,76 @@ def depth_rows(events: Events) -> npt.NDArray[np.bool_]:
     return is_kind(events, DEPTH) | is_kind(events, DEPTH_SNAPSHOT) | is_kind(events, DEPTH_CLEAR)
 
 
-def walk_rows(rows: Events, group: npt.NDArray[np.int64]) -> Walk:
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The finite prices of rows in ascending order, and for each row the number of its own, -1 if it has none."""
+
+    prices: Floats
+    level: npt.NDArray[np.int32]
+
+
+def number_levels(px: Floats) -> Levels:
+    """Number the prices of rows; equal decimals are equal floats, so that prices are compared exactly."""
+    finite = np.isfinite(px)
+    level: npt.NDArray[np.int32] = np.full(len(px), -1, np.int32)
+    if len(px) < _MANY_ROWS:
+        prices, level[finite] = np.unique(px[finite], return_inverse=True)
+        return Levels(prices, level)
+    from data_convert.kernels import number_prices
+
+    whole = bool(finite.all())
+    # Adding 0 makes a negative zero a positive one.
+    words = ((px if whole else px[finite]) + 0.0).view(np.int64)
+    slots_wide, found = 1 << 14, -1
+    own = np.empty(len(words), np.int32)
+    while found < 0:
+        slots_wide *= 4
+        keys = np.empty(slots_wide // 2, np.int64)
+        found = number_prices(words, np.full(slots_wide, -1, np.int32), keys, own)
+    prices = keys[:found].view(np.float64)
+    order = np.argsort(prices)
+    rank = np.empty(found, np.int32)
+    rank[order] = np.arange(found, dtype=np.int32)
+    if whole:
+        level = rank[own]
+    else:
+        level[finite] = rank[own]
+    return Levels(prices[order], level)
+
+
+def walk_units(
+    order: Ints, group: Ints, begin: Ints, end: Ints, ev: npt.NDArray[np.uint32], qty: Floats, levels: Levels
+) -> Walk:
+    """Play the rows begin[u]:end[u] of units in their order; `group` numbers what they belong to, in runs.
+
+    A clear with a price that is not finite wipes its whole side (as HftBacktest's books do). `Walk.last` are places in
+    `order`.
+    """
+    from data_convert import kernels
+
+    prices, count = levels.prices, len(levels.prices)
+    ends = np.flatnonzero(np.append(group[1:] != group[:-1], True)) if len(group) else np.empty(0, np.int64)
+    number = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=-1))
+    bid, ask = np.zeros(count), np.zeros(count)
+    bests = np.zeros((len(ends), 2), np.int64)
+    crossed = kernels.walk_units(order, number, begin, end, ev, levels.level, qty, bid, ask, bests)
+    with_edges = np.append(prices, np.nan)
+    best_bid = np.where(bests[:, 0] >= 0, with_edges[bests[:, 0]], np.nan)
+    book = Book(np.column_stack((prices, bid))[::-1][bid[::-1] > 0], np.column_stack((prices, ask))[ask > 0])
+    return Walk(best_bid, with_edges[bests[:, 1]], ends, crossed, book)
+
+
+def walk_rows(rows: Events, group: Ints) -> Walk:
     """Play depth rows in their order; `group` numbers the messages they belong to, each a run of equal numbers.
 
-    Prices are compared as the floats nearest to their decimals, which is exact: equal decimals are equal floats.
-    A clear with a non-finite price wipes its whole side (as HftBacktest's books do).
+    Prices are compared exactly, clears are as in `walk_units`. `Walk.last` are the last rows of the groups.
     """
-    from data_convert.kernels import walk_book
-
+    every = np.arange(len(rows))
+    ev, qty = rows["ev"].astype(np.uint32), np.ascontiguousarray(rows["qty"])
     if not len(rows):
         none = np.empty(0)
         return Walk(none, none, np.empty(0, np.int64), 0, Book(np.empty((0, 2)), np.empty((0, 2))))
-    ev = rows["ev"].astype(np.uint32)
-    clear = is_kind(rows, DEPTH_CLEAR)
-    known = np.isfinite(rows["px"])
-    ev[~known & ~clear] = 0
-    prices, level = np.unique(np.where(known, rows["px"], np.nan), return_inverse=True)
-    finite = np.isfinite(prices)
-    count = int(finite.sum())
-    edge = np.zeros(len(rows), np.int64)
-    edge[clear] = level[clear]
-    whole = clear & ~known
-    edge[whole & has_flag(rows, SELL)] = len(prices) - 1
-    edge[whole & has_flag(rows, BUY)] = 0
-    ends = np.flatnonzero(np.append(group[1:] != group[:-1], True))
-    number = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=-1))
-    bid, ask = np.zeros(len(prices)), np.zeros(len(prices))
-    bests = np.zeros((len(ends), 2), np.int64)
-    crossed = walk_book(ev, level.astype(np.int64), edge, np.ascontiguousarray(rows["qty"]), number, bid, ask, bests)
-    with_edges = np.append(prices[:count] if count else prices[:0], [np.nan] * (len(prices) - count + 1))
-    book = Book(
-        np.column_stack((prices, bid))[::-1][bid[::-1] > 0],
-        np.column_stack((prices, ask))[ask > 0],
-    )
-    best_bid = np.where(bests[:, 0] >= 0, with_edges[bests[:, 0]], np.nan)
-    return Walk(best_bid, with_edges[bests[:, 1]], ends, crossed, book)
+    return walk_units(every, group, every, every + 1, ev, qty, number_levels(np.ascontiguousarray(rows["px"])))
 
 
 def replay_book(events: Events, side: Side = "local", until_ts: int | None = None) -> Book:

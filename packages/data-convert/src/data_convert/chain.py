@@ -1,7 +1,6 @@
 """The order of depth messages by their ids: which snapshot anchors the book, what joins it, where something is missing.
 
-A direct recording holds every update and snapshot as received, also those that came too early or twice
-(`IdChain`). A link recording was put in order by the connector already (`LinkOrder`).
+A direct recording holds every update and snapshot as received, also those that came too early or twice.
 
 ::
 
@@ -23,9 +22,10 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from data_convert.events import KIND_MASK
-from data_convert.messages import Messages, What
+from data_convert.messages import Ints, Messages, What
 from data_convert.plan import Action, Gap, Unit
 
 REORDER_NS: Final = 1_000_000_000
@@ -43,9 +43,10 @@ class IdChain:
         self.warnings: list[str] = []
         self._messages = messages
         self._keep = keep_unanchored
-        self._what = messages.what.tolist()
-        self._local, self._exch = messages.local_ns.tolist(), messages.exch_ns.tolist()
-        self._last, self._prev = messages.last_id.tolist(), messages.prev_id.tolist()
+        # Views give Python's own integers, without a list of them for every message of a day.
+        self._what = messages.what.data
+        self._local, self._exch = messages.local_ns.data, messages.exch_ns.data
+        self._last, self._prev = messages.last_id.data, messages.prev_id.data
         self._slot = 0
         self._synced = self._ever = False
         self._reached = _NONE  # id up to which the book is known; in LOST the one before the hole
@@ -66,6 +67,26 @@ class IdChain:
         if self._what[message] == What.SNAPSHOT:
             return self._on_snapshot(message)
         return self._on_update(message)
+
+    def awaits_next(self, message: int) -> bool:
+        """Tell whether the chain has just reached `message` and waits for nothing but the update behind it."""
+        return (
+            self._synced
+            and not self._pending
+            and self._last[message] == self._reached
+            and self._what[message] == What.UPDATE
+        )
+
+    def on_run(self, run: Ints) -> None:
+        """Take updates at once, the first behind the one that `awaits_next`, each behind the one before.
+
+        All of them are emitted as they are. `joined_to_previous` tells which are of that kind.
+        """
+        ids = self._messages.last_id[run].tolist()
+        self._applied += run.tolist()
+        self._applied_ids += ids
+        self._slot, self._reached = self._applied[-1], ids[-1]
+        self._at = (self._exch[self._slot], self._local[self._slot])
 
     def finish(self) -> list[Unit]:
         """End of the recording: decide about everything still held."""
@@ -298,96 +319,11 @@ class IdChain:
         return Unit(action, message, exch_ns, local_ns, self._slot)
 
 
-class LinkOrder:
-    """Depth messages of a link recording: the file's order is right, only gap lines take the book away."""
-
-    def __init__(self, messages: Messages, keep_unanchored: bool) -> None:
-        self.counts: Counter[str] = Counter()
-        self.gaps: list[Gap] = []
-        self.warnings: list[str] = []
-        self._messages = messages
-        self._keep = keep_unanchored
-        self._anchored = self._ever = False
-        self._held: list[Unit] = []
-        self._open: list[Gap] = []
-        self._last_local_ns = 0
-        self._last_exch_ns = 0
-
-    def on_message(self, message: int) -> list[Unit]:
-        """Take the next message in file order; return what is to be emitted now."""
-        match self._messages.what[message]:
-            case What.GAP:
-                return self._on_gap(message)
-            case What.SNAPSHOT:
-                return self._on_snapshot(message)
-            case _:
-                return self._on_update(message)
-
-    def finish(self) -> list[Unit]:
-        """End of the recording: decide about the updates that no snapshot came for."""
-        self.gaps += self._open
-        held, self._held = self._held, []
-        updates = sum(unit.action is Action.ROWS for unit in held)
-        if not self._ever and updates:
-            self.warnings.append(
-                "no snapshot in the recording: the book starts empty and knows only the levels that changed; "
-                "updates are kept as with --snapshots ignore, with a clear at every gap"
-            )
-            self.counts["updates kept without anchor"] += updates
-            return held
-        self.counts["updates kept without anchor" if self._keep else "updates unanchored"] += updates
-        return held if self._keep else [unit for unit in held if unit.action is not Action.ROWS]
-
-    def _unit(self, action: Action, message: int) -> Unit:
-        data = self._messages
-        self._last_local_ns, self._last_exch_ns = int(data.local_ns[message]), int(data.exch_ns[message])
-        return Unit(action, message, self._last_exch_ns, self._last_local_ns, message)
-
-    def _on_update(self, message: int) -> list[Unit]:
-        unit = self._unit(Action.ROWS, message)
-        if self._anchored:
-            return [unit]
-        self._held.append(unit)
-        return []
-
-    def _on_snapshot(self, message: int) -> list[Unit]:
-        data = self._messages
-        self.counts["snapshots used"] += 1
-        line, local_ns = int(data.line[message]), int(data.local_ns[message])
-        self.gaps += [replace(gap, until_line=line, until_local_ns=local_ns) for gap in self._open]
-        self._open = []
-        held, self._held = self._held, []
-        updates = sum(unit.action is Action.ROWS for unit in held)
-        if not self._keep:
-            held = [unit for unit in held if unit.action is not Action.ROWS]
-        self.counts["updates kept without anchor" if self._keep else "updates unanchored"] += updates
-        self._anchored = self._ever = True
-        return [*held, self._unit(Action.ROWS if data.brings_clear(message) else Action.REPLACE, message)]
-
-    def _on_gap(self, message: int) -> list[Unit]:
-        data = self._messages
-        if not self._last_local_ns:  # the recorder waited for a connector: there is no book yet that could be lost
-            self.counts["gap lines before the first book"] += 1
-            return []
-        before_ns = self._last_local_ns
-        self._open.append(
-            Gap(
-                reason=data.reasons.get(message, "unknown"),
-                after_id=_NONE,
-                prev_id=_NONE,
-                first_id=_NONE,
-                last_id=_NONE,
-                found_file=int(data.file[message]),
-                found_line=int(data.line[message]),
-                after_local_ns=before_ns,
-                found_local_ns=int(data.local_ns[message]),
-            )
-        )
-        # A gap is the recorder's event and has no exchange time of its own.
-        exch_ns = self._last_exch_ns
-        clear = Unit(Action.CLEAR, message, exch_ns, int(data.local_ns[message]), message)
-        if self._anchored:
-            self._anchored = False
-            return [clear]
-        self._held.append(clear)
-        return []
+def joined_to_previous(messages: Messages, depth: Ints) -> npt.NDArray[np.bool_]:
+    """Mark the depth messages that are updates which cover the last id of the one before, and lead beyond it."""
+    last, prev = messages.last_id[depth], messages.prev_id[depth]
+    joined: npt.NDArray[np.bool_] = messages.what[depth] == What.UPDATE
+    joined &= (messages.exch_ns[depth] >= 0) & (messages.local_ns[depth] >= 0)
+    joined[1:] &= (prev[1:] <= last[:-1]) & (last[:-1] < last[1:]) & (last[1:] != _NONE)
+    joined[:1] = False
+    return joined

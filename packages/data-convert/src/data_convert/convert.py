@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from data_convert.book import depth_rows, walk_rows
 from data_convert.carry import carry_book
 from data_convert.detect import VENUES
 from data_convert.errors import InputError, SymbolError
-from data_convert.events import Events, count_kinds
+from data_convert.events import Events
 from data_convert.ingest import Ingested, Paths, Progress, first_stamp, ingest, listed_paths
 from data_convert.messages import Ints, Messages, What
 from data_convert.plan import Plan
-from data_convert.report.measure import check_book, make_series, quantiles, walk_clock
+from data_convert.report.measure import Figures, check_book, figures_of, make_series, quantiles
 from data_convert.report.values import Latency, Report
-from data_convert.snapshot import POLICIES, Policy, Unanchored, build_rows, make_plan
-from data_convert.timeline import check_order, correct_local_timestamp, order_events
-from data_convert.validation import count_sides, span
+from data_convert.snapshot import POLICIES, Policy, Unanchored, make_plan
+from data_convert.timeline import check_places, order_times, smallest_and_shift, write_events
+from data_convert.unit_rows import build_rows
 
 OUTLIER_NS: Final = 1_000_000_000
 """A smallest latency this far below the first percentile is called out as a single wrong stamp."""
@@ -105,24 +105,26 @@ def assemble(
     Of the first `before_files` files only the book is used that they lead to.
     """
     plan = make_plan(messages, "link" if read.in_order else "direct", snapshots, unanchored)
-    raw, unit_of_row = build_rows(messages, plan)
+    rows = build_rows(messages, plan)
     if before_files:
-        carried = carry_book(messages, plan, raw, unit_of_row, before_files)
-        raw, unit_of_row, plan = carried.raw, carried.unit_of_row, carried.plan
+        carried = carry_book(messages, plan, rows, before_files)
+        rows, plan = carried.rows, carried.plan
     latency_ns = _message_latency(messages, before_files)
-    # The message whose latency decides the shift is named before the rows lose their places.
-    smallest_at = ""
-    if len(raw):
-        decisive = int(np.argmin(raw["local_ts"] - raw["exch_ts"]))
-        smallest_at = _place(read, messages, plan.units[int(unit_of_row[decisive])].message)
-    smallest_ns, shift_ns = correct_local_timestamp(raw, base_latency_ns)
-    events = order_events(raw)
-    check_order(events)
+    smallest_ns, shift_ns = smallest_and_shift(rows.exch_ns, rows.local_ns, base_latency_ns)
     latency = None
-    if len(raw):
+    if len(rows):
+        decisive = int(np.argmin(rows.local_ns - rows.exch_ns))
+        smallest_at = _place(read, messages, int(plan.units.message[rows.unit[decisive]]))
         before, after = quantiles(latency_ns), quantiles(latency_ns + shift_ns)
         latency = Latency(before, after, shift_ns, smallest_ns, smallest_at)
-    return Result(events, report_of(read, plan, raw, unit_of_row, events, latency, settings, latency_ns))
+    rows = replace(rows, local_ns=rows.local_ns + shift_ns)
+    ordered = order_times(rows.exch_ns, rows.local_ns)
+    check_places(rows, ordered)
+    with ThreadPoolExecutor(1, "records") as beside:  # its kernel lets other threads run
+        written = beside.submit(write_events, rows, ordered)
+        figures = figures_of(rows, ordered)
+        events, kinds = written.result()
+    return Result(events, report_of(read, plan, figures, kinds, latency, settings, latency_ns))
 
 
 def one_symbol(read: Ingested, symbol: str | None) -> Messages:
@@ -153,30 +155,20 @@ def _place(read: Ingested, messages: Messages, message: int) -> str:
 def report_of(
     read: Ingested,
     plan: Plan,
-    raw: Events,
-    unit_of_row: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-    events: Events,
+    figures: Figures,
+    kinds: dict[str, int],
     latency: Latency | None,
     settings: dict[str, str],
     latency_ns: Ints,
 ) -> Report:
-    """Describe a conversion: `raw` in the order of the plan with the unit of every row, `events` in both clocks' order."""
-    depth = depth_rows(raw)
-    rows, unit = raw[depth], unit_of_row[depth]
-    if np.any(rows["local_ts"][1:] < rows["local_ts"][:-1]):
-        order = np.argsort(rows["local_ts"], kind="stable")
-        rows, unit = rows[order], unit[order]
-    walk = walk_rows(rows, unit)
-    walked_ns = rows["local_ts"][walk.last_row]
-    del rows, unit  # as large as the events
-    books = {"local": check_book(walk), "exchange": check_book(walk_clock(events, "exchange"))}
+    """Describe a conversion: what was read, what was planned, what the rows came to and of which kinds they are."""
     warnings = [*read.warnings, *plan.warnings]
     if latency and latency.before and latency.smallest_ns < latency.before.p1 - OUTLIER_NS:
         warnings.append(
             f"one stamp decides the correction: the smallest latency {latency.smallest_ns} ns at {latency.smallest_at} "
             f"is {(latency.before.p1 - latency.smallest_ns) / 1e9:.3f} s below the first percentile"
         )
-    shift_ns = latency.shift_ns if latency else 0
+    corrected_ns = latency_ns + (latency.shift_ns if latency else 0)
     return Report(
         title="Conversion" + (f" of {next(iter(read.builder.symbol_counts))}" if read.builder.symbol_counts else ""),
         files=read.files,
@@ -188,15 +180,15 @@ def report_of(
         symbols=dict(read.builder.symbol_counts),
         filtered=dict(read.decoder.filtered),
         notes=dict(read.decoder.notes),
-        rows=len(events),
-        kinds=count_kinds(events),
-        sides=count_sides(events),
-        local_span_ns=span(events, "local"),
-        exch_span_ns=span(events, "exchange"),
+        rows=sum(figures.sides.values()),
+        kinds=kinds,
+        sides=figures.sides,
+        local_span_ns=figures.local_span_ns,
+        exch_span_ns=figures.exch_span_ns,
         snapshots=dict(sorted(plan.counts.items())),
         gaps=plan.gaps,
         latency=latency,
-        books=books,
+        books={"local": check_book(figures.local), "exchange": check_book(figures.exchange)},
         warnings=tuple(warnings),
-        series=make_series(events, walk, walked_ns, latency_ns + shift_ns),
+        series=make_series(figures.local_ns, figures.counts, figures.local, figures.walked_ns, corrected_ns),
     )

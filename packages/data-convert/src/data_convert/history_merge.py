@@ -15,17 +15,19 @@ import numpy.typing as npt
 
 from data_convert.convert import Result, report_of
 from data_convert.errors import ClockError
-from data_convert.events import DEPTH_CLEAR, EVENT_DTYPE, EXCH, KIND_MASK, LOCAL, Events
+from data_convert.events import DEPTH_CLEAR, EVENT_DTYPE, EXCH, KIND_MASK, LOCAL, Events, count_kinds
 from data_convert.feed_latency import FeedLatency
 from data_convert.formats.history_columns import Words
 from data_convert.ingest import Ingested
 from data_convert.messages import Messages, What
 from data_convert.monotone import nondecreasing
-from data_convert.plan import Plan
-from data_convert.report.measure import quantiles
+from data_convert.plan import Plan, Units
+from data_convert.report.measure import figures_of_events, quantiles
 from data_convert.report.values import Latency
-from data_convert.snapshot import Unanchored, build_rows, make_plan
+from data_convert.snapshot import Unanchored, make_plan
 from data_convert.timeline import check_order, correct_local_timestamp, order_events
+from data_convert.unit_rows import build_rows
+from data_convert.validation import count_sides
 
 Bools = npt.NDArray[np.bool_]
 
@@ -90,7 +92,8 @@ def merge_history(
         first = quantiles(latency_ns)
         after = quantiles(latency_ns + shift_ns) if shift_ns else first
         found = Latency(first, after, shift_ns, smallest_ns, smallest_at)
-    return Result(events, report_of(read, plan, unordered, group, events, found, settings, latency_ns))
+    figures = figures_of_events(unordered, group, events, count_sides(events))
+    return Result(events, report_of(read, plan, figures, count_kinds(events), found, settings, latency_ns))
 
 
 def _date(trades: Words, books: Messages, latency: FeedLatency, behind: Words, before: Words | None) -> Words:
@@ -119,12 +122,18 @@ def _book_rows(read: Ingested, books: Messages, unanchored: Unanchored) -> tuple
     if read.in_order and _plain(books):
         return _plain_rows(books)
     plan = make_plan(books, "link" if read.in_order else "direct", "by-id", unanchored)
-    events, unit_of_row = build_rows(books, plan)
-    rows = events.view(np.int64).reshape(-1, 8)
-    message = np.array([unit.message for unit in plan.units], np.int64)[unit_of_row]
-    slot = np.array([unit.slot for unit in plan.units], np.int64)[unit_of_row]
+    made = build_rows(books, plan)
+    at = np.repeat(np.arange(len(made)), made.counts)
+    starts = np.cumsum(made.counts) - made.counts
+    source = (made.begin - starts)[at] + np.arange(len(at))
+    unit = made.unit[at]
+    message = plan.units.message[unit]
+    rows = np.zeros((len(at), 8), np.int64)
+    rows[:, _EV], rows[:, _EXCH], rows[:, _LOCAL] = made.ev[source], made.exch_ns[at], made.local_ns[at]
+    floats = rows.view(np.float64)
+    floats[:, _PX], floats[:, _QTY] = made.px[source], made.qty[source]
     rows[:, _LINE], rows[:, _FILE] = books.line[message], books.file[message]
-    return plan, rows, slot, unit_of_row
+    return plan, rows, plan.units.slot[unit], unit
 
 
 def _plain(books: Messages) -> bool:
@@ -155,7 +164,7 @@ def _plain_rows(books: Messages) -> tuple[Plan, Words, Words, Words]:
     floats[level, _PX], floats[level, _QTY] = books.px[source], books.qty[source]
     rows[:, _EXCH], rows[:, _LOCAL] = exch_ns[message], books.local_ns[message]
     rows[:, _LINE], rows[:, _FILE] = books.line[message], books.file[message]
-    plan = Plan([], (), _counts(books, moved))
+    plan = Plan(Units.of(()), (), _counts(books, moved))
     return plan, rows, message, message
 
 

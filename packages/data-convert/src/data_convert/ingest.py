@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -13,14 +13,18 @@ from data_convert.detect import Source, detect_line
 from data_convert.errors import BadLine, FormatError, InputError, StrictError
 from data_convert.formats import Counted, Decoder
 from data_convert.formats.binance import DirectDecoder
+from data_convert.formats.binance_scan import BinanceScanner
 from data_convert.formats.bybit import BybitDecoder
 from data_convert.formats.hyperliquid import BOOK_LEVELS, HyperliquidDecoder
 from data_convert.formats.link import LinkDecoder
 from data_convert.messages import MessagesBuilder
+from data_convert.pieces import Piece, Pieces
 from data_convert.readers import ReadStats, lose_line, read_lines
 from data_convert.report.values import BadLines, FileReport
 
 EXAMPLES: Final = 5
+SCAN_FROM: Final = 1 << 20
+"""Bytes of text from which it pays to load the kernel that scans them."""
 _LOOK_AHEAD_LINES: Final = 1000
 _MAX_STAMP: Final = (1 << 63) - 1
 Progress = Callable[[int, int], None]
@@ -175,36 +179,90 @@ def ingest(
     ordered, warnings = in_order(paths)
     source = choose_source(ordered, dialect, venue)
     decoder = make_decoder(ordered[0], source, venue, time, depth)
-    builder, bad, files = MessagesBuilder(), BadCounter(), []
-    lines = empty = done_bytes = 0
+    intake = _Intake(decoder, strict)
+    files = []
+    lines = done_bytes = 0
     total_bytes = sum(path.stat().st_size for path in ordered)
     for index, path in enumerate(ordered):
         stats = ReadStats(path)
-        for number, line, whole in read_lines(path, stats):
-            lines += 1
-            if not line.strip():
-                empty += 1
-                continue
-            try:
-                stamp, payload = split_stamp(line)
-                decoder.take(builder, (index, number), stamp, payload)
-            except BadLine as error:
-                if strict:
-                    raise StrictError(path, number, str(error)) from error
-                if not whole:
-                    lose_line(stats, number, line)
-                    continue
-                bad.add(path, number, error)
-            if progress is not None and number % 4096 == 0:
+        for _ in intake.file(index, path, stats):
+            if progress is not None:
                 progress(done_bytes + stats.done_bytes, total_bytes)
         if strict and stats.damage:
             raise StrictError(path, stats.lines, stats.damage[0])
         done_bytes += stats.size_bytes
+        lines += stats.lines
         files.append(file_report(stats))
         if not stats.lines:
             warnings.append(f"{path} holds no line")
-    decoder.finish(builder)
-    return Ingested(builder, decoder, source, tuple(files), lines, empty, bad.listed(), warnings)
+    decoder.finish(intake.builder)
+    bad = intake.bad.listed()
+    return Ingested(intake.builder, decoder, source, tuple(files), lines, intake.empty, bad, warnings)
+
+
+class _Intake:
+    """Lines into messages, one by one or, from SCAN_FROM bytes of Binance's frames on, in blocks."""
+
+    def __init__(self, decoder: Decoder, strict: bool) -> None:
+        self.builder, self.bad = MessagesBuilder(), BadCounter()
+        self.empty = 0
+        self._decoder, self._strict = decoder, strict
+        self._scanner: BinanceScanner | None = None
+
+    def file(self, index: int, path: Path, stats: ReadStats) -> Iterator[None]:
+        """Read one file; yields now and then, for progress to be shown."""
+        if isinstance(self._decoder, DirectDecoder):
+            yield from self._in_blocks(self._decoder, index, path, stats)
+            return
+        for number, line, whole in read_lines(path, stats):
+            self._line(index, stats, number, line, whole)
+            if number % 4096 == 0:
+                yield
+
+    def _in_blocks(self, decoder: DirectDecoder, index: int, path: Path, stats: ReadStats) -> Iterator[None]:
+        def take(number: int, line: bytes) -> None:
+            self._line(index, stats, number, line, True)
+
+        def flush() -> None:
+            """Take what was held back while it was too little to load the kernel for."""
+            for text, start, stop, whole, damage in held:
+                stats.damage += damage
+                if not whole:
+                    stats.lines += 1
+                    self._line(index, stats, stats.lines, text, False)
+                elif self._scanner is not None:
+                    stats.lines = self._scanner.take(text, start, stop, index, stats.lines, take)
+                elif start < stop:
+                    for line in text[start : stop - 1].split(b"\n"):
+                        stats.lines += 1
+                        take(stats.lines, line.removesuffix(b"\r"))
+            held.clear()
+
+        held: list[Piece] = []
+        with Pieces(path, stats).opened() as pieces:
+            for piece in pieces:
+                held.append(piece)
+                if self._scanner is None and sum(p.stop - p.start for p in held) >= SCAN_FROM:
+                    self._scanner = BinanceScanner(decoder, self.builder)
+                if self._scanner is not None:
+                    flush()
+                yield
+            flush()
+
+    def _line(self, index: int, stats: ReadStats, number: int, line: bytes, whole: bool) -> None:
+        if not line.strip():
+            self.empty += 1
+            return
+        try:
+            stamp, payload = split_stamp(line)
+            self._decoder.take(self.builder, (index, number), stamp, payload)
+        except BadLine as error:
+            if self._strict:
+                raise StrictError(stats.path, number, str(error)) from error
+            if not whole:
+                lose_line(stats, number, line)
+                return
+            self.bad.add(stats.path, number, error)
 
 
 def file_report(stats: ReadStats) -> FileReport:

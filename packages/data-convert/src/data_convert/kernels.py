@@ -11,9 +11,9 @@ import numpy.typing as npt
 from data_convert._jit import jit
 
 _I64 = npt.NDArray[np.int64]
+_I32 = npt.NDArray[np.int32]
 _U32 = npt.NDArray[np.uint32]
 _F64 = npt.NDArray[np.float64]
-_U8 = npt.NDArray[np.uint8]
 
 _EXCH = np.uint32(1 << 31)
 _LOCAL = np.uint32(1 << 30)
@@ -60,12 +60,89 @@ def merge_orders(exch: _I64, local: _I64, by_exch: _I64, by_local: _I64, source:
 
 
 @jit
-def walk_book(ev: _U32, level: _I64, edge: _I64, qty: _F64, group: _I64, bid: _F64, ask: _F64, bests: _I64) -> int:
+def write_rows(
+    source: _I64,
+    flags: _U32,
+    begin: _I64,
+    end: _I64,
+    exch: _I64,
+    local: _I64,
+    ev: _U32,
+    px: _F64,
+    qty: _F64,
+    words: _I64,
+    floats: _F64,
+    kinds: _I64,
+) -> None:
+    """Write the rows begin[u]:end[u] of the units u = source[0], source[1], ... as records, `flags` added to each.
+
+    `words` and `floats` are the same memory, eight words of eight bytes a record; all are written. `kinds` counts
+    the records by the low byte of `ev`.
+    """
+    at = 0
+    for i in range(len(source)):
+        unit = source[i]
+        for row in range(begin[unit], end[unit]):
+            words[at, 0] = np.int64(ev[row] | flags[i])
+            words[at, 1] = exch[unit]
+            words[at, 2] = local[unit]
+            floats[at, 3] = px[row]
+            floats[at, 4] = qty[row]
+            words[at, 5] = 0
+            words[at, 6] = 0
+            words[at, 7] = 0
+            kinds[ev[row] & np.uint32(0xFF)] += 1
+            at += 1
+
+
+@jit
+def number_prices(words: _I64, slots: _I32, keys: _I64, level: _I32) -> int:
+    """Number distinct words in the order in which they come; return how many, -1 if they fill half of `slots`.
+
+    `words` are the bits of floats. `slots` is a hash table, a power of two long and -1 throughout; `keys[n]` becomes
+    the word of number n, `level[i]` the number of place i.
+    """
+    mask = len(slots) - 1
+    room = len(slots) // 2
+    found = 0
+    for i in range(len(words)):
+        word = words[i]
+        mixed = (word ^ (word >> 29)) * np.int64(0x1F58476D1CE4E5B9)
+        slot = (mixed ^ (mixed >> 32)) & mask
+        number = slots[slot]
+        while number >= 0 and keys[number] != word:
+            slot = (slot + 1) & mask
+            number = slots[slot]
+        if number < 0:
+            if found >= room:
+                return -1
+            number = found
+            slots[slot] = number
+            keys[number] = word
+            found += 1
+        level[i] = number
+    return found
+
+
+@jit
+def walk_units(
+    order: _I64,
+    group: _I64,
+    begin: _I64,
+    end: _I64,
+    ev: _U32,
+    level: _I32,
+    qty: _F64,
+    bid: _F64,
+    ask: _F64,
+    bests: _I64,
+) -> int:
     """Play depth rows onto a book of numbered prices; return how many groups ended crossed (bid at or above ask).
 
-    `level[i]` numbers row i's price in ascending order, for clears `edge[i]` the outermost level that is wiped
-    (bids: the lowest, asks: the highest). `bid`, `ask`: quantity a level, the book before and after. `bests[g]`
-    becomes (best bid, best ask) at the end of group g, -1 and len(bid) for an empty side. Groups ascend from 0.
+    Rows begin[u]:end[u] of the units u = order[0], order[1], ...; `group[i]` numbers the group of order[i], ascending
+    from 0. `level[row]` numbers a row's price in ascending order, -1 for one that is not finite: a clear then wipes its
+    whole side, any other row is skipped. `bid`, `ask`: quantity a level, the book before and after. `bests[g]` becomes
+    (best bid, best ask) at the end of group g, -1 and len(bid) for an empty side.
     """
     levels = len(bid)
     best_bid = -1
@@ -77,43 +154,43 @@ def walk_book(ev: _U32, level: _I64, edge: _I64, qty: _F64, group: _I64, bid: _F
         if ask[i] > 0.0:
             best_ask = i
     crossed = 0
-    rows = len(ev)
-    for i in range(rows):
-        kind = ev[i] & np.uint32(0xFF)
-        is_bid = (ev[i] & _BUY) != 0
-        is_ask = (ev[i] & _SELL) != 0
-        at = level[i]
-        if kind == 3:
-            if is_bid or not is_ask:
-                low = edge[i] if is_bid else 0
-                while best_bid >= low and best_bid >= 0:
-                    bid[best_bid] = 0.0
-                    best_bid -= 1
-                while best_bid >= 0 and not bid[best_bid] > 0.0:
-                    best_bid -= 1
-            if is_ask or not is_bid:
-                high = edge[i] if is_ask else levels - 1
-                while best_ask <= high and best_ask < levels:
-                    ask[best_ask] = 0.0
-                    best_ask += 1
-                while best_ask < levels and not ask[best_ask] > 0.0:
-                    best_ask += 1
-        elif kind == 1 or kind == 4:
-            if is_bid:
-                bid[at] = qty[i]
-                if qty[i] > 0.0:
-                    best_bid = max(best_bid, at)
-                else:
+    for i in range(len(order)):
+        for row in range(begin[order[i]], end[order[i]]):
+            kind = ev[row] & np.uint32(0xFF)
+            is_bid = (ev[row] & _BUY) != 0
+            is_ask = (ev[row] & _SELL) != 0
+            at = level[row]
+            if kind == 3:
+                if is_bid or not is_ask:
+                    low = at if is_bid and at >= 0 else 0
+                    while best_bid >= low and best_bid >= 0:
+                        bid[best_bid] = 0.0
+                        best_bid -= 1
                     while best_bid >= 0 and not bid[best_bid] > 0.0:
                         best_bid -= 1
-            elif is_ask:
-                ask[at] = qty[i]
-                if qty[i] > 0.0:
-                    best_ask = min(best_ask, at)
-                else:
+                if is_ask or not is_bid:
+                    high = at if is_ask and at >= 0 else levels - 1
+                    while best_ask <= high and best_ask < levels:
+                        ask[best_ask] = 0.0
+                        best_ask += 1
                     while best_ask < levels and not ask[best_ask] > 0.0:
                         best_ask += 1
-        if i + 1 == rows or group[i + 1] != group[i]:
+            elif (kind == 1 or kind == 4) and at >= 0:
+                if is_bid:
+                    bid[at] = qty[row]
+                    if qty[row] > 0.0:
+                        best_bid = max(best_bid, at)
+                    else:
+                        while best_bid >= 0 and not bid[best_bid] > 0.0:
+                            best_bid -= 1
+                elif is_ask:
+                    ask[at] = qty[row]
+                    if qty[row] > 0.0:
+                        best_ask = min(best_ask, at)
+                    else:
+                        while best_ask < levels and not ask[best_ask] > 0.0:
+                            best_ask += 1
+        if i + 1 == len(order) or group[i + 1] != group[i]:
             bests[group[i], 0] = best_bid
             bests[group[i], 1] = best_ask
             if best_bid >= best_ask:

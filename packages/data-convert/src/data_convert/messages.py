@@ -80,6 +80,29 @@ class Messages:
         return bool(np.any(self.ev[rows] & np.uint32(KIND_MASK) == DEPTH_CLEAR))
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Room for many messages at once: uint8 `what`, int32 `symbol` (its number), int64 `ints`, then their rows.
+
+    `ints` has a line of nine a message: file, line, local, exchange time, first, last, previous id, begin and end, these
+    two counted from the first row of the builder that takes it.
+    """
+
+    what: npt.NDArray[np.uint8]
+    symbol: npt.NDArray[np.int32]
+    ints: Ints
+    ev: npt.NDArray[np.uint32]
+    px: npt.NDArray[np.float64]
+    qty: npt.NDArray[np.float64]
+
+    @classmethod
+    def with_room(cls, messages: int, rows: int) -> Block:
+        """Return a block of so many places, nothing in them."""
+        ints = np.empty((messages, _INTS), np.int64)
+        columns = np.empty(rows, np.uint32), np.empty(rows), np.empty(rows)
+        return cls(np.empty(messages, np.uint8), np.empty(messages, np.int32), ints, *columns)
+
+
 @dataclass(slots=True)
 class MessagesBuilder:
     """Growing columns; `add` takes one whole message, so that a bad line leaves nothing behind."""
@@ -117,6 +140,18 @@ class MessagesBuilder:
         self.what.append(what)
         self.symbol.append(number)
         self.ints.extend((*place, local_ns, exch_ns, *ids, begin, len(self.ev)))
+
+    def extend(self, block: Block, messages: int, rows: int) -> None:
+        """Append a block's first messages and rows; the caller counts them by symbol."""
+        for column, values in (
+            (self.what, block.what[:messages]),
+            (self.symbol, block.symbol[:messages]),
+            (self.ints, block.ints[:messages]),
+            (self.ev, block.ev[:rows]),
+            (self.px, block.px[:rows]),
+            (self.qty, block.qty[:rows]),
+        ):
+            column.frombytes(values.reshape(-1).view(np.uint8).data)
 
     def redate(self, message: int, exch_ns: int) -> None:
         """Give a message another exchange time."""

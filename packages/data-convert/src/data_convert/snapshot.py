@@ -7,16 +7,15 @@ hftbacktest's own converter does, and `ignore` leaves them out.
 from __future__ import annotations
 
 from collections import Counter
-from itertools import accumulate
 from typing import Final, Literal
 
 import numpy as np
 
-from data_convert.chain import IdChain, LinkOrder
-from data_convert.events import BUY, DEPTH_CLEAR, EVENT_DTYPE, SELL, Events
+from data_convert.chain import IdChain, joined_to_previous
+from data_convert.link_order import LinkOrder
 from data_convert.messages import NO_ID, Ints, Messages, What
 from data_convert.monotone import nondecreasing
-from data_convert.plan import Action, Plan, Unit
+from data_convert.plan import Action, Plan, Units, UnitsBuilder
 
 Policy = Literal["by-id", "as-recorded", "ignore"]
 Unanchored = Literal["drop", "keep"]
@@ -45,61 +44,89 @@ def has_ids(messages: Messages) -> bool:
 
 
 def _by_id(messages: Messages, machine: IdChain | LinkOrder) -> Plan:
-    units: list[Unit] = []
-    for message in np.flatnonzero(np.isin(messages.what, _DEPTH_WHATS)).tolist():
-        units += machine.on_message(message)
-    units += machine.finish()
-    slots = list(accumulate((unit.slot for unit in units), max))
-    exch_ns, moved_exch = nondecreasing([unit.exch_ns for unit in units])
-    local_ns, moved_local = nondecreasing([unit.local_ns for unit in units])
-    units = [
-        unit if (unit.exch_ns, unit.local_ns, unit.slot) == place else unit.at(*place)
-        for unit, place in zip(units, zip(exch_ns, local_ns, slots, strict=True), strict=True)
-    ]
+    depth = _depth_of(messages)
+    emitted = UnitsBuilder()
+    _feed(messages, machine, depth, emitted)
+    emitted.add(machine.finish())
+    units = emitted.build()
+    exch_ns, moved_exch = _nondecreasing(units.exch_ns)
+    local_ns, moved_local = _nondecreasing(units.local_ns)
+    slot = np.maximum.accumulate(units.slot)
     counts = machine.counts
-    counts["updates applied"] = sum(
-        unit.action is Action.ROWS and int(messages.what[unit.message]) == What.UPDATE for unit in units
-    )
+    applied = (units.action == Action.ROWS) & (messages.what[units.message] == What.UPDATE)
+    counts["updates applied"] = int(np.count_nonzero(applied))
     counts["depth messages moved in exchange time to keep the order of ids"] += moved_exch
     counts["depth messages moved in local time to keep the order of ids"] += moved_local
-    return Plan(_with_others(messages, units), tuple(machine.gaps), +counts, list(machine.warnings))
+    # Trades and other messages stand between the depth units, where they are in the file.
+    others = np.flatnonzero(~np.isin(messages.what, _DEPTH_WHATS))
+    both = Units(
+        np.concatenate((units.action, np.full(len(others), Action.ROWS, np.int64))),
+        np.concatenate((units.message, others)),
+        np.concatenate((exch_ns, messages.exch_ns[others])),
+        np.concatenate((local_ns, messages.local_ns[others])),
+        np.concatenate((slot, others)),
+        units.rows,
+    )
+    return Plan(both.sorted(), tuple(machine.gaps), +counts, list(machine.warnings))
 
 
-def _with_others(messages: Messages, units: list[Unit]) -> list[Unit]:
-    """Put trades and other messages between the depth units, where they stand in the file."""
-    others = [
-        Unit(Action.ROWS, i, int(messages.exch_ns[i]), int(messages.local_ns[i]), i)
-        for i in np.flatnonzero(~np.isin(messages.what, _DEPTH_WHATS)).tolist()
-    ]
-    return sorted([*units, *others], key=lambda unit: unit.slot)
+def _depth_of(messages: Messages) -> Ints:
+    depth: Ints = np.flatnonzero(np.isin(messages.what, _DEPTH_WHATS))
+    return depth
+
+
+def _feed(messages: Messages, machine: IdChain | LinkOrder, depth: Ints, emitted: UnitsBuilder) -> None:
+    """Give a machine all depth messages: one by one, but unbroken runs of updates at once."""
+    if isinstance(machine, LinkOrder):
+        for message in depth.tolist():
+            emitted.add(machine.on_message(message))
+        return
+    numbers = depth.tolist()
+    breaks = np.append(np.flatnonzero(~joined_to_previous(messages, depth)), len(depth))
+    at = 0
+    while at < len(numbers):
+        emitted.add(machine.on_message(numbers[at]))
+        at += 1
+        if at < len(numbers) and machine.awaits_next(numbers[at - 1]):
+            end = int(breaks[np.searchsorted(breaks, at)])
+            if end > at:
+                run = depth[at:end]
+                machine.on_run(run)
+                emitted.add_messages(run, messages.exch_ns[run], messages.local_ns[run])
+                at = end
+
+
+def _nondecreasing(values: Ints) -> tuple[Ints, int]:
+    if bool(np.all(values[1:] >= values[:-1])):
+        return values, 0
+    fixed, moved = nondecreasing(values.tolist())
+    return np.array(fixed, np.int64), moved
 
 
 def _in_file_order(messages: Messages, dialect: str, policy: Policy) -> Plan:
-    units: list[Unit] = []
+    what = messages.what
     counts: Counter[str] = Counter()
-    exch, local = messages.exch_ns.tolist(), messages.local_ns.tolist()
-    depth_exch_ns = 0
-    for i, what in enumerate(messages.what.tolist()):
-        action = Action.ROWS
-        if what in (What.UPDATE, What.SNAPSHOT):
-            depth_exch_ns = exch[i]
-        if what == What.SNAPSHOT:
-            if policy == "ignore":
-                counts["snapshots ignored"] += 1
-                continue
-            counts["snapshots used"] += 1
-            if dialect == "direct":
-                action = Action.REPLACE_TO_FAR_EDGE
-            elif not messages.brings_clear(i):
-                action = Action.REPLACE
-        elif what == What.GAP:
-            counts["gap lines"] += 1
-            if policy == "ignore":
-                continue
-            # A gap is the recorder's event and has no exchange time of its own.
-            units.append(Unit(Action.CLEAR, i, depth_exch_ns or exch[i], local[i], i))
-            continue
-        units.append(Unit(action, i, exch[i], local[i], i))
+    snapshots, gaps = np.flatnonzero(what == What.SNAPSHOT), np.flatnonzero(what == What.GAP)
+    action = np.full(len(what), Action.ROWS, np.int64)
+    if dialect == "direct":
+        action[snapshots] = Action.REPLACE_TO_FAR_EDGE
+    else:
+        action[[i for i in snapshots.tolist() if not messages.brings_clear(i)]] = Action.REPLACE
+    action[gaps] = Action.CLEAR
+    exch_ns = messages.exch_ns.copy()
+    if len(gaps):
+        # A gap is the recorder's event and has no exchange time of its own.
+        depth = (what == What.UPDATE) | (what == What.SNAPSHOT)
+        before = np.maximum.accumulate(np.where(depth, np.arange(len(what)), -1))[gaps]
+        known = np.where(before >= 0, messages.exch_ns[before], 0)
+        exch_ns[gaps] = np.where(known != 0, known, exch_ns[gaps])
+        counts["gap lines"] = len(gaps)
+    if len(snapshots):
+        counts["snapshots ignored" if policy == "ignore" else "snapshots used"] = len(snapshots)
+    keep: Ints = np.arange(len(what))
+    if policy == "ignore":
+        keep = np.flatnonzero((what != What.SNAPSHOT) & (what != What.GAP))
+    units = Units(action[keep], keep, exch_ns[keep], messages.local_ns[keep], keep, {})
     # The ids still tell where messages are missing; only the report uses that here.
     analyst: IdChain | LinkOrder
     if dialect == "link":
@@ -108,67 +135,6 @@ def _in_file_order(messages: Messages, dialect: str, policy: Policy) -> Plan:
         analyst = IdChain(messages, keep_unanchored=False)
     else:
         return Plan(units, (), counts, [])
-    for message in np.flatnonzero(np.isin(messages.what, _DEPTH_WHATS)).tolist():
-        analyst.on_message(message)
+    _feed(messages, analyst, _depth_of(messages), UnitsBuilder())
     analyst.finish()
     return Plan(units, tuple(analyst.gaps), counts, [])
-
-
-def build_rows(messages: Messages, plan: Plan) -> tuple[Events, Ints]:
-    """Build the raw rows of a plan: (events without EXCH and LOCAL, number of the unit each row belongs to)."""
-    units, total = plan.units, len(plan.units)
-    message = np.fromiter((unit.message for unit in units), np.int64, total)
-    plain = np.fromiter((unit.action is Action.ROWS for unit in units), np.bool_, total)
-    begin = messages.begin[message]
-    counts = np.where(plain, messages.end[message] - begin, 0)
-    special: dict[int, Ints] = {}
-    clears_of: dict[int, list[tuple[int, int, float]]] = {}
-    for number in np.flatnonzero(~plain).tolist():
-        special[number], clears_of[number] = _special_rows(messages, units[number])
-        counts[number] = len(special[number])
-    starts = np.cumsum(counts) - counts
-    unit_of_row = np.repeat(np.arange(total), counts)
-    source = begin[unit_of_row] + np.arange(len(unit_of_row)) - starts[unit_of_row]
-    for number, rows in special.items():
-        source[starts[number] : starts[number] + len(rows)] = rows
-    clears = [(int(starts[n]) + at, ev, px) for n, own in clears_of.items() for at, ev, px in own]
-    events = np.zeros(len(source), EVENT_DTYPE)
-    taken = source >= 0
-    for name, column in (("ev", messages.ev), ("px", messages.px), ("qty", messages.qty)):
-        events[name][taken] = column[source[taken]]
-    events["exch_ts"] = np.fromiter((unit.exch_ns for unit in units), np.int64, total)[unit_of_row]
-    events["local_ts"] = np.fromiter((unit.local_ns for unit in units), np.int64, total)[unit_of_row]
-    for at, ev, px in clears:
-        events["ev"][at], events["px"][at] = ev, px
-    if messages.extras:
-        for at in np.flatnonzero(np.isin(source, list(messages.extras))).tolist():
-            events["order_id"][at], events["ival"][at], events["fval"][at] = messages.extras[int(source[at])]
-    return events, unit_of_row
-
-
-def _special_rows(messages: Messages, unit: Unit) -> tuple[Ints, list[tuple[int, int, float]]]:
-    """Return the rows of a unit that emits other than its message's, -1 for clears, and these as (at, ev, px)."""
-    rows = np.arange(messages.begin[unit.message], messages.end[unit.message])
-    match unit.action:
-        case Action.CLEAR:
-            return np.array([-1]), [(0, DEPTH_CLEAR, 0.0)]
-        case Action.REPLACE:
-            return np.concatenate((np.array([-1]), rows)), [(0, DEPTH_CLEAR, 0.0)]
-        case Action.REPLACE_TO_FAR_EDGE:
-            return _to_far_edge(messages, rows)
-        case _:
-            return np.asarray(unit.rows, np.int64), []
-
-
-def _to_far_edge(messages: Messages, rows: Ints) -> tuple[Ints, list[tuple[int, int, float]]]:
-    """Put before each side's rows a clear from the touch to the price that side ends with."""
-    parts: list[Ints] = []
-    clears: list[tuple[int, int, float]] = []
-    at = 0
-    for side in (BUY, SELL):
-        own = rows[(messages.ev[rows] & np.uint32(side)) != 0]
-        if len(own):
-            clears.append((at, DEPTH_CLEAR | side, float(messages.px[own[-1]])))
-            parts += [np.array([-1]), own]
-            at += 1 + len(own)
-    return (np.concatenate(parts) if parts else np.empty(0, np.int64)), clears

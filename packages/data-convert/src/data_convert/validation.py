@@ -55,7 +55,10 @@ def validate(events: Events) -> Report:
     if sides["neither"]:
         warnings.append("rows flagged for neither clock are invisible to a backtest")
     walked = np.unique(local_rows["local_ts"][depth_rows(local_rows)]) if order_error is None else np.empty(0, np.int64)
-    series = make_series(events, walks["local"], walked, latency_ns) if order_error is None else Series()
+    series = Series()
+    if order_error is None and len(events):
+        times = local_rows["local_ts"] if len(local_rows) else np.zeros(1, np.int64)
+        series = make_series(times, None, walks["local"], walked, latency_ns)
     smallest = found_ns.min if found_ns else 0
     return Report(
         title="Validation",

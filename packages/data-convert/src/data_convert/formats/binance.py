@@ -18,7 +18,7 @@ from typing import Any, Final
 from data_convert.errors import BadLine
 from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, SELL, TRADE
 from data_convert.formats.decimals import decimal, flag, integer, levels, load_object, stamp_to_ns, text
-from data_convert.messages import NO_ID, MessagesBuilder, What
+from data_convert.messages import NO_ID, Ints, MessagesBuilder, What
 
 _BID: Final = DEPTH | BUY
 _ASK: Final = DEPTH | SELL
@@ -27,6 +27,7 @@ _SNAPSHOT_ASK: Final = DEPTH_SNAPSHOT | SELL
 
 OTHER_MARKET: Final = "update of another market than the first one (pu in one, none in the other)"
 UNDATED: Final = "snapshots without E and T, dated by the newest exchange time before them"
+NO_CAUSE: Final = "trade_without_X"
 
 
 class DirectDecoder:
@@ -40,6 +41,7 @@ class DirectDecoder:
         self._newest_ns = 0
         self._undated: list[int] = []
         self.time, self.other_time = (time, "E" if time == "T" else "T")
+        self.other_time_note = f"messages without {self.time}, dated by {self.other_time}"
         self.streams: Counter[str] = Counter()
         self.filtered: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
@@ -53,7 +55,7 @@ class DirectDecoder:
             if not isinstance(data, dict):
                 raise BadLine("field 'data' is no object", repr(data)[:60])
             name = stream.partition("@")[2] or stream
-            word = _word(name, data)
+            word = event_word(name, data)
         else:
             data, word = frame, frame.get("e")
             name = f"{word} (bare)" if word is not None else "REST snapshot"
@@ -76,6 +78,11 @@ class DirectDecoder:
     def finish(self, builder: MessagesBuilder) -> None:
         """Nothing is held: every line is a whole message."""
 
+    def seen(self, builder: MessagesBuilder, exch_ns: Ints) -> None:
+        """Remember the exchange times of messages that come next, for snapshots that have none."""
+        self._seen(builder, int(exch_ns[0]))
+        self._newest_ns = max(self._newest_ns, int(exch_ns.max()))
+
     def _seen(self, builder: MessagesBuilder, exch_ns: int) -> None:
         """Remember an exchange time, for snapshots that have none; those before the first take that one."""
         self._newest_ns = max(self._newest_ns, exch_ns)
@@ -88,7 +95,7 @@ class DirectDecoder:
             return stamp_to_ns(data[self.time], self.time)
         if self.other_time not in data:
             raise BadLine(f"field {self.time!r} is missing")
-        self.notes[f"messages without {self.time}, dated by {self.other_time}"] += 1
+        self.notes[self.other_time_note] += 1
         return stamp_to_ns(data[self.other_time], self.other_time)
 
     def _update(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: dict[str, Any]) -> None:
@@ -137,14 +144,14 @@ class DirectDecoder:
             return
         exch_ns = self._exchange_ns(data)
         if cause is None:
-            self.notes["trade_without_X"] += 1
+            self.notes[NO_CAUSE] += 1
         ids = (NO_ID, integer(data["t"], "t") if "t" in data else NO_ID, NO_ID)
         side = TRADE | (SELL if seller else BUY)
         self._seen(builder, exch_ns)
         builder.add(What.TRADE, symbol, place, local_ns, exch_ns, ids, ((side,), (price,), (quantity,)))
 
 
-def _word(name: str, data: dict[str, Any]) -> object:
+def event_word(name: str, data: dict[str, Any]) -> object:
     """Tell the event word of a wrapped frame, by its stream where the frame has none (old samples).
 
     Partial books (`depth5@100ms`) call themselves depthUpdate too, but are no changes: they go by their stream.

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from data_convert.book import Walk, depth_rows, walk_rows
-from data_convert.events import EXCH, LOCAL, Events, has_flag
+from data_convert.book import Walk, depth_rows, number_levels, walk_rows, walk_units
+from data_convert.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, EXCH, KIND_MASK, LOCAL, Events, has_flag
+from data_convert.messages import Ints
 from data_convert.report.values import SERIES_POINTS, BookCheck, Histogram, Quantiles, Series
+from data_convert.timeline import Ordered
+from data_convert.unit_rows import UnitRows
 
-_Ints = npt.NDArray[np.int64]
 _BINS: Final = 60
+_SIDES: Final = (EXCH | LOCAL, EXCH, LOCAL)
 
 
-def quantiles(latency_ns: _Ints) -> Quantiles | None:
+def quantiles(latency_ns: Ints) -> Quantiles | None:
     """Summarise latencies; every figure is an observed value (the one at or below the quantile)."""
     if not len(latency_ns):
         return None
@@ -26,7 +30,7 @@ def quantiles(latency_ns: _Ints) -> Quantiles | None:
 def check_book(walk: Walk) -> BookCheck:
     """Turn a walk over a book into the figures a report shows."""
     book = walk.book
-    return BookCheck(len(walk.last_row), walk.crossed, book.best_bid, book.best_ask, len(book.bids), len(book.asks))
+    return BookCheck(len(walk.last), walk.crossed, book.best_bid, book.best_ask, len(book.bids), len(book.asks))
 
 
 def walk_clock(events: Events, side: str) -> Walk:
@@ -36,27 +40,113 @@ def walk_clock(events: Events, side: str) -> Walk:
     return walk_rows(rows, np.cumsum(np.diff(rows[name], prepend=rows[name][:1]) != 0))
 
 
-def make_series(events: Events, walk: Walk, walked_ns: _Ints, latency_ns: _Ints) -> Series:
-    """Thin the curves of a report: `walked_ns` are the local times of the walk's groups, `latency_ns` corrected."""
-    if not len(events):
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a report tells of the rows of a conversion.
+
+    `walked_ns` are the local times of the groups of the local walk; `local_ns` those of all rows, or of units that have
+    `counts` rows each.
+    """
+
+    sides: dict[str, int]
+    local_span_ns: tuple[int, int] | None
+    exch_span_ns: tuple[int, int] | None
+    local: Walk
+    walked_ns: Ints
+    exchange: Walk
+    local_ns: Ints
+    counts: Ints | None
+
+
+def figures_of(rows: UnitRows, ordered: Ordered) -> Figures:
+    """Walk the books of both clocks and count the records of units' rows.
+
+    On the local clock the rows of one unit of a plan are one message, on the exchange's the rows of one time.
+    """
+    deep = _changes_book(rows.ev[rows.begin])
+    for unit in np.flatnonzero(~deep & (rows.counts > 1)).tolist():
+        deep[unit] = bool(_changes_book(rows.ev[rows.begin[unit] : rows.end[unit]]).any())
+    levels = number_levels(rows.px)
+    walks = []
+    for flag, group in ((LOCAL, rows.unit), (EXCH, rows.exch_ns)):
+        order = ordered.of(flag)
+        order = order[deep[order]]
+        walks.append((walk_units(order, group[order], rows.begin, rows.end, rows.ev, rows.qty, levels), order))
+    (local, order), (exchange, _) = walks
+    counts = rows.counts
+    both, exch_only, local_only = (int(counts[ordered.source[ordered.flags == flags]].sum()) for flags in _SIDES)
+    return Figures(
+        sides={"both clocks": both, "exchange only": exch_only, "local only": local_only, "neither": 0},
+        local_span_ns=_span(rows.local_ns),
+        exch_span_ns=_span(rows.exch_ns),
+        local=local,
+        walked_ns=rows.local_ns[order[local.last]],
+        exchange=exchange,
+        local_ns=rows.local_ns,
+        counts=counts,
+    )
+
+
+def figures_of_events(rows: Events, unit: Ints, events: Events, sides: dict[str, int]) -> Figures:
+    """Walk the books of event rows and count the records that were made of them.
+
+    `rows` as they were planned, with the number of the `unit` that each is of; `events` in the order of both clocks, `sides` their counts.
+    """
+    depth = depth_rows(rows)
+    deep, group = rows[depth], unit[depth]
+    if np.any(deep["local_ts"][1:] < deep["local_ts"][:-1]):
+        order = np.argsort(deep["local_ts"], kind="stable")
+        deep, group = deep[order], group[order]
+    local = walk_rows(deep, group)
+    walked_ns = deep["local_ts"][local.last]
+    del deep, group  # as large as the events
+    return Figures(
+        sides=sides,
+        local_span_ns=_span(events["local_ts"]),
+        exch_span_ns=_span(events["exch_ts"]),
+        local=local,
+        walked_ns=walked_ns,
+        exchange=walk_clock(events, "exchange"),
+        local_ns=events["local_ts"],
+        counts=None,
+    )
+
+
+def _changes_book(ev: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+    changes = np.zeros(KIND_MASK + 1, np.bool_)
+    changes[[DEPTH, DEPTH_SNAPSHOT, DEPTH_CLEAR]] = True
+    marked: npt.NDArray[np.bool_] = changes[ev & np.uint32(KIND_MASK)]
+    return marked
+
+
+def _span(times_ns: Ints) -> tuple[int, int] | None:
+    return (int(times_ns.min()), int(times_ns.max())) if len(times_ns) else None
+
+
+def make_series(local_ns: Ints, counts: Ints | None, walk: Walk, walked_ns: Ints, latency_ns: Ints) -> Series:
+    """Thin the curves of a report: `walked_ns` are the local times of the walk's groups, `latency_ns` corrected.
+
+    `local_ns` are the local times of all rows, or of units of `counts` rows each.
+    """
+    if not len(local_ns):
         return Series()
-    local = events["local_ts"][has_flag(events, LOCAL)]
-    first, last = (int(local.min()), int(local.max())) if len(local) else (0, 0)
+    first, last = int(local_ns.min()), int(local_ns.max())
     span_s = max((last - first) / 1e9, 1e-9)
     picked = np.unique(np.linspace(0, len(walked_ns) - 1, min(SERIES_POINTS, len(walked_ns))).astype(np.int64))
     bid, ask = walk.best_bid[picked], walk.best_ask[picked]
-    counts, edges = np.histogram((local - first) / 1e9, bins=min(300, max(30, round(span_s))), range=(0.0, span_s))
+    bins = min(300, max(30, round(span_s)))
+    rows, edges = np.histogram((local_ns - first) / 1e9, bins=bins, range=(0.0, span_s), weights=counts)
     return Series(
         seconds=tuple(((walked_ns[picked] - first) / 1e9).round(6).tolist()),
         mid=_or_none((bid + ask) / 2),
         spread=_or_none(ask - bid),
         rate_seconds=tuple(edges[:-1].tolist()),
-        rate=tuple((counts / np.diff(edges)).tolist()),
+        rate=tuple((rows / np.diff(edges)).tolist()),
         latency_ms=histogram(latency_ns),
     )
 
 
-def histogram(latency_ns: _Ints, bins: int = _BINS) -> Histogram | None:
+def histogram(latency_ns: Ints, bins: int = _BINS) -> Histogram | None:
     """Count latencies in ms between their minimum and their 99.9th percentile, in bins of equal width."""
     if not len(latency_ns):
         return None
