@@ -107,7 +107,7 @@ def figures_of_events(rows: Events, unit: Ints, events: Events, sides: dict[str,
         local=local,
         walked_ns=walked_ns,
         exchange=walk_clock(events, "exchange"),
-        local_ns=events["local_ts"],
+        local_ns=rows["local_ts"],
         counts=None,
     )
 
