@@ -1,7 +1,8 @@
 """The one place that says how kernels are compiled."""
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from contextlib import suppress
+from typing import Any, TypeVar, cast
 
 import numba
 from numba.extending import register_jitable
@@ -14,12 +15,22 @@ def jit(function: Function) -> Function:
 
     `fastmath` stays off on purpose: streaming and whole-array forms must agree to the last bit, and the
     compensated sums must not be simplified away. Where no directory can hold the cache (a read-only image
-    without a home) the kernel is compiled in memory instead.
+    without a home), or a full disk cannot keep it, the kernel is compiled in memory instead.
     """
     try:
-        return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+        kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # numba: "cannot cache function: no locator available"
         return cast(Function, numba.njit(nogil=True, error_model="numpy")(function))
+    cache: Any = getattr(kernel, "_cache", None)
+    if cache is not None:  # None: numba is told not to compile
+        save = cache.save_overload
+
+        def save_overload(signature: Any, data: Any) -> None:
+            with suppress(OSError):  # numba would end the program
+                save(signature, data)
+
+        cache.save_overload = save_overload
+    return cast(Function, kernel)
 
 
 def jitable(function: Function) -> Function:
