@@ -34,14 +34,19 @@ def build(folder: Path, rows: int) -> tuple[Path, Path, str, int]:
     made = []
     for name, table, parts in zip(("trades", "depth"), tables, split, strict=True):
         path = folder / f"{name}_{rows}.csv.gz"
-        with gzip.open(path, "wt", compresslevel=6) as out:
-            out.write(table[0] + "\n")
+        first = [
+            (f"{exchange},{symbol},", int(exch), int(local), rest) for exchange, symbol, exch, local, rest in parts
+        ]
+        # Only the first copy opens with a snapshot: a day has one.
+        later = [row for row in first if not row[3].startswith("true")]
+        with gzip.open(path, "wb", compresslevel=6) as out:
+            out.write(f"{table[0]}\n".encode())
             for k in range(copies):
                 shift = k * span
-                for exchange, symbol, exch, local, rest in parts:
-                    # Only the first copy opens with a snapshot: a day has one.
-                    if k and rest.startswith("true"):
-                        continue
-                    out.write(f"{exchange},{symbol},{int(exch) + shift},{int(local) + shift},{rest}\n")
+                text = [
+                    f"{whose}{exch + shift},{local + shift},{rest}\n"
+                    for whose, exch, local, rest in (later if k else first)
+                ]
+                out.write("".join(text).encode())
         made.append(path)
     return made[0], made[1], what, copies * each

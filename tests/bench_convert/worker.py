@@ -17,9 +17,10 @@ def once(who: str, how: str, files: list[str], out: str) -> int:
     if who == "peer":
         from hftbacktest.data.utils import tardis
 
+        # Called as its users call it, with room for 100 million rows, unless a size is given.
+        room = {"buffer_size": int(os.environ["BENCH_BUFFER_ROWS"])} if "BENCH_BUFFER_ROWS" in os.environ else {}
         with contextlib.redirect_stdout(io.StringIO()):
-            rows = int(os.environ["BENCH_BUFFER_ROWS"])
-            return len(tardis.convert(files, output_filename=out if how == "npz" else None, buffer_size=rows))
+            return len(tardis.convert(files, output_filename=out if how == "npz" else None, **room))
     if how == "npz":
         from data_convert import convert_tardis_file
 

@@ -261,6 +261,7 @@ def test_joined_gzip_files_are_one(write, tmp_path):
 
 
 NUMBERS = st.one_of(
+    st.from_regex(r"[0-9]{1,9}(\.[0-9]{0,9})?", fullmatch=True),
     st.decimals(0, 10**12, places=6).map(lambda d: f"{d:f}"),
     st.floats(0, 1e15, allow_nan=False).map(repr),
     st.from_regex(r"[0-9]{0,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?", fullmatch=True),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from data_convert.last_snapshot import end_snapshot
     from data_convert.order_latency import order_latencies
     from data_convert.report import Report, render_html, render_json, render_text
+    from data_convert.stream.chunks import TardisChunks, npz_chunks, tardis_chunks
     from data_convert.stream.tardis import convert_tardis, convert_tardis_file
     from data_convert.tardis_fuse import fuse_tardis
     from data_convert.to_tardis import recording_to_tardis
@@ -47,6 +48,9 @@ _HOME = {
     "render_text": "data_convert.report",
     "replay_book": "data_convert.book",
     "save": "data_convert.writer",
+    "TardisChunks": "data_convert.stream.chunks",
+    "npz_chunks": "data_convert.stream.chunks",
+    "tardis_chunks": "data_convert.stream.chunks",
     "validate": "data_convert.validation",
 }
 
@@ -58,6 +62,7 @@ __all__ = [
     "RecordedLatency",
     "Report",
     "Result",
+    "TardisChunks",
     "convert_history",
     "convert_mbo",
     "convert_recording",
@@ -66,6 +71,7 @@ __all__ = [
     "end_snapshot",
     "fuse_tardis",
     "load",
+    "npz_chunks",
     "order_latencies",
     "recording_to_tardis",
     "render_html",
@@ -73,6 +79,7 @@ __all__ = [
     "render_text",
     "replay_book",
     "save",
+    "tardis_chunks",
     "validate",
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -52,10 +52,21 @@ def _loader(bits: int) -> Any:
     return intrinsic(load)
 
 
-_Loader = Callable[[npt.NDArray[np.uint8], int], np.int64]
+_Loader = Callable[[npt.NDArray[np.uint8], int | np.int64], np.int64]
 
 load_word: _Loader = _loader(64)
 """Load the eight bytes that begin at a place as one integer, the first byte lowest; nothing is checked."""
 
 load_byte: _Loader = _loader(8)
 """Load one byte; nothing is checked, and negative places do not count from the end."""
+
+
+def _trailing_zeros(_: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), generate
+
+
+trailing_zeros: Callable[[np.int64], np.int64] = cast(Any, intrinsic(_trailing_zeros))
+"""Count the zero bits below the lowest one that is set; 64 for 0."""

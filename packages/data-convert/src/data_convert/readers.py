@@ -124,7 +124,7 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
     position, size = 0, len(data)
     while position < size:
         if data[position : position + 3] != _MAGIC:
-            following = _next_member(data, position)
+            following = _next_member(data, position, size)
             skipped = (size if following is None else following) - position
             short = size - position < len(_MAGIC) and _MAGIC.startswith(data[position:size])
             if data[position : position + skipped].strip(b"\0"):
@@ -136,9 +136,12 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
             position = following
         stats.members += 1
         start, inflater, problem = position, isal_zlib.decompressobj(_GZIP_WBITS), ""
-        seam = _next_member(data, position + 1)
+        searched, seam = position + 1, None
         while not inflater.eof and not problem:
-            stop = min(position + _BLOCK, size if seam is None else seam)
+            stop = min(position + _BLOCK, size)
+            if seam is None and searched < stop:
+                searched, seam = stop, _next_member(data, searched, stop)
+            stop = stop if seam is None else min(stop, seam)
             if position >= stop:
                 problem = "is cut off"
                 break
@@ -160,6 +163,8 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
         if not problem:
             position -= len(inflater.unused_data)
             continue
+        if seam is None:
+            seam = _next_member(data, searched, size)
         stats.damage.append(f"gzip member {stats.members} at byte {start} {problem} at byte {position}")
         yield b"", True
         position = size if seam is None else seam
@@ -179,9 +184,12 @@ def _until_error(data: mmap.mmap, start: int, position: int, stop: int) -> bytes
     return bytes(text)
 
 
-def _next_member(data: mmap.mmap, position: int) -> int | None:
-    """Find the next gzip header from `position` on behind which text is inflated, None if there is none."""
-    while (position := _find_magic(data, position)) >= 0:
+def _next_member(data: mmap.mmap, position: int, stop: int) -> int | None:
+    """Find the first gzip header in data[position:stop] behind which text is inflated, None if there is none.
+
+    The header may go on behind `stop`.
+    """
+    while (position := _find_magic(data, position, stop)) >= 0:
         try:
             peek = isal_zlib.decompressobj(_GZIP_WBITS).decompress(data[position : position + 4096], _PEEK)
         except _INFLATE_ERROR:
@@ -192,15 +200,16 @@ def _next_member(data: mmap.mmap, position: int) -> int | None:
     return None
 
 
-def _find_magic(data: mmap.mmap, position: int) -> int:
-    """Find what may be a gzip header from `position` on, -1 if nothing is, holding no more than a part of the file."""
-    while position < len(data):
-        stop = min(position + _SEARCHED, len(data))
-        found = data.find(_MAGIC, position, stop)
-        _release(data, position, stop if found < 0 else found)
+def _find_magic(data: mmap.mmap, position: int, stop: int) -> int:
+    """Find what may be a gzip header beginning in data[position:stop], -1 if nothing is; holds no more than a part."""
+    while position < stop:
+        end = min(position + _SEARCHED, stop)
+        found = data.find(_MAGIC, position, end + len(_MAGIC) - 1)
         if found >= 0:
             return found
-        position = stop if stop == len(data) else stop - len(_MAGIC) + 1
+        if end < stop:
+            _release(data, position, end)
+        position = end
     return -1
 
 

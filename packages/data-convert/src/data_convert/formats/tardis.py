@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Final
 
@@ -25,9 +26,13 @@ from data_convert.stream.lines import Text, line_blocks
 
 _EXAMPLES: Final = 5
 _ROWS: Final = 1 << 14
-_REPORTED: Final = 256
-_LEAST_ROW_BYTES: Final = 16
+_BUFFERS: Final = 4
+_SLOW: Final = 256
 _NEVER: Final = (1 << 63) - 1
+_LAST_US: Final = _NEVER // 1000
+_COLUMNS: Final = 8
+_SHOWN: Final = 40
+_DECIMAL: Final = re.compile(rb"(?:[0-9]{1,200}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
 _TIME: Final = re.compile(rb"[0-9]{1,16}")
 
 Words = npt.NDArray[np.int64]
@@ -46,6 +51,7 @@ HEADERS: Final = {
     b"exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount": Kind.DEPTH,
     b"exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount": Kind.TICKER,
 }
+_SIDES: Final = {Kind.TRADES: (b"buy", b"sell"), Kind.DEPTH: (b"bid", b"ask", b"buy", b"sell")}
 MODES: Final = ("process", "ignore_sod", "ignore")
 REASONS: Final = (
     "row has too few columns",
@@ -59,7 +65,10 @@ REASONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Rows in the order they leave, eight words each (word 5: the line), and the smallest latency so far."""
+    """Rows in the order they leave, eight words each (word 5: the line), and the smallest latency so far.
+
+    The rows are good until three more are asked for: their buffer is then used again.
+    """
 
     rows: Words
     smallest_ns: int
@@ -146,16 +155,13 @@ class TardisRows:
                 raise InputError(self.path, "holds no text", "download it again")
             header = text.buffer[: text.buffer.index(b"\n")]
             counts.kind = read_kind(self.path, header)
-            state[kernels.POS], state[kernels.LINE] = len(header) + 1, 1
-            while text is not None:
-                for rows in self._rows(text, state):
-                    if state[kernels.SNAPSHOTS] or len(waiting):
-                        rows, waiting = place_blocks(np.concatenate((waiting, rows)), False)
-                        state[kernels.SNAPSHOTS] = 0
-                    if len(rows):
-                        yield self._parsed(rows, state)
-                text = next(blocks, None)
-                state[kernels.POS] = text.start if text is not None else 0
+            state[kernels.LINE] = 1
+            for rows in self._rows(chain([replace(text, start=len(header) + 1)], blocks), state):
+                if state[kernels.SNAPSHOTS] or len(waiting):
+                    rows, waiting = place_blocks(np.concatenate((waiting, rows)), False)
+                    state[kernels.SNAPSHOTS] = 0
+                if len(rows):
+                    yield self._parsed(rows, state)
         counts.stats.lines = int(state[kernels.LINE])
         if self.strict and counts.stats.damage:
             raise StrictError(self.path, counts.stats.lines, counts.stats.damage[0])
@@ -172,74 +178,97 @@ class TardisRows:
         counts.smallest_ns, counts.smallest_line = int(state[kernels.SMALLEST]), int(state[kernels.SMALLEST_LINE])
         return Parsed(rows, counts.smallest_ns, counts.smallest_line)
 
-    def _rows(self, text: Text, state: Words) -> Iterator[Words]:
-        """Parse one piece of whole lines, as often as arrays fill."""
+    def _rows(self, texts: Iterable[Text], state: Words) -> Iterator[Words]:
+        """Parse pieces of whole lines; yield one of four buffers in turn."""
         from data_convert.formats import tardis_kernels as kernels
 
-        raw = np.frombuffer(text.buffer, np.uint8)
+        ring = cycle([np.empty((_ROWS, 8), np.int64) for _ in range(_BUFFERS)])
+        rows = next(ring)
+        floats = rows.view(np.float64)
+        slow = np.empty((_SLOW, 4), np.int64)
         prefix = _prefix_words(self.prefix or b"\n")
-        while (left := text.stop - int(state[kernels.POS])) > 0:
-            rows = np.empty((min(_ROWS, left // _LEAST_ROW_BYTES + 1), 8), np.int64)
-            floats = rows.view(np.float64)
-            bad, slow = np.empty((_REPORTED, 5), np.int64), np.empty((_REPORTED, 4), np.int64)
-            count = kernels.parse_rows(
-                raw,
-                text.stop,
-                self.counts.kind is Kind.DEPTH,
-                self.mode,
-                self.symbol is not None,
-                prefix,
-                rows,
-                floats,
-                bad,
-                slow,
-                state,
-            )
-            for row, word, start, stop in slow[: state[kernels.SLOW]].tolist():
-                floats[row, word] = float(text.buffer[start:stop])
-            for line, column, reason, start, stop in bad[: state[kernels.BAD]].tolist():
-                self._count_bad(line, column, reason, text.buffer[start : min(stop, start + 40)])
-            if count:
-                yield rows[:count]
-            if state[kernels.STATUS] == kernels.OTHER:
-                pos = int(state[kernels.POS])
-                self._other_line(text.buffer[pos : text.buffer.index(b"\n", pos)], state)
+        begin = 0
+        for text in texts:
+            raw = np.frombuffer(text.buffer, np.uint8)
+            state[kernels.POS] = text.start
+            while state[kernels.POS] < text.stop:
+                count = kernels.parse_rows(
+                    raw,
+                    text.stop,
+                    self.counts.kind is Kind.DEPTH,
+                    self.mode,
+                    self.symbol is not None,
+                    prefix,
+                    rows[begin:],
+                    floats[begin:],
+                    slow,
+                    state,
+                )
+                for row, word, start, stop in slow[: state[kernels.SLOW]].tolist():
+                    floats[begin + row, word] = float(text.buffer[start:stop])
+                begin += count
+                if begin == _ROWS:
+                    yield rows
+                    rows, begin = next(ring), 0
+                    floats = rows.view(np.float64)
+                if state[kernels.STATUS] in (kernels.OTHER, kernels.BAD):
+                    pos = int(state[kernels.POS])
+                    line = text.buffer[pos : text.buffer.index(b"\n", pos)]
+                    state[kernels.LINE] += 1
+                    state[kernels.POS] += len(line) + 1
+                    number = int(state[kernels.LINE])
+                    if state[kernels.STATUS] == kernels.BAD:
+                        self._count_bad(number, find_flaw(line.split(b","), self.counts.kind))
+                    else:
+                        self._other_line(number, line)
+        if begin:
+            yield rows[:begin]
 
-    def _other_line(self, line: bytes, state: Words) -> None:
+    def _other_line(self, number: int, line: bytes) -> None:
         """Pass over a line that does not begin with the instrument wanted, or say what is wrong with it."""
-        from data_convert.formats import tardis_kernels as kernels
-
-        state[kernels.LINE] += 1
-        state[kernels.POS] += len(line) + 1
-        number, columns = int(state[kernels.LINE]), line.rstrip(b"\r").split(b",")
+        columns = line.split(b",")
+        timed = len(columns) == _COLUMNS and all(map(_TIME.fullmatch, columns[2:4]))
         if HEADERS.get(line.strip()) is self.counts.kind:
             self.counts.headers += 1
-        elif len(columns) != 8:
-            self._count_bad(
-                number,
-                len(columns) + 1 if len(columns) < 8 else 9,
-                kernels.SHORT if len(columns) < 8 else kernels.LONG,
-                b"",
-            )
-        elif not _TIME.fullmatch(columns[2]) or not _TIME.fullmatch(columns[3]) or not self.prefix:
-            self._count_bad(number, 3, kernels.TIME, columns[2])
+        elif not timed or not self.prefix:
+            self._count_bad(number, find_flaw(columns, self.counts.kind) or (REASONS[2], 3, columns[2]))
         else:
             exchange, symbol = self.prefix.decode("utf-8", "replace").split(",")[:2]
             found = [part.decode("utf-8", "replace") for part in columns[:2]]
             names = (symbol, found[1]) if symbol != found[1] else (f"{exchange} {symbol}", " ".join(found))
             raise SymbolError(None, {names[0]: self.counts.rows, f"{names[1]} at {self.path}:{number}": 1})
 
-    def _count_bad(self, line: int, column: int, reason: int, found: bytes) -> None:
+    def _count_bad(self, line: int, flaw: tuple[str, int, bytes] | None) -> None:
+        assert flaw is not None, "a row was refused for no reason"
+        text, column, found = flaw
         names = next(header for header, kind in HEADERS.items() if kind is self.counts.kind).decode().split(",")
         name = names[column - 1] if column <= len(names) else "one too many"
-        detail = f"column {column} ({name})" + (f": {found.decode('utf-8', 'replace')!r}" if found else "")
-        text = REASONS[reason]
+        shown = found[:_SHOWN].decode("utf-8", "replace")
+        detail = f"column {column} ({name})" + (f": {shown!r}" if shown else "")
         if self.strict:
             raise StrictError(self.path, line, f"{text}, {detail}")
         self.counts.bad[text] += 1
         examples = self.counts.examples.setdefault(text, [])
         if len(examples) < _EXAMPLES:
             examples.append(f"{self.path}:{line}: {detail}")
+
+
+def find_flaw(columns: Sequence[bytes], kind: Kind) -> tuple[str, int, bytes] | None:
+    """Return what is wrong with a row of Tardis, in which column (from 1), and its text; None if nothing is."""
+    if len(columns) != _COLUMNS:
+        short = len(columns) < _COLUMNS
+        return REASONS[0 if short else 1], len(columns) + 1 if short else _COLUMNS + 1, b""
+    for at in (2, 3):
+        if not columns[at].isdigit() or int(columns[at]) > _LAST_US:
+            return REASONS[2], at + 1, columns[at]
+    if kind is Kind.DEPTH and columns[4].lower() not in (b"true", b"false"):
+        return REASONS[3], 5, columns[4]
+    if columns[5] not in _SIDES[kind]:
+        return REASONS[4], 6, columns[5]
+    for at, text in ((6, columns[6]), (7, columns[7].removesuffix(b"\r"))):
+        if not _DECIMAL.fullmatch(text):
+            return REASONS[5], at + 1, text
+    return None
 
 
 def _prefix_words(prefix: bytes) -> Words:

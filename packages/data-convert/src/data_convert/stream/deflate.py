@@ -11,6 +11,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from typing import Final, Literal, Protocol
 
 from isal import isal_zlib
@@ -38,12 +39,12 @@ Packed = tuple[bytes, int, int]
 
 
 def compressor(compress: Compress) -> Callable[[], _Compressor] | None:
-    """Return what makes a block's compressor: isal level 1, zlib-ng 4 or zlib-ng 8; None for no compression."""
+    """Return what makes a block's compressor: isal level 1, zlib-ng 5 or zlib-ng 8; None for no compression."""
     match compress:
         case "fast":
             return lambda: isal_zlib.compressobj(1, isal_zlib.DEFLATED, _RAW_DEFLATE)
         case "default":
-            return lambda: zlib_ng.compressobj(4, zlib_ng.DEFLATED, _RAW_DEFLATE, _MEMORY_LEVEL)
+            return lambda: zlib_ng.compressobj(5, zlib_ng.DEFLATED, _RAW_DEFLATE, _MEMORY_LEVEL)
         case "small":
             return lambda: zlib_ng.compressobj(8, zlib_ng.DEFLATED, _RAW_DEFLATE, _MEMORY_LEVEL)
         case "none":
@@ -104,8 +105,9 @@ def _multiply(left: int, right: int) -> int:
     return product
 
 
+@lru_cache(maxsize=8)
 def _power(exponent: int) -> int:
-    """Return x^exponent modulo the polynomial."""
+    """Return x^exponent modulo the polynomial; all blocks but the last are of one length."""
     result, square = 1 << 31, 1 << 30
     while exponent:
         if exponent & 1:

@@ -87,7 +87,7 @@ class Held:
         state = self.state
         new, number = int(state[kernels.HELD]), int(state[kernels.NEXT])
         state[kernels.NEXT] = number + len(rows)
-        span = self._write(rows, new, number)
+        span, unsorted = self._write(rows, new, number)
         state[kernels.EXCH_LEAST] = min(int(state[kernels.EXCH_LEAST]), span[0])
         state[kernels.LOCAL_LEAST] = min(int(state[kernels.LOCAL_LEAST]), span[2])
         missed: Words = np.empty((0, 8), np.int64)  # not a view, which would keep all of `rows`
@@ -102,19 +102,19 @@ class Held:
             missed[:, 5] = numbers[late & unknown]
             usual = unknown & ~late
             rows, numbers = rows[usual], numbers[usual]
-            span = self._write(rows, new, number)
+            span, unsorted = self._write(rows, new, number)
             self.words[new : new + len(rows), 5] = numbers
         state[kernels.HELD] = new + len(rows)
         state[kernels.EXCH_SEEN] = max(int(state[kernels.EXCH_SEEN]), span[1])
         state[kernels.LOCAL_SEEN] = max(int(state[kernels.LOCAL_SEEN]), span[3])
-        self._sort_new(new)
+        self._sort_new(new, unsorted)
         return missed
 
-    def _write(self, rows: Words, new: int, number: int) -> list[int]:
+    def _write(self, rows: Words, new: int, number: int) -> tuple[list[int], int]:
         span = np.array([_NEVER, _FIRST, _NEVER, _FIRST])
-        kernels.append_rows(rows, self.words, self.by_exch, self.by_local, self.gone, new, number, span)
+        unsorted = kernels.append_rows(rows, self.words, self.by_exch, self.by_local, self.gone, new, number, span)
         found: list[int] = span.tolist()
-        return found
+        return found, unsorted
 
     @staticmethod
     def _late(times: Words, numbers: Words, stream: int, last: Words) -> npt.NDArray[np.bool_]:
@@ -130,11 +130,11 @@ class Held:
         yield self.by_exch, 1, int(self.state[kernels.EXCH_AT])
         yield self.by_local, 2, int(self.state[kernels.LOCAL_AT])
 
-    def _sort_new(self, new: int) -> None:
+    def _sort_new(self, new: int, unsorted: int) -> None:
         end = int(self.state[kernels.HELD])
         budget = _MOVES_A_ROW * (end - new) + _MOVES
         for order, clock, begin in self._orders():
-            if not kernels.settle(self.words, order, clock, begin, new, end, budget):
+            if unsorted & clock and not kernels.settle(self.words, order, clock, begin, new, end, budget):
                 self._sort(order, clock, begin, end)
 
     def _sort_all(self) -> None:
@@ -156,6 +156,7 @@ class Merge:
         self.streams = (Held(known[0]), Held(known[1]))
         self.window_ns = window_ns
         self.state = np.zeros(kernels.MERGE_WORDS, np.int64)
+        self._heads = np.empty((2, 2, 2), np.int64)
         self.kinds = np.zeros(256, np.int64)
         self.state[kernels.LAST_EXCH] = self.state[kernels.LAST_LOCAL] = _FIRST
 
@@ -177,17 +178,13 @@ class Merge:
         """Write what may leave to out[start:], local times moved by `shift_ns`; return the rows in `out` then."""
         first, second = self.streams
         return kernels.merge_ready(
-            first.words,
-            first.by_exch,
-            first.by_local,
-            first.gone,
-            first.state,
-            second.words,
-            second.by_exch,
-            second.by_local,
-            second.gone,
-            second.state,
+            (first.words, second.words),
+            (first.by_exch, second.by_exch),
+            (first.by_local, second.by_local),
+            (first.gone, second.gone),
+            (first.state, second.state),
             self.state,
+            self._heads,
             self.kinds,
             self._limit(kernels.EXCH_SEEN),
             self._limit(kernels.LOCAL_SEEN),

@@ -35,31 +35,50 @@ _NEVER = np.int64((1 << 63) - 1)
 @jit
 def append_rows(
     rows: _I64, words: _I64, by_exch: _I64, by_local: _I64, gone: _U8, at: int, number: int, span: _I64
-) -> None:
+) -> int:
     """Write `rows`, numbered from `number`, to `words` and to both orders from place `at` on.
 
-    `span` becomes the earliest and latest exchange time, the earliest and latest local time.
+    `span` becomes the earliest and latest exchange time, the earliest and latest local time. Returns 1 if they must be
+    sorted by exchange time, plus 2 if by local time; they need not where each row's time is the latest of the stream.
     """
     first_exch, last_exch, first_local, last_local = span[0], span[1], span[2], span[3]
+    back_exch = False
+    back_local = False
+    before_exch = first_exch
+    before_local = first_local
+    if at and len(rows):
+        by_time = by_exch[at - 1]
+        before_exch = words[by_time, 1]
+        # A row known from an earlier pass has a later number.
+        back_exch = bool(rows[0, 1] == before_exch and words[by_time, 5] > number)
+        by_time = by_local[at - 1]
+        before_local = words[by_time, 2]
+        back_local = bool(rows[0, 2] == before_local and words[by_time, 5] > number)
+    elif len(rows):
+        before_exch, before_local = rows[0, 1], rows[0, 2]
     for i in range(len(rows)):
         to = at + i
-        for w in range(5):
-            words[to, w] = rows[i, w]
+        exch = rows[i, 1]
+        local = rows[i, 2]
+        words[to, 0] = rows[i, 0]
+        words[to, 1] = exch
+        words[to, 2] = local
+        words[to, 3] = rows[i, 3]
+        words[to, 4] = rows[i, 4]
         words[to, 5] = number + i
         by_exch[to] = to
         by_local[to] = to
         gone[to] = 0
-        exch = rows[i, 1]
-        local = rows[i, 2]
-        if exch < first_exch:
-            first_exch = exch
-        if exch > last_exch:
-            last_exch = exch
-        if local < first_local:
-            first_local = local
-        if local > last_local:
-            last_local = local
+        back_exch |= exch < before_exch
+        back_local |= local < before_local
+        before_exch = exch
+        before_local = local
+        first_exch = min(first_exch, exch)
+        last_exch = max(last_exch, exch)
+        first_local = min(first_local, local)
+        last_local = max(last_local, local)
     span[0], span[1], span[2], span[3] = first_exch, last_exch, first_local, last_local
+    return (1 if back_exch else 0) + (2 if back_local else 0)
 
 
 @jit
@@ -86,18 +105,65 @@ def settle(words: _I64, order: _I64, clock: int, begin: int, new: int, end: int,
 
 
 @jit
+def _run(
+    words: _I64,
+    by_exch: _I64,
+    by_local: _I64,
+    gone: _U8,
+    begin: int,
+    end: int,
+    latest_exch: int | np.int64,
+    latest_local: int | np.int64,
+    shift: int,
+    kinds: _I64,
+    out: _I64,
+    start: int,
+) -> int:
+    """Copy the rows from place `begin` on that stand alike in both orders and are not later than either time.
+
+    Returns how many there were room for in out[start:].
+    """
+    count = min(end - begin, len(out) - start)
+    for i in range(count):
+        row = by_exch[begin + i]
+        exch = words[row, 1]
+        local = words[row, 2]
+        if by_local[begin + i] != row or exch > latest_exch or local > latest_local:
+            return i
+        to = start + i
+        event = words[row, 0]
+        kinds[event & 0xFF] += 1
+        out[to, 0] = event | _EXCH | _LOCAL
+        out[to, 1] = exch
+        out[to, 2] = local + shift
+        out[to, 3] = words[row, 3]
+        out[to, 4] = words[row, 4]
+        out[to, 5] = 0
+        out[to, 6] = 0
+        out[to, 7] = 0
+        gone[row] = GONE
+    return count
+
+
+@jit
+def _load_head(words: _I64, order: _I64, at: int, end: int, clock: int, row: _I64, time: _I64, stream: int) -> None:
+    """Look up the row at a cursor; one at its end has a time that never comes, so it loses every comparison."""
+    row[clock - 1, stream] = -clock  # another number on either clock, so that two ends are never one row
+    time[clock - 1, stream] = _NEVER
+    if at < end:
+        row[clock - 1, stream] = order[at]
+        time[clock - 1, stream] = words[order[at], clock]
+
+
+@jit
 def merge_ready(
-    words_a: _I64,
-    exch_a: _I64,
-    local_a: _I64,
-    gone_a: _U8,
-    held_a: _I64,
-    words_b: _I64,
-    exch_b: _I64,
-    local_b: _I64,
-    gone_b: _U8,
-    held_b: _I64,
+    words: tuple[_I64, _I64],
+    by_exch: tuple[_I64, _I64],
+    by_local: tuple[_I64, _I64],
+    gone: tuple[_U8, _U8],
+    held: tuple[_I64, _I64],
     merge: _I64,
+    heads: _I64,
     kinds: _I64,
     exch_limit: int,
     local_limit: int,
@@ -108,118 +174,78 @@ def merge_ready(
 ) -> int:
     """Merge what lies before both limits (all of it if `last`) into out[start:]; return the number of rows in `out`.
 
-    At equal times stream a goes first. `shift` is added to every local time on its way out; kinds[k] counts rows.
+    At equal times stream 0 goes first. `shift` is added to every local time on its way out; kinds[k] counts rows.
     What the last choice was between is kept: a row that comes later and belongs before either of the two might have
-    changed the choice. Ends early when `out` is full.
+    changed the choice. Ends early when `out` is full. `heads` (2, 2, 2) is room for the next rows and their times.
     """
-    at_ea, at_la, n_a = held_a[EXCH_AT], held_a[LOCAL_AT], held_a[HELD]
-    at_eb, at_lb, n_b = held_b[EXCH_AT], held_b[LOCAL_AT], held_b[HELD]
-    taken = at_ea + at_eb
-    # The next row of each order; an order at its end has a time that never comes, so it loses every comparison.
-    ea, ea_time = np.int64(-1), _NEVER
-    eb, eb_time = np.int64(-1), _NEVER
-    la, la_time = np.int64(-2), _NEVER
-    lb, lb_time = np.int64(-2), _NEVER
-    if at_ea < n_a:
-        ea = exch_a[at_ea]
-        ea_time = words_a[ea, 1]
-    if at_eb < n_b:
-        eb = exch_b[at_eb]
-        eb_time = words_b[eb, 1]
-    if at_la < n_a:
-        la = local_a[at_la]
-        la_time = words_a[la, 2]
-    if at_lb < n_b:
-        lb = local_b[at_lb]
-        lb_time = words_b[lb, 2]
+    row = heads[0]
+    time = heads[1]
+    taken = np.int64(0)
+    for s in range(2):
+        taken += held[s][EXCH_AT]
+        _load_head(words[s], by_exch[s], held[s][EXCH_AT], held[s][HELD], 1, row, time, s)
+        _load_head(words[s], by_local[s], held[s][LOCAL_AT], held[s][HELD], 2, row, time, s)
     to = start
     both_clocks = 0
     backwards = 0
     before_e, before_l = merge[LAST_EXCH], merge[LAST_LOCAL]
-    chosen_e, chosen_l = np.int64(-1), np.int64(-1)
-    chosen_e_a = chosen_l_a = False
     while to < len(out):
-        e_is_a = ea_time <= eb_time
-        l_is_a = la_time <= lb_time
-        e_row = ea if e_is_a else eb
-        l_row = la if l_is_a else lb
-        e_exch = ea_time if e_is_a else eb_time
-        l_local = la_time if l_is_a else lb_time
+        e = 0 if time[0, 0] <= time[0, 1] else 1
+        k = 0 if time[1, 0] <= time[1, 1] else 1
+        e_row, e_exch = row[0, e], time[0, e]
+        l_row, l_local = row[1, k], time[1, k]
         if (e_exch >= exch_limit or l_local >= local_limit) and (not last or (e_exch == _NEVER and l_local == _NEVER)):
             break
-        both = bool(e_row == l_row and e_is_a == l_is_a)
-        take_e = both
-        if not both:
-            l_exch = _NEVER
-            e_local = _NEVER
-            if l_row >= 0:
-                l_exch = words_a[l_row, 1] if l_is_a else words_b[l_row, 1]
-            if e_row >= 0:
-                e_local = words_a[e_row, 2] if e_is_a else words_b[e_row, 2]
-            both = bool(e_exch == l_exch and e_local == l_local)
-            take_e = bool(both or e_exch < l_exch or (e_exch == l_exch and e_local < l_local))
-        take_l = both or not take_e
-        row = e_row if take_e else l_row
-        if e_is_a if take_e else l_is_a:
-            for w in range(5):
-                out[to, w] = words_a[row, w]
-        else:
-            for w in range(5):
-                out[to, w] = words_b[row, w]
-        kinds[out[to, 0] & 0xFF] += 1
-        out[to, 0] |= (_EXCH if take_e else 0) | (_LOCAL if take_l else 0)
-        out[to, 2] += shift
-        out[to, 5] = 0
-        out[to, 6] = 0
-        out[to, 7] = 0
-        to += 1
-        both_clocks += 1 if both else 0
         backwards += (1 if e_exch < before_e else 0) + (1 if l_local < before_l else 0)
+        both = bool(e_row == l_row and e == k)
+        n = 1
+        if both and held[0][EXCH_AT] == held[0][LOCAL_AT] and held[1][EXCH_AT] == held[1][LOCAL_AT]:
+            # The usual case: nothing has left on one clock only, and one stream goes on while the other waits.
+            latest_e = min(_NEVER if last else exch_limit - 1, time[0, 1 - e] - e)
+            latest_l = min(_NEVER if last else local_limit - 1, time[1, 1 - e] - e)
+            at, end = held[e][EXCH_AT], held[e][HELD]
+            n = _run(words[e], by_exch[e], by_local[e], gone[e], at, end, latest_e, latest_l, shift, kinds, out, to)
+            e_row = l_row = by_exch[e][at + n - 1]
+            e_exch, l_local = words[e][e_row, 1], words[e][e_row, 2]
+            take_e = take_l = True
+        else:
+            take_e = both
+            if not both:
+                l_exch = words[k][l_row, 1] if l_row >= 0 else _NEVER
+                e_local = words[e][e_row, 2] if e_row >= 0 else _NEVER
+                both = bool(e_exch == l_exch and e_local == l_local)
+                take_e = bool(both or e_exch < l_exch or (e_exch == l_exch and e_local < l_local))
+            take_l = both or not take_e
+            source = e if take_e else k
+            first = e_row if take_e else l_row
+            event = words[source][first, 0]
+            kinds[event & 0xFF] += 1
+            out[to, 0] = event | (_EXCH if take_e else 0) | (_LOCAL if take_l else 0)
+            out[to, 1] = words[source][first, 1]
+            out[to, 2] = words[source][first, 2] + shift
+            out[to, 3] = words[source][first, 3]
+            out[to, 4] = words[source][first, 4]
+            for w in range(5, 8):
+                out[to, w] = 0
+            if take_e:
+                gone[e][e_row] += 1
+            if take_l:
+                gone[k][l_row] += 1
+        to += n
+        both_clocks += n if both else 0
         if e_row >= 0:
-            before_e, chosen_e, chosen_e_a = e_exch, e_row, bool(e_is_a)
+            before_e = e_exch
+            merge[LAST_EXCH], merge[LAST_EXCH + 1], merge[LAST_EXCH + 2] = e_exch, e, words[e][e_row, 5]
         if l_row >= 0:
-            before_l, chosen_l, chosen_l_a = l_local, l_row, bool(l_is_a)
+            before_l = l_local
+            merge[LAST_LOCAL], merge[LAST_LOCAL + 1], merge[LAST_LOCAL + 2] = l_local, k, words[k][l_row, 5]
         if take_e:
-            if e_is_a:
-                gone_a[ea] += 1
-                at_ea += 1
-                ea, ea_time = np.int64(-1), _NEVER
-                if at_ea < n_a:
-                    ea = exch_a[at_ea]
-                    ea_time = words_a[ea, 1]
-            else:
-                gone_b[eb] += 1
-                at_eb += 1
-                eb, eb_time = np.int64(-1), _NEVER
-                if at_eb < n_b:
-                    eb = exch_b[at_eb]
-                    eb_time = words_b[eb, 1]
+            held[e][EXCH_AT] += n
+            _load_head(words[e], by_exch[e], held[e][EXCH_AT], held[e][HELD], 1, row, time, e)
         if take_l:
-            if l_is_a:
-                gone_a[la] += 1
-                at_la += 1
-                la, la_time = np.int64(-2), _NEVER
-                if at_la < n_a:
-                    la = local_a[at_la]
-                    la_time = words_a[la, 2]
-            else:
-                gone_b[lb] += 1
-                at_lb += 1
-                lb, lb_time = np.int64(-2), _NEVER
-                if at_lb < n_b:
-                    lb = local_b[at_lb]
-                    lb_time = words_b[lb, 2]
-    if chosen_e >= 0:
-        merge[LAST_EXCH] = before_e
-        merge[LAST_EXCH + 1] = 0 if chosen_e_a else 1
-        merge[LAST_EXCH + 2] = words_a[chosen_e, 5] if chosen_e_a else words_b[chosen_e, 5]
-    if chosen_l >= 0:
-        merge[LAST_LOCAL] = before_l
-        merge[LAST_LOCAL + 1] = 0 if chosen_l_a else 1
-        merge[LAST_LOCAL + 2] = words_a[chosen_l, 5] if chosen_l_a else words_b[chosen_l, 5]
-    held_a[EXCH_AT], held_a[LOCAL_AT] = at_ea, at_la
-    held_b[EXCH_AT], held_b[LOCAL_AT] = at_eb, at_lb
-    taken = at_ea + at_eb - taken
+            held[k][LOCAL_AT] += n
+            _load_head(words[k], by_local[k], held[k][LOCAL_AT], held[k][HELD], 2, row, time, k)
+    taken = held[0][EXCH_AT] + held[1][EXCH_AT] - taken
     merge[EXCH_ONLY] += taken - both_clocks
     merge[LOCAL_ONLY] += to - start - taken
     merge[BOTH] += both_clocks

@@ -1,9 +1,9 @@
-"""One pass over Tardis files: parse each kind in a thread of its own, merge, hand rows to a sink."""
+"""One pass over Tardis files: parse both kinds while others inflate, merge, hand rows to a sink."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -21,7 +21,7 @@ Progress = Callable[[int, int], None]
 KINDS: Final = (Kind.TRADES, Kind.DEPTH)
 LATE_LIMIT: Final = 200_000
 NOT_MET: Final = (1 << 63) - 1
-_SAMPLE: Final = 1 << 16
+_SAMPLE: Final = 1 << 15
 _EXAMPLES: Final = 5
 _DEPTH_KINDS: Final = 4
 
@@ -145,7 +145,7 @@ def scan(settings: Settings, progress: Progress | None = None) -> tuple[Found, F
     """Read all rows without merging them: for the smallest latency, which must be known before anything is written."""
     both = (Found(), Found())
     for which, found in enumerate(both):
-        with ahead(read_kind_rows(settings, which, found)) as blocks:
+        with closing(read_kind_rows(settings, which, found)) as blocks:
             for _ in blocks:
                 _tell(progress, both, settings, 0.5)
     return both
@@ -171,7 +171,25 @@ def merge_pass(
     window_ns: int,
     progress: Progress | None = None,
 ) -> Merged:
-    """Merge all rows into `sink`.
+    """Merge all rows into `sink`: all steps of `merge_steps` at once."""
+    steps = merge_steps(settings, known, sink, shift_ns, window_ns, progress)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            merged: Merged = end.value
+            return merged
+
+
+def merge_steps(
+    settings: Settings,
+    known: tuple[Words, Words],
+    sink: Sink,
+    shift_ns: Callable[[int], int],
+    window_ns: int,
+    progress: Progress | None = None,
+) -> Generator[None, None, Merged]:
+    """Merge all rows into `sink`, and pause whenever it has taken some.
 
     `shift_ns(smallest)` is asked for the shift whenever a smaller latency is met. `known` are rows that came too late
     in an earlier pass; rows that do so now are in the result, and what went to the sink is then not the right array.
@@ -185,7 +203,7 @@ def merge_pass(
     late: tuple[list[Words], list[Words]] = ([], [])
     smallest, shift, total = NOT_MET, 0, total_bytes(settings)
     with ExitStack() as stack:
-        blocks = [stack.enter_context(ahead(read_kind_rows(settings, i, both[i]), 2)) for i in range(2)]
+        blocks = [stack.enter_context(ahead(read_kind_rows(settings, i, both[i]), 1)) for i in range(2)]
         while True:
             which = merge.behind
             if which is not None:
@@ -208,6 +226,7 @@ def merge_pass(
                 end = merge.merge_into(out, start, shift)
                 full = end == len(out)
                 sink.take(end)
+                yield
             if which is None:
                 break
     spans = merge.spans()

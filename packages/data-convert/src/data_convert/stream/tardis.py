@@ -43,7 +43,7 @@ Mode = Literal["process", "ignore_sod", "ignore"]
 LatencyShift = Literal["auto", "always"]
 SHIFTS: Final = ("auto", "always")
 
-_PASSES: Final = 4
+PASSES: Final = 4
 _MOST_SHIFT_NS: Final = 1 << 62
 
 Words = npt.NDArray[np.int64]
@@ -73,7 +73,9 @@ def convert_tardis(
     are mended. `symbol`: take this one out of files of several. `strict`: StrictError at the first flaw. Raises
     InputError, FormatError, SymbolError, StrictError, ClockError; ValueError and TypeError for unknown options.
     """
-    work = _Work(paths, snapshot_mode, base_latency_ns, latency_shift, outlier_ns, symbol, strict, window_ns, progress)
+    work = TardisWork(
+        paths, snapshot_mode, base_latency_ns, latency_shift, outlier_ns, symbol, strict, window_ns, progress
+    )
     found = work.merge()
     events, merged = work.sort_everything() if found is None else found
     return Result(events, work.report(merged, len(events)))
@@ -100,10 +102,12 @@ def convert_tardis_file(
     OutputError too.
     """
     check_target(Path(output), force, ".npz")
-    work = _Work(paths, snapshot_mode, base_latency_ns, latency_shift, outlier_ns, symbol, strict, window_ns, progress)
+    work = TardisWork(
+        paths, snapshot_mode, base_latency_ns, latency_shift, outlier_ns, symbol, strict, window_ns, progress
+    )
     shift_ns: int | None = 0 if work.latency_shift == "auto" else base_latency_ns
-    known = _nothing()
-    for _ in range(_PASSES):
+    known = no_rows()
+    for _ in range(PASSES):
         try:
             with NpzWriter(output, force=force, compress=compress) as writer:
                 sink = FileSink(writer)
@@ -135,7 +139,7 @@ class _Late(Exception):
         self.rows = rows
 
 
-class _Work:
+class TardisWork:
     """The files in their order, the options, and what follows from both."""
 
     def __init__(
@@ -203,8 +207,8 @@ class _Work:
 
     def merge(self) -> tuple[Events, Merged] | None:
         """Merge into an array; None when too many rows are late for it."""
-        known = _nothing()
-        for _ in range(_PASSES):
+        known = no_rows()
+        for _ in range(PASSES):
             sink = ArraySink(self.shift_of)
             try:
                 merged = merge_pass(self.settings, known, sink, sink.shift, self.window_ns, self.progress)
@@ -222,7 +226,7 @@ class _Work:
         """Hold all rows and sort them at once: for rows in any order at all."""
         self.sorted_at_once = True
         both = (Found(), Found())
-        rows = [p.rows for i in range(2) for p in read_kind_rows(self.settings, i, both[i])]
+        rows = [p.rows.copy() for i in range(2) for p in read_kind_rows(self.settings, i, both[i])]
         raw = np.concatenate([np.empty((0, 8), np.int64), *rows])
         del rows
         raw[:, 5] = 0
@@ -232,7 +236,7 @@ class _Work:
             spans = exch, local
         raw[:, 2] += self.shift_of(self.smallest(both))
         events = order_events(raw.reshape(-1).view(EVENT_DTYPE))
-        return events, Merged(both, _nothing(), count_kinds(events), count_sides(events), spans)
+        return events, Merged(both, no_rows(), count_kinds(events), count_sides(events), spans)
 
     def report(self, merged: Merged, rows: int) -> Report:
         """Describe what was found."""
@@ -270,7 +274,8 @@ class _Work:
             yield "rows come in no order that a window could put right: all were sorted at once, in memory"
 
 
-def _nothing() -> tuple[Words, Words]:
+def no_rows() -> tuple[Words, Words]:
+    """Return no row known of either stream."""
     return np.empty((0, 8), np.int64), np.empty((0, 8), np.int64)
 
 
