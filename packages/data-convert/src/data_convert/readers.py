@@ -26,6 +26,7 @@ _TEXT_BLOCK: Final = 1 << 20
 _GZIP_WBITS: Final = 31
 _PEEK: Final = 256
 _SEARCHED: Final = 1 << 22
+_AROUND: Final = 1 << 22
 _DONTNEED: Final[int | None] = getattr(mmap, "MADV_DONTNEED", None)
 _TEXT: Final = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
 
@@ -215,5 +216,5 @@ def _find_magic(data: mmap.mmap, position: int, stop: int) -> int:
 def _release(data: mmap.mmap, start: int, stop: int) -> None:
     """Give back the memory of a part that was read: a mapped file would stay in it as a whole."""
     if _DONTNEED is not None and stop > start:
-        first = start - start % mmap.PAGESIZE
+        first = max(start - start % mmap.PAGESIZE - _AROUND, 0)  # a look at one byte maps what lies around it again
         data.madvise(_DONTNEED, first, stop - first)
