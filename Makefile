@@ -1,6 +1,8 @@
 # One verb a line. `make test` needs only python3 (3.11 or newer), git and make: uv is installed privately when missing.
 .PHONY: demo test check lint types bench bench-convert soak wheels alone clean
 PYTHON ?= python3
+# Hundreds of processes are started by the tests: none of them should compile its imports again.
+unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen --quiet
 

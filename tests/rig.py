@@ -52,10 +52,18 @@ class Rig:
 
     def start(self, label: str, module: str, *arguments: object) -> subprocess.Popen[bytes]:
         """Start `python -m module arguments`; its output goes to `{label}.out` and `{label}.log` in the folder."""
-        command = [sys.executable, "-m", module, *map(str, arguments)]
+        return self.command(label, sys.executable, "-m", module, *arguments)
+
+    def command(self, label: str, *words: object) -> subprocess.Popen[bytes]:
+        """Start a command likewise."""
         with (self.folder / f"{label}.out").open("ab") as out, (self.folder / f"{label}.log").open("ab") as log:
             process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment, stdout=out, stderr=log, stdin=subprocess.DEVNULL
+                [str(word) for word in words],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=out,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         self.processes[label] = process
         return process

@@ -118,7 +118,8 @@ def test_unknown_symbol_is_refused_with_the_nearest() -> None:
 def test_sizes_are_the_exchanges_and_a_contradiction_is_told(tick: float, lot: float, count: int) -> None:
     machine = hub()
     effects = register(machine, tick=tick, lot=lot)
-    assert len(errors(effects)) == count
+    told = [(error["contradicts"], error["stated"], error["true"]) for error in errors(effects)]
+    assert told == [("tick_size", tick, 0.1), ("lot_size", lot, 0.001)][:count]
     assert (
         len([effect for effect in effects if isinstance(effect, Note) and "the exchange's is used" in effect.text])
         == count
@@ -130,6 +131,7 @@ def test_upper_case_symbol_is_told_its_true_spelling() -> None:
     machine = hub()
     (error,) = errors(register(machine, "BTCUSDT"))
     assert error["symbol"] == "btcusdt"
+    assert (error["contradicts"], error["stated"], error["true"]) == ("symbol", "BTCUSDT", "btcusdt")
     assert list(machine.markets) == ["btcusdt"]
 
 

@@ -13,7 +13,8 @@ from data_convert import convert_recording
 from data_convert.errors import ConvertError, FormatError
 from data_convert.feed_latency import ConstantLatency
 from data_convert.history import convert_history
-from data_convert.inspection import describe
+from data_convert.inspection import look_at
+from data_convert.inspection_text import look_json, look_text
 from data_convert.tardis_fuse import fuse_tardis
 from data_convert.tardis_rows import HEADERS
 from data_convert.timeline import check_order
@@ -210,7 +211,9 @@ def test_any_bytes(tmp_path, data):
     for name in ("x", "x.npz"):
         (tmp_path / name).write_bytes(data)
         try:
-            describe(tmp_path / name, 3)
+            look = look_at(tmp_path / name, 3)
+            assert look_text(look)
+            assert look_json(look)
         except ConvertError:
             pass
 

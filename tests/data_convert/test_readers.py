@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import random
 import zlib
+from pathlib import Path
 
+import numpy as np
 import pytest
+from data_convert import readers
 from data_convert.errors import InputError
 from data_convert.readers import ReadStats, lose_line, read_lines
 
@@ -129,3 +132,40 @@ def test_a_directory_is_an_error_that_names_the_remedy(tmp_path):
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         list(read_lines(tmp_path / "no", ReadStats(tmp_path / "no")))
+
+
+def test_members_are_found_wherever_the_search_is_cut(tmp_path, monkeypatch):
+    """A torn member's end is searched for in parts of the file; a header may stand across two of them."""
+    texts = [b"".join(b"%d %d\n" % (n, i * i) for i in range(40 * n)) for n in range(1, 6)]
+    members = [gzip.compress(text) for text in texts]
+    data = b"".join(member[: len(member) - 9 - n] for n, member in enumerate(members)) + members[0]
+    path = tmp_path / "a.gz"
+    path.write_bytes(data)
+
+    def found():
+        stats = ReadStats(path)
+        return list(read_lines(path, stats)), stats
+
+    expected = found()
+    assert expected[1].members == 6
+    for size in (3, 4, 5, 7, 64):
+        monkeypatch.setattr(readers, "_SEARCHED", size)
+        assert found() == expected
+
+
+def test_a_long_file_is_not_held_in_memory(tmp_path):
+    """Pages of a mapped file count as memory of the process until they are given back."""
+    path = tmp_path / "a.gz"
+    noise = np.random.default_rng(1).integers(33, 127, 48 << 20, dtype=np.uint8)
+    noise[:: 1 << 10] = 10
+    path.write_bytes(gzip.compress(noise.tobytes(), 0))
+
+    def mapped_bytes():
+        status = Path("/proc/self/status").read_text()
+        return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("RssFile"))
+
+    before, most = mapped_bytes(), 0
+    for number, _, _ in read_lines(path, ReadStats(path)):
+        if number % 4096 == 0:
+            most = max(most, mapped_bytes() - before)
+    assert most < 24 << 20

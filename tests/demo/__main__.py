@@ -1,5 +1,7 @@
 """`make demo`: a minute of a synthetic market, or a recording (`CAPTURE=file SPEED=n`), through the whole path, with every result checked.
 
+The strategy runs dry beside the recorders, and is backtested on what they recorded.
+
 Exit code 0: every check held. 1: one did not, or something did not run; it says which.
 """
 
@@ -12,10 +14,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from tests.demo import checks, page
-from tests.demo.watch import Watch
+from tests.demo import checks, page, strategy
+from tests.demo.watch import Watch, sizes_of
 from tests.rig import Rig
-from tests.truth import symbols_of
+from tests.truth import recorded_lines, symbols_of
 
 SYNTHETIC_SYMBOLS = ("btcusdt", "ethusdt")
 STARTUP_S = 180  # a first run compiles the kernels
@@ -28,7 +30,12 @@ def main() -> int:
         "--out", type=Path, default=Path("demo-out"), help="where the recordings, arrays and the report go"
     )
     parser.add_argument("--capture", type=Path, help="a USD-M recording to replay instead of the synthetic market")
-    parser.add_argument("--speed", type=float, default=1.0, help="how fast to replay it; 0: as fast as it is read")
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        help="how fast to replay it; 0: as fast as the connector reads; a bot that can't follow loses samples, and checks fail",
+    )
     parser.add_argument("--duration", type=float, default=60.0, help="seconds of synthetic market")
     parser.add_argument("--rate", type=float, default=400.0, help="synthetic messages a second")
     parser.add_argument("--seed", type=int, default=7, help="of the synthetic market")
@@ -43,18 +50,26 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     for old in (*out.glob("*/*.gz"), *out.glob("*.npz"), *out.glob("*.html")):
         old.unlink()
+    strategy.clean(out)
     symbols = list(SYNTHETIC_SYMBOLS) if options.capture is None else symbols_of(options.capture)
     if not symbols:
         console.print(
             f"demo: {options.capture}: no combined-stream frames in it; the demonstration replays USD-M recordings only"
         )
         return 1
+    if options.capture is not None and not _has_snapshot(options.capture):
+        console.print(
+            f"demo: {options.capture}: no snapshot of the book in it: nothing tells the true book to compare with"
+        )
+        return 1
     with Rig() as rig:
         run = _record(rig, console, options, symbols, out)
         console.print("converting both recordings ...")
         found = checks.judge(rig, run, symbols, out, options.capture)
+        console.print("backtesting the strategy on the recording of the link ...")
+        runs = strategy.judge(rig, run, found, run.sizes, out)
     report = out / "report.html"
-    report.write_text(page.render(run, found))
+    report.write_text(page.render(run, found, runs))
     table = Table(title="what was checked")
     table.add_column("check")
     table.add_column("result")
@@ -72,20 +87,39 @@ def main() -> int:
     return 0
 
 
+def _has_snapshot(capture: Path) -> bool:
+    return any(b'"lastUpdateId"' in payload[:200] for _, payload in recorded_lines(capture))
+
+
 def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: list[str], out: Path) -> checks.Run:
-    """Run exchange, connector and both collectors, then stop them in order."""
+    """Run exchange, connector, strategy and both collectors, then stop them in order."""
+    market: tuple[object, ...]
     if options.capture is not None:
         market = ("replay", "--capture", options.capture.resolve(), "--speed", options.speed, "--paused")
     else:
         market = ("synthetic", "--symbols", ",".join(symbols), "--rate", options.rate, "--seed", options.seed)
     rig.exchange("--market", *market, "--history", 1_000_000)
     console.print(
-        "starting: exchange, connector, collector on shared memory, collector on the exchange (a first run compiles its kernels)"
+        "starting: exchange, connector, strategy, collector on shared memory, collector on the exchange "
+        "(a first run compiles its kernels)"
     )
     rig.connector()
+    sizes = {symbol: sizes_of(rig)[symbol] for symbol in symbols}
+    strategy.start(rig, sizes, out)
     rig.link_collector(out.resolve() / "ipc", symbols)
     rig.direct_collector(out.resolve() / "direct", symbols)
-    rig.until(lambda: _listening(rig, len(symbols)), STARTUP_S, "connector and collectors to subscribe")
+    # A synthetic market goes on: the strategy has its books already. A recording waits: the strategy is registered, no more.
+    goes_on = options.capture is None
+    rig.until(
+        lambda: _listening(rig, len(symbols)) and strategy.follows(rig, symbols, goes_on),
+        STARTUP_S,
+        "connector, collectors and strategy to subscribe",
+    )
+    unknown = [symbol for symbol in symbols if symbol not in rig.state()["symbols"]]
+    if unknown:
+        sys.exit(
+            f"demo: {options.capture}: {', '.join(unknown)}: no USD-M depth in it; the demonstration replays nothing else"
+        )
     if options.capture is not None:  # a recording waits for everybody; a synthetic market has gone on all the while
         rig.ask("resume", method="POST")
     start = time.monotonic()
@@ -101,19 +135,22 @@ def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: li
                 console.print(watch.line())
     rig.ask("pause", method="POST") if options.capture is None else None
     watch.settle()
+    strategy.settle(rig, out)
     state = rig.state()
     truths = {symbol: rig.state()["symbols"][symbol]["last_u_sent"] for symbol in symbols}
-    ended = {label: rig.end(label) for label in ("ipc", "direct", "connector")}
+    ended = {label: rig.end(label) for label in ("strategy", "ipc", "direct", "connector")}
     books = {symbol: rig.true_book(symbol, last_id) for symbol, last_id in truths.items() if last_id is not None}
     ended["exchange"] = rig.end("exchange")
     watch.close()
     return checks.Run(
         seconds=time.monotonic() - start,
+        watched_s=options.duration if options.capture is None else None,
+        sizes=sizes,
         state=state,
         exit_codes=ended,
         final_books=books,
         final_ids=truths,
-        summaries={label: rig.summary(label) for label in ("ipc", "direct")},
+        summaries={"strategy": strategy.summary(rig), **{label: rig.summary(label) for label in ("ipc", "direct")}},
         bot_views=watch.final_views(),
         logs={label: rig.log(label, 400) for label in ended},
     )

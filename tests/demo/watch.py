@@ -31,7 +31,7 @@ class Watch:
         self._rig, self._symbols, self._out, self._duration_s = rig, symbols, out, duration_s
         self._start = time.monotonic()
         settings = read_settings(rig.link)
-        sizes = _sizes(rig)
+        sizes = sizes_of(rig)
         instruments = [Instrument("bf", symbol, *sizes[symbol], 10_000) for symbol in symbols]
         self._bot = LiveBot(instruments, open_port=lambda name: IceoryxBotPort(name, None, settings))
         self._trades = 0
@@ -129,7 +129,8 @@ class Watch:
         return table
 
 
-def _sizes(rig: Rig) -> dict[str, tuple[float, float]]:
+def sizes_of(rig: Rig) -> dict[str, tuple[float, float]]:
+    """Tick and lot size of every symbol, as the exchange says."""
     import httpx
 
     info = httpx.get(f"{rig.addresses['rest']}/fapi/v1/exchangeInfo", timeout=10).json()

@@ -6,19 +6,29 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from marketlink.events import Events
+from obi_mm.backtest import Models, day_of, run_backtest
+from obi_mm.cli import app
+from obi_mm.config import Config, change_config
 from obi_mm.decisions import (
     Header,
     Instrument,
     Writer,
+    between,
     compare,
     decode_log,
     encode_decision,
+    of_symbol,
     read_log,
     row_of,
+    settled_ns,
     write_log,
 )
 from obi_mm.errors import LogError
 from obi_mm.layout import DECISION_DTYPE, NO_BID_TICK, REASONS
+from obi_mm.outputs import write_results
+from obi_mm.rows import ClearsSpelledOut
+from typer.testing import CliRunner
 
 HEADER = Header((Instrument("btcusdt", 0.1, 0.001), Instrument("ethusdt", 0.01, 0.01)), {"params": {}}, "test")
 
@@ -110,3 +120,53 @@ def test_every_difference_is_found_and_ids_count_from_the_first() -> None:
     ]
     assert not list(compare(logs[0], logs[0]))
     assert [one.time_ns for one in compare(*logs, 0.5)] == [3, 4]
+
+
+def test_one_symbols_part_of_a_log_keeps_its_own_actions() -> None:
+    rows = [
+        (1, 0, 0, 0.5, [(2, 1, 5, 6, 7)]),
+        (1, 0, 1, 0.5, [(2, 1, 8, 9, 70), (2, -1, 8, 9, 71)]),
+        (2, 0, 1, 0.5, []),
+    ]
+    log = decode_log(HEADER.encode() + b"".join(encode_decision(*part) for part in parts_of(rows)))
+    mine = of_symbol(log, "ethusdt")
+    assert mine.decisions["time_ns"].tolist() == [1, 2]
+    assert [mine.actions_of(number)["order_id"].tolist() for number in range(2)] == [[70, 71], []]
+    with pytest.raises(LogError, match="has no 'solusdt', but btcusdt, ethusdt"):
+        of_symbol(log, "solusdt")
+    assert [len(between(log, 2, 2).decisions), len(between(log, 3, 2).decisions)] == [1, 0]
+
+
+def test_a_log_that_began_later_settles_where_an_earlier_one_agrees_with_it(
+    market: Events, golden_config: Config, tmp_path: Path
+) -> None:
+    market = market[:400_000]
+    config = change_config(
+        golden_config, {"stop_loss.volatility_threshold": 1e6, "stop_loss.change_threshold": 1e6}, "test"
+    )
+    # The second begins 10 s into an interval, whose return is another one then.
+    late = market[np.searchsorted(market["exch_ts"], int(market["exch_ts"][0]) + 45_000_000_000) :]
+    paths = []
+    for name, rows in (("early", market), ("late", late)):
+        (tmp_path / name).mkdir()
+        day = day_of(rows.copy(), ClearsSpelledOut(0.1, 0.001), "exchange", name)
+        write_results(
+            tmp_path / name, run_backtest([day], config, 0.1, 0.001, Models(), dry=True), {"config": config.sections()}, "x"
+        )  # fmt: skip
+        paths.append(tmp_path / name / "decisions.obilog")
+    settled = settled_ns(read_log(paths[1]))
+    assert settled is not None
+    last = int(read_log(paths[1]).decisions["time_ns"][-1])
+    logs = [between(read_log(path), settled, last) for path in paths]
+    assert not list(compare(*logs, 1e-7))
+    assert len(logs[0].decisions) > 100
+    # It says so no later than it must: one decision before, the two still differ.
+    before = [between(read_log(path), settled - 10_000_000_000, last) for path in paths]
+    assert [one.time_ns for one in compare(*before, 1e-7)] == [settled - 10_000_000_000]
+    diff = ["diff", *map(str, paths), "--tolerance", "1e-7"]
+    assert CliRunner().invoke(app, [*diff, "--common"]).exit_code == 1
+    warm = CliRunner().invoke(app, [*diff, "--warm"])
+    assert (warm.exit_code, warm.output) == (0, f"equal: {len(logs[0].decisions):,} decisions\n")
+    short = tmp_path / "short"
+    short.write_bytes(paths[1].read_bytes()[:3000])
+    assert CliRunner().invoke(app, ["diff", str(paths[0]), str(short), "--warm"]).output == "no decision to compare\n"

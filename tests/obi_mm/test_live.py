@@ -181,13 +181,15 @@ def test_symbols_keep_their_own_clock_position_and_ids(rigged: Rigged) -> None:
     assert strategies[0].own[0] != strategies[1].own[0]
 
 
-@pytest.mark.parametrize(
-    "text", ["tick_size of btcusdt is 0.01, not 0.1: the exchange's is used", "the symbol is spelled 'x' here"]
-)
-def test_other_sizes_than_the_exchanges_end_the_run(rigged: Rigged, text: str) -> None:
-    error = LiveError(ErrorKind.CUSTOM, {"symbol": "btcusdt", "msg": text})
+@pytest.mark.parametrize("what", ["tick_size", "lot_size", "symbol"])
+def test_other_sizes_than_the_exchanges_end_the_run(rigged: Rigged, what: str) -> None:
+    remark = LiveError(ErrorKind.CUSTOM, {"symbol": "btcusdt", "msg": "tick_size of btcusdt is what it was"})
+    rigged.connector.send(Batch((ErrorEvent(remark),), framed=False))
+    rigged.take_all()
+    assert "what it was" in rigged.notes[-1]  # words alone end nothing
+    error = LiveError(ErrorKind.CUSTOM, {"symbol": "btcusdt", "msg": "said otherwise", "contradicts": what})
     rigged.connector.send(Batch((ErrorEvent(error),), framed=False))
-    with pytest.raises(Contradicted, match="SYMBOL:TICK:LOT"):
+    with pytest.raises(Contradicted, match="said otherwise; say so as SYMBOL:TICK:LOT"):
         rigged.take_all()
 
 

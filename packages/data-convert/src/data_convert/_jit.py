@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -16,7 +17,7 @@ _R = TypeVar("_R")
 
 
 def jit(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile without Python objects, on first use, and keep the machine code on disk.
+    """Compile without Python objects, on first use, and keep the machine code on disk where there is room for it.
 
     What begins with an underscore is called by other kernels only: compiling its way in from Python is saved.
     """
@@ -24,7 +25,22 @@ def jit(function: Callable[_P, _R]) -> Callable[_P, _R]:
     options: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
     options |= {"no_cpython_wrapper": inner, "no_cfunc_wrapper": inner}
     compiled: Callable[_P, _R] = njit(**options)(function)
+    _spare_disk(compiled)
     return compiled
+
+
+def _spare_disk(compiled: Any) -> None:
+    """Let code that cannot be kept (a full disk) be compiled again the next time; numba would end the program."""
+    cache = getattr(compiled, "_cache", None)
+    if cache is None:  # numba is told not to compile
+        return
+    save = cache.save_overload
+
+    def save_overload(signature: Any, data: Any) -> None:
+        with suppress(OSError):
+            save(signature, data)
+
+    cache.save_overload = save_overload
 
 
 def _loader(bits: int) -> Any:

@@ -6,7 +6,6 @@ equal times, and get their local times from a stated latency model (data_convert
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -14,27 +13,26 @@ from typing import Final
 import numpy as np
 import orjson
 
-from data_convert.convert import Result, assemble, one_symbol
+from data_convert.convert import Result, one_symbol
 from data_convert.detect import Source
-from data_convert.errors import BadLine, ClockError, FormatError, InputError, StrictError, SymbolError
+from data_convert.errors import BadLine, FormatError, InputError, StrictError, SymbolError
 from data_convert.events import EVENT_DTYPE
 from data_convert.feed_latency import FeedLatency
 from data_convert.formats import Counts, history_binance, history_bybit
 from data_convert.formats.bybit import BybitDecoder
 from data_convert.formats.databento import load_records, records_to_rows
-from data_convert.formats.history_binance import BinanceHistory
+from data_convert.formats.history_columns import TableReader, Words
+from data_convert.history_merge import books_in_time, in_time, merge_history
+from data_convert.history_rows import SYMBOL_WORD, LevelSink, QuoteSink, Sink, TradeRows, TradeSink
 from data_convert.ingest import BadCounter, Ingested, Paths, file_report, listed_paths
-from data_convert.messages import NO_ID, Messages, MessagesBuilder, What
+from data_convert.messages import NO_ID, MessagesBuilder
 from data_convert.readers import ReadStats
 from data_convert.snapshot import Unanchored
 from data_convert.tables import text_lines
 from data_convert.timeline import check_order, correct_local_timestamp, order_events
 from data_convert.validation import validate
 
-Take = Callable[[tuple[int, int], bytes], None]
-
 _REMEDY: Final = "name files of data.binance.vision or of Bybit's archives (.zip, .csv, .csv.gz, .data)"
-_MAX_NS: Final = (1 << 63) - 1
 
 
 @dataclass(slots=True)
@@ -42,58 +40,79 @@ class _History:
     time: str
     strict: bool
     builder: MessagesBuilder = field(default_factory=MessagesBuilder)
+    trades: TradeRows = field(default_factory=TradeRows)
     counts: Counts = field(default_factory=Counts)
     bad: BadCounter = field(default_factory=BadCounter)
     stats: list[ReadStats] = field(default_factory=list)
     kinds: dict[str, Path] = field(default_factory=dict)
-    backwards: set[int] = field(default_factory=set)  # files that begin with the newest
+    backwards: set[int] = field(default_factory=set)  # files of books that begin with the newest
 
     def read(self, path: Path, file: int) -> None:
-        """Read one file into the builder. Raises InputError, FormatError, StrictError."""
+        """Read one file. Raises InputError, FormatError, StrictError."""
         first = next((line for _, line in text_lines(path, ReadStats(path)) if line.strip()), None)
-        stats, begin = ReadStats(path), len(self.builder)
-        self.stats.append(stats)
+        begin = len(self.builder)
         if first is None:
+            stats = ReadStats(path)
             for _ in text_lines(path, stats):
                 pass  # nothing but empty lines: their number stands in the report
-            return
-        take, finish, header = self._reader(path, first.decode("utf-8", "replace"))
-        for at, line in text_lines(path, stats):
-            if not line.strip() or (header and at == 1):
-                continue
-            try:
-                take((file, at), line)
-            except BadLine as error:
-                if self.strict:
-                    raise StrictError(path, at, str(error)) from error
-                self.bad.add(path, at, error)
-        finish()
+        elif history_bybit.kind_of(text := first.decode("utf-8", "replace")) == "order book":
+            self._once("book", path)
+            stats = self._read_frames(path, file, text)
+        else:
+            stats = self._read_table(path, file, text)
+        self.stats.append(stats)
         if self.strict and stats.damage:
             raise StrictError(path, stats.lines, stats.damage[0])
         end = len(self.builder)
         if end > begin and self.builder.exch_ns(begin) > self.builder.exch_ns(end - 1):
             self.backwards.add(file)
 
-    def _reader(self, path: Path, first: str) -> tuple[Take, Callable[[], None], bool]:
+    def _read_table(self, path: Path, file: int, first: str) -> ReadStats:
         columns = first.removeprefix("\ufeff").strip().split(",")
+        builder, streams = self.builder, self.counts.streams
         bybit = history_bybit.kind_of(first)
-        if bybit == "order book":
-            self._once("book", path)
-            return self._frames(path, first)
+        sink: Sink
         if bybit is not None:
             self._once("trades", path)
-            name = path.name.partition("_")[0].partition(".")[0]
-            return history_bybit.trade_reader(bybit, columns, name, self.builder, self.counts), _nothing, True
-        binance = history_binance.kind_of(first)
-        if binance is None:
-            known = next((text for column, text in history_binance.UNUSABLE.items() if column in columns), None)
-            raise FormatError(path, known or "is of no archive known here by its first line", _REMEDY)
-        kind, header = binance
-        self._once({"trades": "trades", "aggTrades": "aggTrades"}.get(kind, kind), path)
-        reader = BinanceHistory(self.builder, self.counts, self.time, path.name.partition("-")[0])
-        return reader.reader(kind, columns if header else None), reader.finish, header
+            symbol, header = path.name.partition("_")[0].partition(".")[0], True
+            table = history_bybit.table(bybit, columns)
+            sink = TradeSink(self.trades, builder, self.counts.filtered, streams, bybit, file)
+        else:
+            binance = history_binance.kind_of(first)
+            if binance is None:
+                known = next((text for column, text in history_binance.UNUSABLE.items() if column in columns), None)
+                raise FormatError(path, known or "is of no archive known here by its first line", _REMEDY)
+            kind, header = binance
+            self._once(kind, path)
+            symbol = path.name.partition("-")[0]
+            table = history_binance.table(kind, columns if header else None, self.time)
+            match kind:
+                case "bookTicker":
+                    sink = QuoteSink(builder, streams, file, symbol)
+                case "depth":
+                    sink = LevelSink(builder, streams, file)
+                case _:
+                    sink = TradeSink(self.trades, builder, self.counts.filtered, streams, kind, file)
+        reader = TableReader(path, table, header, symbol, builder.symbols, self.bad, self.strict)
+        for words in reader:
+            sink.take(words)
+        sink.finish()
+        return reader.stats
 
-    def _frames(self, path: Path, first: str) -> tuple[Take, Callable[[], None], bool]:
+    def _read_frames(self, path: Path, file: int, first: str) -> ReadStats:
+        decoder, stats = self._frame_decoder(path, first), ReadStats(path)
+        for at, line in text_lines(path, stats):
+            if not line.strip():
+                continue
+            try:
+                decoder.take(self.builder, (file, at), 0, line)
+            except BadLine as error:
+                if self.strict:
+                    raise StrictError(path, at, str(error)) from error
+                self.bad.add(path, at, error)
+        return stats
+
+    def _frame_decoder(self, path: Path, first: str) -> BybitDecoder:
         try:
             depth = int(orjson.loads(first)["topic"].split(".")[1])
         except (orjson.JSONDecodeError, KeyError, ValueError, IndexError, AttributeError, TypeError):
@@ -101,11 +120,7 @@ class _History:
         decoder = BybitDecoder(self.time, depth)
         decoder.streams, decoder.filtered = self.counts.streams, self.counts.filtered
         decoder.notes = self.counts.notes
-
-        def take(place: tuple[int, int], line: bytes) -> None:
-            decoder.take(self.builder, place, 0, line)
-
-        return take, _nothing, False
+        return decoder
 
     def _once(self, kind: str, path: Path) -> None:
         """Refuse what would tell everything twice: trades and aggTrades, or two kinds of books."""
@@ -144,38 +159,23 @@ def convert_history(
     files = tuple(file_report(stats) for stats in history.stats)
     lines = sum(stats.lines for stats in history.stats)
     source: Source = "files"
-    messages = history.builder.build(None)
-    if "depth" in history.kinds and bool(np.any(messages.prev_id != NO_ID)):
+    if "depth" in history.kinds and bool(np.any(history.builder.build(None).prev_id != NO_ID)):
         source = "binance"  # updates that name their predecessor are put in order by ids
     read = Ingested(history.builder, history.counts, source, files, lines, 0, history.bad.listed(), warnings)
-    messages = _dated(_sorted(one_symbol(read, symbol), history.backwards), latency)
+    books, book_ns = books_in_time(one_symbol(read, symbol), history.backwards)
+    trades = in_time(_of_symbol(history.trades.taken(), read, symbol))
     settings = {"source": "history: " + ", ".join(sorted(history.kinds)), "local time": latency.describe()}
-    return assemble(read, messages, settings, "by-id", unanchored)
+    return merge_history(read, trades, books, book_ns, latency, settings, unanchored)
 
 
-def _sorted(messages: Messages, backwards: Set[int]) -> Messages:
-    """Order by exchange time, trades before books at equal times, what a newest-first file has in its true order.
-
-    The messages of a book keep their order: one dated before its predecessor is taken to be of that one's time.
-    """
-    sequence, exch_ns = np.arange(len(messages)), messages.exch_ns.copy()
-    trade_first = np.where(messages.what == What.TRADE, 0, 1)
-    for file in np.unique(messages.file).tolist():
-        own = np.flatnonzero(messages.file == file)
-        if file in backwards:
-            sequence[own] = sequence[own][::-1]
-        books = own[trade_first[own] == 1]
-        exch_ns[books] = np.maximum.accumulate(exch_ns[books]) if len(books) else exch_ns[books]
-    return messages.taken(np.lexsort((sequence, trade_first, exch_ns)))
-
-
-def _dated(messages: Messages, latency: FeedLatency) -> Messages:
-    if not len(messages):
-        return messages
-    delay_ns = latency.at(messages.exch_ns)
-    if int(messages.exch_ns.max()) > _MAX_NS - int(delay_ns.max()):
-        raise ClockError(int(delay_ns.max()))
-    return replace(messages, local_ns=np.maximum.accumulate(messages.exch_ns + delay_ns))
+def _of_symbol(trades: Words, read: Ingested, symbol: str | None) -> Words:
+    """Return the trades of one symbol; those that name none only where there is one at all."""
+    counts, numbers = read.builder.symbol_counts, read.builder.symbols
+    if symbol is None or len(counts) + read.builder.nameless < 2:
+        return trades
+    symbol = symbol if symbol in counts else symbol.upper()
+    wanted = [number for name, number in numbers.items() if name == symbol or (not name and len(counts) < 2)]
+    return trades[np.isin(trades[:, SYMBOL_WORD], wanted)]
 
 
 def convert_mbo(paths: list[Path], symbol: str | None = None, base_latency_ns: int = 0) -> Result:
@@ -204,7 +204,3 @@ def convert_mbo(paths: list[Path], symbol: str | None = None, base_latency_ns: i
     title = "Conversion of " + (symbol or next(iter(counts), "nothing"))
     report = replace(found, title=title, settings=settings, latency=latency, filtered=filtered, symbols=counts)
     return Result(events, report)
-
-
-def _nothing() -> None:
-    """Nothing is held."""

@@ -1,44 +1,123 @@
-"""A quick look at a file without converting it: head, counts, span, latencies, the book at an instant."""
+"""A quick look at a file without converting it: head, counts, span, latencies, the book at an instant.
+
+What is seen are values; `inspection_text` writes them for people, as JSON and as sections of a page.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import zip_longest
 from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 from data_convert.book import Side, replay_book
 from data_convert.errors import BadLine
 from data_convert.events import BUY, EXCH, KIND_MASK, KIND_NAMES, LOCAL, SELL, Events, count_kinds, has_flag
 from data_convert.report.measure import histogram, quantiles
-from data_convert.report.wording import duration, milliseconds, size, when
+from data_convert.report.values import Histogram, Quantiles
 
-_BAR: Final = 40
-_BINS: Final = 15
+BINS: Final = 15
+_LOOKED_AT: Final = 1000
+_FLAGS: Final = (("exchange", EXCH), ("local", LOCAL), ("buy", BUY), ("sell", SELL))
+
+Span = tuple[int, int]
+Level = tuple[float, float]
 
 
-def describe(path: Path, rows: int) -> str:
-    """Describe an `.npz` or a recording: span, counts, latencies, the first `rows` rows or lines. Raises InputError."""
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One row in words; `flags` of exchange, local, buy, sell."""
+
+    kind: str
+    flags: tuple[str, ...]
+    exch_ts: int
+    local_ts: int
+    px: float
+    qty: float
+
+
+@dataclass(frozen=True, slots=True)
+class BookLook:
+    """The best levels (price, quantity) that one clock knows at an instant, and how many there are at all."""
+
+    at_ns: int
+    clock: str
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    bid_levels: int
+    ask_levels: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventsLook:
+    """An event file: first and last time on either clock (ns), rows by kind, latencies of rows flagged LOCAL."""
+
+    file: str
+    size_bytes: int
+    rows: int
+    exch_span_ns: Span | None
+    local_span_ns: Span | None
+    kinds: dict[str, int]
+    latency: Quantiles | None
+    latency_ms: Histogram | None
+    head: tuple[EventRow, ...]
+    book: BookLook | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingLook:
+    """A recording: first and last receive time (ns), `dialects` of the lines looked at, the first lines."""
+
+    file: str
+    size_bytes: int
+    compressed: bool
+    members: int
+    text_bytes: int
+    lines: int
+    local_span_ns: Span | None
+    dialects: dict[str, int]
+    damage: tuple[str, ...]
+    head: tuple[str, ...]
+
+
+def look_at(path: Path, rows: int) -> EventsLook | RecordingLook:
+    """Look at an `.npz` or a recording, `rows` rows or lines of it. Raises InputError."""
     if path.suffix == ".npz":
         from data_convert.writer import load
 
-        return _describe_events(path, load(path), rows)
-    return _describe_recording(path, rows)
+        return look_at_events(path, load(path), rows)
+    return _look_at_recording(path, rows)
 
 
-def describe_book(events: Events, at_ns: int, side: Side, levels: int) -> str:
-    """Show the best `levels` of the book that one clock knows at `at_ns`, rows of that instant included."""
+def look_at_events(path: Path, events: Events, rows: int) -> EventsLook:
+    """Look at the events that an `.npz` holds."""
+    own = events[has_flag(events, LOCAL)]
+    latency_ns = own["local_ts"] - own["exch_ts"]
+    spans = [
+        (int(np.min(events[name])), int(np.max(events[name]))) if len(events) else None
+        for name in ("exch_ts", "local_ts")
+    ]
+    return EventsLook(
+        file=str(path),
+        size_bytes=path.stat().st_size,
+        rows=len(events),
+        exch_span_ns=spans[0],
+        local_span_ns=spans[1],
+        kinds=count_kinds(events),
+        latency=quantiles(latency_ns),
+        latency_ms=histogram(latency_ns, BINS),
+        head=tuple(_row(row) for row in events[:rows]),
+    )
+
+
+def look_at_book(events: Events, at_ns: int, side: Side, levels: int) -> BookLook:
+    """Return the best `levels` of the book that one clock knows at `at_ns`, rows of that instant included."""
     book = replay_book(events, side, at_ns)
-    out = [f"book at {when(at_ns)} UTC ({at_ns}) on the {side} clock: {len(book.bids):,} bids, {len(book.asks):,} asks"]
-    if len(book.bids) and len(book.asks):
-        out.append(f"  spread {book.best_ask - book.best_bid:.12g}, mid {(book.best_ask + book.best_bid) / 2:.12g}")
-    out.append(f"  {'bid quantity':>16} {'bid':>14}   {'ask':<14} {'ask quantity':<16}")
-    for bid, ask in zip_longest(book.bids[:levels].tolist(), book.asks[:levels].tolist()):
-        left = f"{bid[1]:>16.12g} {bid[0]:>14.12g}" if bid else " " * 31
-        right = f"{ask[0]:<14.12g} {ask[1]:<16.12g}" if ask else ""
-        out.append(f"  {left}   {right}".rstrip())
-    return "\n".join(out) + "\n"
+    bids, asks = (tuple((price, qty) for price, qty in own[:levels].tolist()) for own in (book.bids, book.asks))
+    return BookLook(at_ns, side, bids, asks, len(book.bids), len(book.asks))
 
 
 def parse_instant(text: str) -> int:
@@ -51,40 +130,14 @@ def parse_instant(text: str) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
 
 
-def _describe_events(path: Path, events: Events, rows: int) -> str:
-    out = [f"{path}: {len(events):,} rows, {size(path.stat().st_size)}"]
-    for name in ("exch_ts", "local_ts"):
-        if len(events):
-            first, last = int(events[name].min()), int(events[name].max())
-            out.append(f"{name:>9}: {when(first)} to {when(last)} UTC ({duration(last - first)})")
-    out += [f"{count:>12,} {name}" for name, count in count_kinds(events).items()]
-    out += _latencies(events)
-    for row in events[:rows]:
-        ev = int(row["ev"])
-        bits = zip("elbs", (EXCH, LOCAL, BUY, SELL), strict=True)
-        flags = "".join(letter if ev & bit else "-" for letter, bit in bits)
-        kind = KIND_NAMES.get(ev & KIND_MASK, f"kind {ev & KIND_MASK}")
-        out.append(f"  {flags} {kind:<15} {int(row['exch_ts'])} {int(row['local_ts'])} {row['px']} x {row['qty']}")
-    return "\n".join(out) + "\n"
+def _row(row: np.void) -> EventRow:
+    ev = int(row["ev"])
+    kind = KIND_NAMES.get(ev & KIND_MASK, f"kind {ev & KIND_MASK}")
+    flags = tuple(name for name, bit in _FLAGS if ev & bit)
+    return EventRow(kind, flags, int(row["exch_ts"]), int(row["local_ts"]), float(row["px"]), float(row["qty"]))
 
 
-def _latencies(events: Events) -> list[str]:
-    rows = events[has_flag(events, LOCAL)]
-    latency_ns = rows["local_ts"] - rows["exch_ts"]
-    found, bars = quantiles(latency_ns), histogram(latency_ns, _BINS)
-    if found is None or bars is None:
-        return []
-    figures = (("min", found.min), ("p50", found.p50), ("p99", found.p99), ("max", found.max))
-    out = ["latency in ms: " + ", ".join(f"{name} {milliseconds(ns)}" for name, ns in figures)]
-    most = max(bars.counts)
-    for low, high, count in zip(bars.edges, bars.edges[1:], bars.counts, strict=False):
-        out.append(
-            f"  {low:>12,.3f} to {high:>12,.3f} {count:>12,} {'#' * round(_BAR * count / max(most, 1))}".rstrip()
-        )
-    return out
-
-
-def _describe_recording(path: Path, rows: int) -> str:
+def _look_at_recording(path: Path, rows: int) -> RecordingLook:
     from data_convert.detect import detect_line
     from data_convert.ingest import split_stamp
     from data_convert.readers import ReadStats, read_lines
@@ -93,21 +146,25 @@ def _describe_recording(path: Path, rows: int) -> str:
     first = last = None
     for number, line, _ in read_lines(path, stats):
         if number <= rows:
-            text = line.decode("utf-8", "replace")
-            head.append("  " + (text if len(text) <= 160 else text[:157] + "..."))
+            head.append(line.decode("utf-8", "replace"))
         try:
             last, payload = split_stamp(line)
         except BadLine:
             dialects["no recording line"] += 1
             continue
         first = last if first is None else first
-        if number <= 1000:
+        if number <= _LOOKED_AT:
             source = detect_line(payload)
             dialects["unknown" if source is None else "link" if source == "link" else f"direct, {source}"] += 1
-    kind = f"gzip of {stats.members} members" if stats.compressed else "plain text"
-    out = [f"{path}: {stats.lines:,} lines, {size(stats.size_bytes)} ({kind}, {size(stats.text_bytes)} of text)"]
-    if first is not None and last is not None:
-        out.append(f"    local: {when(first)} to {when(last)} UTC ({duration(last - first)})")
-    out += [f"  dialect: {name} ({count:,} of the lines looked at)" for name, count in dialects.most_common()]
-    out += [f"   damage: {damage}" for damage in stats.damage]
-    return "\n".join([*out, *head]) + "\n"
+    return RecordingLook(
+        file=str(path),
+        size_bytes=stats.size_bytes,
+        compressed=stats.compressed,
+        members=stats.members,
+        text_bytes=stats.text_bytes,
+        lines=stats.lines,
+        local_span_ns=None if first is None or last is None else (first, last),
+        dialects=dict(dialects.most_common()),
+        damage=tuple(stats.damage),
+        head=tuple(head),
+    )

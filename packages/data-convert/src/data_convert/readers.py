@@ -25,6 +25,8 @@ _BLOCK: Final = 1 << 18
 _TEXT_BLOCK: Final = 1 << 20
 _GZIP_WBITS: Final = 31
 _PEEK: Final = 256
+_SEARCHED: Final = 1 << 22
+_DONTNEED: Final[int | None] = getattr(mmap, "MADV_DONTNEED", None)
 _TEXT: Final = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
 
 
@@ -103,7 +105,9 @@ def text_blocks(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
                 raise InputError(path, f"is a {name}", remedy)
         for start in range(0, len(data), _BLOCK):
             stats.done_bytes = min(start + _BLOCK, len(data))
-            yield data[start : start + _BLOCK], False
+            block = data[start : stats.done_bytes]
+            _release(data, start, stats.done_bytes)
+            yield block, False
 
 
 _FOREIGN: Final = (
@@ -152,6 +156,7 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
                 inflated += len(text)
                 if text:
                     yield text, False
+            _release(data, position, stop)
             position = stop
             stats.done_bytes = position
         if not problem:
@@ -183,7 +188,7 @@ def _next_member(data: mmap.mmap, position: int, stop: int) -> int | None:
 
     The header may go on behind `stop`.
     """
-    while (position := data.find(_MAGIC, position, stop + len(_MAGIC) - 1)) >= 0:
+    while (position := _find_magic(data, position, stop)) >= 0:
         try:
             peek = isal_zlib.decompressobj(_GZIP_WBITS).decompress(data[position : position + 4096], _PEEK)
         except _INFLATE_ERROR:
@@ -192,3 +197,23 @@ def _next_member(data: mmap.mmap, position: int, stop: int) -> int | None:
             return position
         position += 1
     return None
+
+
+def _find_magic(data: mmap.mmap, position: int, stop: int) -> int:
+    """Find what may be a gzip header beginning in data[position:stop], -1 if nothing is; holds no more than a part."""
+    while position < stop:
+        end = min(position + _SEARCHED, stop)
+        found = data.find(_MAGIC, position, end + len(_MAGIC) - 1)
+        if found >= 0:
+            return found
+        if end < stop:
+            _release(data, position, end)
+        position = end
+    return -1
+
+
+def _release(data: mmap.mmap, start: int, stop: int) -> None:
+    """Give back the memory of a part that was read: a mapped file would stay in it as a whole."""
+    if _DONTNEED is not None and stop > start:
+        first = start - start % mmap.PAGESIZE
+        data.madvise(_DONTNEED, first, stop - first)

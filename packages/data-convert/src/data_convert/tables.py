@@ -7,13 +7,15 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from data_convert.errors import BadLine, InputError
 from data_convert.formats.decimals import decimal, integer
 from data_convert.readers import ReadStats, lose_line, open_check, read_lines
 
 _ZIP: Final = b"PK\x03\x04"
+_BLOCK: Final = 1 << 18
+_PIECE: Final = 4096
 # All that zipfile raises for archives that are none, cut off, encrypted or packed in a way it does not know.
 _DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError, struct.error)
 
@@ -38,21 +40,54 @@ def text_lines(path: Path, stats: ReadStats) -> Iterator[tuple[int, bytes]]:
                 continue
             yield at, line
         return
+    rest = b""
+    for block in zip_blocks(path, stats):
+        *pieces, rest = (rest + block).split(b"\n")
+        for piece in pieces:
+            stats.lines += 1
+            yield stats.lines, piece.rstrip(b"\r")
+    if rest and stats.damage:
+        stats.text_bytes -= len(rest)
+    elif rest:
+        stats.lines += 1
+        yield stats.lines, rest.rstrip(b"\r")
+
+
+def zip_blocks(path: Path, stats: ReadStats) -> Iterator[bytes]:
+    """Yield the text of the one file in a zip archive; `stats.lines` must be right when the next block is asked for.
+
+    What stands behind the last newline before damage is of no use; the reader takes it off `text_bytes` again. Raises
+    InputError, also where damage comes before the first line.
+    """
     stats.size_bytes, stats.compressed, stats.members = path.stat().st_size, True, 1
+    pieces: list[bytes] = []
+    size = 0
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
-            if len(names) != 1:
-                found = f"holds {len(names)} files"
-                raise InputError(path, found, "unzip it and name the file")
-            with archive.open(names[0]) as file:
-                for at, line in enumerate(file, 1):
-                    stats.lines, stats.text_bytes = at, stats.text_bytes + len(line)
-                    yield at, line.rstrip(b"\r\n")
+        with zipfile.ZipFile(path) as archive, archive.open(_member(path, archive)) as file:
+            # zipfile loses the piece in which damage shows, so pieces are small.
+            while piece := cast(zipfile.ZipExtFile, file).read1(_PIECE):
+                pieces.append(piece)
+                size += len(piece)
+                if size >= _BLOCK:
+                    stats.text_bytes += size
+                    yield b"".join(pieces)
+                    pieces, size = [], 0
     except _DAMAGE as error:
+        stats.text_bytes += size
+        yield b"".join(pieces)
         if not stats.lines:
             raise InputError(path, f"is no readable zip archive ({error})", "download it again") from error
         stats.damage.append(f"the archive is damaged behind line {stats.lines} ({error})")
+        return
+    stats.text_bytes += size
+    yield b"".join(pieces)
+
+
+def _member(path: Path, archive: zipfile.ZipFile) -> str:
+    names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
+    if len(names) != 1:
+        raise InputError(path, f"holds {len(names)} files", "unzip it and name the file")
+    return names[0]
 
 
 def fields(line: bytes, count: int) -> list[str]:

@@ -360,19 +360,17 @@ def _contradictions(request: RegisterInstrument, symbol: str, instrument: Instru
     """What a registration says that the exchange says otherwise; the exchange's word stands."""
     errors: list[LiveError] = []
     if request.symbol != symbol:
-        errors.append(
-            _custom(
-                symbol, f"the symbol is spelled {symbol!r} here, not {request.symbol!r}: its events go by that name"
-            )
-        )
+        text = f"the symbol is spelled {symbol!r} here, not {request.symbol!r}: its events go by that name"
+        errors.append(_custom(symbol, text, contradicts="symbol", stated=request.symbol, true=symbol))
     for name, stated, true in (
         ("tick_size", request.tick_size, instrument.tick_size),
         ("lot_size", request.lot_size, instrument.lot_size),
     ):
         if stated and abs(stated - true) > 1e-9 * true:
-            errors.append(_custom(symbol, f"{name} of {symbol} is {true}, not {stated}: the exchange's is used"))
+            text = f"{name} of {symbol} is {true}, not {stated}: the exchange's is used"
+            errors.append(_custom(symbol, text, contradicts=name, stated=stated, true=true))
     return errors
 
 
-def _custom(symbol: str, text: str) -> LiveError:
-    return LiveError(ErrorKind.CUSTOM, {"symbol": symbol, "msg": text}, 1)
+def _custom(symbol: str, text: str, **facts: Value) -> LiveError:
+    return LiveError(ErrorKind.CUSTOM, {"symbol": symbol, "msg": text, **facts}, 1)

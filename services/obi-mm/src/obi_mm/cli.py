@@ -223,6 +223,11 @@ def diff(
     common: Annotated[
         bool, typer.Option("--common", help="Only from the first to the last time that both logs have.")
     ] = False,
+    warm: Annotated[
+        bool,
+        typer.Option("--warm", help="As --common, from where it no longer matters which log began earlier."),
+    ] = False,
+    symbol: Annotated[str, typer.Option(help="Of a log with several symbols, only this one's.")] = "",
     most: Annotated[int, typer.Option(help="How many differences to print.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
 ) -> None:
@@ -230,7 +235,7 @@ def diff(
     from obi_mm.printing import print_difference
 
     with _edge():
-        equal = print_difference(left, right, tolerance, common, most, as_json)
+        equal = print_difference(left, right, tolerance, common, most, as_json, symbol=symbol, warm=warm)
     raise typer.Exit(0 if equal else 1)
 
 

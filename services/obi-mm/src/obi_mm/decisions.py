@@ -218,6 +218,45 @@ def row_of(log: DecisionLog, number: int) -> dict[str, object]:
     }
 
 
+def of_symbol(log: DecisionLog, symbol: str) -> DecisionLog:
+    """Return one symbol's part of a log that has several, any other log as it is; raises LogError where it has no such symbol."""
+    names = [instrument.symbol for instrument in log.header.instruments]
+    if len(names) < 2:
+        return log
+    if symbol not in names:
+        raise LogError("log", f"has no {symbol!r}, but {', '.join(names)}")
+    return part_of(log, log.decisions["symbol"] == names.index(symbol))
+
+
+def between(log: DecisionLog, first_ns: int, last_ns: int) -> DecisionLog:
+    """Return the part of a log from one time to another, both included."""
+    times = log.decisions["time_ns"]
+    return part_of(log, (times >= first_ns) & (times <= last_ns))
+
+
+def part_of(log: DecisionLog, keep: np.ndarray[Any, np.dtype[np.bool_]]) -> DecisionLog:
+    """Return the decisions where `keep`, shape (n,), is true, with their actions."""
+    counts = np.diff(log.starts)
+    starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts[keep], dtype=np.int64)))
+    return DecisionLog(log.header, log.decisions[keep], log.actions[np.repeat(keep, counts)], starts, log.torn_bytes)
+
+
+def settled_ns(log: DecisionLog) -> int | None:
+    """Return from when on a log's factors are those of any run that began earlier; None if it never gets there.
+
+    Windows hold only what came after the beginning, so it is when both are full; and one return more, because the first
+    one may have begun in the middle of its interval. Raises LogError where the header has no windows.
+    """
+    try:
+        params = log.header.config["params"]
+        window, returns = int(params["window"]), int(params["volatility_window"])
+        interval_ns = int(params["volatility_interval_ns"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise LogError("log", f"has no windows in its header ({error})") from error
+    full = np.flatnonzero((log.decisions["samples"] >= window) & (log.decisions["returns"] >= returns))
+    return int(log.decisions["time_ns"][full[0]]) + interval_ns if len(full) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One decision in which two logs differ: `fields` by name with both values; a missing side has none."""

@@ -201,10 +201,9 @@ class Shell:
 
     def _on_error(self, error: LiveError) -> None:
         detail = error.value if isinstance(error.value, dict) else {}
-        text = str(detail.get("msg", ""))
-        # What the connector answers to a registration whose symbol or sizes are not the exchange's (connector.hub).
-        if text.startswith(("tick_size of ", "lot_size of ", "the symbol is spelled ")):
-            raise Contradicted(str(detail.get("symbol", "")), text)
+        # What the connector answers to a registration whose symbol or sizes are not the exchange's (docs/link.md).
+        if detail.get("contradicts"):
+            raise Contradicted(str(detail.get("symbol", "")), str(detail.get("msg", "")))
         self._note(f"connector: {error.kind.name.lower()} {error.value}")
 
 

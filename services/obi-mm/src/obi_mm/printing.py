@@ -3,9 +3,24 @@
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from obi_mm.decisions import COLUMNS, DecisionLog, Difference, compare, read_log, row_of, words_of
+from obi_mm.decisions import (
+    COLUMNS,
+    DecisionLog,
+    Difference,
+    between,
+    compare,
+    of_symbol,
+    read_log,
+    row_of,
+    settled_ns,
+    words_of,
+)
+
+_NEVER: Final = (1 << 62, 0)
 
 
 def print_decisions(path: Path, form: str, symbol: str, reason: str, first: int | None, last: int | None) -> None:
@@ -32,15 +47,28 @@ def print_decisions(path: Path, form: str, symbol: str, reason: str, first: int 
         _print_table([[_cell(name, row[name]) for name in COLUMNS] for row in rows])
 
 
-def print_difference(left: Path, right: Path, tolerance: float, common: bool, most: int, as_json: bool) -> bool:
+def print_difference(
+    left: Path,
+    right: Path,
+    tolerance: float,
+    common: bool,
+    most: int,
+    as_json: bool,
+    *,
+    symbol: str = "",
+    warm: bool = False,
+) -> bool:
     """Print where two logs differ; true if nowhere. Raises LogError."""
-    logs = read_log(left), read_log(right)
-    low, high = _span(logs) if common else (None, None)
-    found = [one for one in compare(*logs, tolerance) if low is None or high is None or low <= one.time_ns <= high]
-    counted = [
-        sum(1 for time_ns in log.decisions["time_ns"].tolist() if low is None or high is None or low <= time_ns <= high)
-        for log in logs
-    ]
+    logs = [read_log(path) for path in (left, right)]
+    if symbol:
+        logs = [of_symbol(log, symbol) for log in logs]
+    if common or warm:
+        first_ns, last_ns = _span(logs)
+        if warm:
+            first_ns = max(first_ns, *(_settled(log) for log in logs))
+        logs = [between(log, first_ns, last_ns) for log in logs]
+    found = list(compare(logs[0], logs[1], tolerance))
+    counted = [len(log.decisions) for log in logs]
     if as_json:
         for one in found:
             print(json.dumps({"time_ns": one.time_ns, "symbol": one.symbol, "fields": dict(one.fields)}))
@@ -59,9 +87,14 @@ def print_difference(left: Path, right: Path, tolerance: float, common: bool, mo
     return False
 
 
-def _span(logs: tuple[DecisionLog, DecisionLog]) -> tuple[int, int]:
+def _span(logs: Sequence[DecisionLog]) -> tuple[int, int]:
     shared = set(logs[0].decisions["time_ns"].tolist()) & set(logs[1].decisions["time_ns"].tolist())
-    return (min(shared), max(shared)) if shared else (0, -1)
+    return (min(shared), max(shared)) if shared else _NEVER
+
+
+def _settled(log: DecisionLog) -> int:
+    time_ns = settled_ns(log)
+    return _NEVER[0] if time_ns is None else time_ns
 
 
 def _words(one: Difference) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from data_convert.commands.options import Clock, ClockOption, Force, check_report
+from data_convert.commands.options import Clock, ClockOption, Force, Json, check_report
 
 
 def register(app: typer.Typer) -> None:
@@ -24,33 +26,43 @@ def inspect(
     levels: Annotated[int, typer.Option(min=1, help="Levels of the book to show.")] = 10,
     clock: Clock = ClockOption.LOCAL,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Write plots and checks of an event file as a page.")
+        Path | None, typer.Option(metavar="FILE.html", help="Write the same with plots and checks as an HTML page.")
     ] = None,
     force: Force = False,
+    json: Json = False,
 ) -> None:
     """Show head, counts, span and latencies of an event file or a recording, and the book at an instant."""
-    from data_convert.inspection import describe, describe_book, parse_instant
-
-    if (at or html) and path.suffix != ".npz":
-        raise typer.BadParameter("--at and --html look into event files (.npz): convert the recording first")
-    check_report(html, force)
-    typer.echo(describe(path, rows), nl=False)
-    if at is None and html is None:
-        return
+    from data_convert.inspection import EventsLook, look_at, look_at_book, look_at_events, parse_instant
+    from data_convert.inspection_text import look_json, look_sections, look_text
     from data_convert.writer import load, whole_file
 
+    if path.suffix != ".npz":
+        if at or html:
+            raise typer.BadParameter("--at and --html look into event files (.npz): convert the recording first")
+        seen = look_at(path, rows)
+        typer.echo(look_json(seen) if json else look_text(seen), nl=False)
+        return
+    check_report(html, force)
+    at_ns = None if at is None else _instant(at, parse_instant)
     events = load(path)
-    if at is not None:
-        try:
-            at_ns = parse_instant(at)
-        except ValueError as error:
-            raise typer.BadParameter(f"--at: {error}") from None
-        if at_ns >= 1 << 63:
-            raise typer.BadParameter("--at is beyond 64 bits of ns")
-        typer.echo(describe_book(events, at_ns, clock.value, levels), nl=False)
+    look: EventsLook = look_at_events(path, events, rows)
+    if at_ns is not None:
+        look = replace(look, book=look_at_book(events, at_ns, clock.value, levels))
     if html is not None:
         from data_convert.report import render_html
         from data_convert.validation import validate
 
+        page = render_html(replace(validate(events), title=path.name), look_sections(look))
         with whole_file(html, force) as file:
-            file.write(render_html(validate(events)).encode())
+            file.write(page.encode())
+    typer.echo(look_json(look) if json else look_text(look), nl=False)
+
+
+def _instant(text: str, parse: Callable[[str], int]) -> int:
+    try:
+        at_ns = parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--at: {error}") from None
+    if at_ns >= 1 << 63:
+        raise typer.BadParameter("--at is beyond 64 bits of ns")
+    return at_ns

@@ -6,18 +6,16 @@ files since 2025 µs. `is_buyer_maker` true means that the seller was the aggres
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from data_convert.errors import BadLine
 from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, SELL, TRADE
-from data_convert.formats import Counts
+from data_convert.formats import history_ops as op
 from data_convert.formats.decimals import stamp_to_ns
-from data_convert.fusing import ASK, BID
-from data_convert.messages import NO_ID, MessagesBuilder, What
-from data_convert.tables import fields, number, whole
-from data_convert.windows import Replace, Windows
+from data_convert.formats.history_columns import Row, Table
+from data_convert.messages import NO_ID
+from data_convert.tables import number, whole
 
 Kind = Literal["trades", "aggTrades", "bookTicker", "depth"]
 
@@ -39,7 +37,6 @@ UNUSABLE: Final = {
 }
 _FLAGS: Final = {"true": True, "false": False, "True": True, "False": False, "TRUE": True, "FALSE": False}
 _BOOK_SIDES: Final = {"b": BUY, "a": SELL}
-_SIDE: Final = {BID: BUY, ASK: SELL}
 
 
 def kind_of(first_line: str) -> tuple[Kind, bool] | None:
@@ -59,95 +56,91 @@ def _numeric(value: str) -> bool:
     return value.replace(".", "", 1).isdecimal()
 
 
-@dataclass(slots=True)
-class BinanceHistory:
-    """Rows of one kind of file into messages; the caller adds the local times."""
+def table(kind: Kind, columns: list[str] | None, time: str) -> Table:
+    """Return how a file's rows are read; `columns` is its header, None where it has none; `time` is T or E.
 
-    builder: MessagesBuilder
-    counts: Counts
-    time: str
-    symbol: str
-    _windows: Windows = field(default_factory=Windows)
-    _group: list[tuple[int, float, float]] = field(default_factory=list)
-    _key: tuple[str, int, int, int, int, bool] | None = None
-    _place: tuple[int, int] = (0, 0)
+    Words of trades: those of an event, the symbol as local_ts, line and id as the spare ones. Of quotes: `QUOTE`. Of
+    order books: `LEVEL`.
+    """
+    names = list(HEADERS[kind]) if columns is None else columns
+    width = len(names) + (1 if columns is None else 0)  # files without a header are spot's and end with is_best_match
+    if kind == "bookTicker":
+        return _quotes(names, width, time)
+    return _levels(names, width) if kind == "depth" else _trades(names, width)
 
-    def reader(self, kind: Kind, columns: list[str] | None) -> Callable[[tuple[int, int], bytes], None]:
-        """Return what takes (place, line) of a file; `columns` is its header, None where it has none."""
-        names = list(HEADERS[kind]) if columns is None else columns
-        extra = 1 if columns is None else 0  # files without a header are spot's and end with is_best_match
-        index = {name: at for at, name in enumerate(names)}
-        width = len(names) + extra
-        take = {"trades": self._trade, "aggTrades": self._trade, "bookTicker": self._quote, "depth": self._level}[kind]
 
-        def take_line(place: tuple[int, int], line: bytes) -> None:
-            found = fields(line, width)
-            take(place, {name: found[at] for name, at in index.items()})
-            self.counts.streams[kind] += 1
+def _trades(names: list[str], width: int) -> Table:
+    time = "time" if "time" in names else "transact_time"
+    quantity_name = "qty" if "qty" in names else "quantity"
+    number_name = "id" if "id" in names else "agg_trade_id"
 
-        return take_line
-
-    def finish(self) -> None:
-        """Hand over the last book message."""
-        self._flush()
-
-    def _trade(self, place: tuple[int, int], row: dict[str, str]) -> None:
-        name = "time" if "time" in row else "transact_time"
-        exch_ns = stamp_to_ns(whole(row[name], name), name)
-        quantity_name = "qty" if "qty" in row else "quantity"
+    def parse(row: Mapping[str, str], out: Row) -> str:
+        out.ints[1] = stamp_to_ns(whole(row[time], time), time)
         price, quantity = number(row["price"], "price"), number(row[quantity_name], quantity_name)
         if row["is_buyer_maker"] not in _FLAGS:
             raise BadLine("field 'is_buyer_maker' is neither true nor false", row["is_buyer_maker"][:60])
-        if not price > 0 or not quantity > 0:
-            self.counts.filtered["trade without price or quantity"] += 1
-            return
-        side = SELL if _FLAGS[row["is_buyer_maker"]] else BUY
-        last = whole(row["id"] if "id" in row else row["agg_trade_id"], "id")
-        rows = ((TRADE | side,), (price,), (quantity,))
-        self.builder.add(What.TRADE, self.symbol, place, 0, exch_ns, (NO_ID, last, NO_ID), rows)
+        out.ints[0] = TRADE | (SELL if _FLAGS[row["is_buyer_maker"]] else BUY)
+        out.floats[3], out.floats[4] = price, quantity
+        if price > 0 and quantity > 0:
+            out.ints[6] = whole(row[number_name], "id")
+        return ""
 
-    def _quote(self, place: tuple[int, int], row: dict[str, str]) -> None:
-        name = "event_time" if self.time == "E" else "transaction_time"
-        exch_ns = stamp_to_ns(whole(row[name], name), name)
-        last = whole(row["update_id"], "update_id")
-        bid = (number(row["best_bid_price"], "best_bid_price"), number(row["best_bid_qty"], "best_bid_qty"))
-        ask = (number(row["best_ask_price"], "best_ask_price"), number(row["best_ask_qty"], "best_ask_qty"))
-        bids, asks = ([level] if level[0] > 0 and level[1] > 0 else [] for level in (bid, ask))
-        result = self._windows.snapshot(1, bids, asks, last, restart=False)
-        if result.rows:
-            what, kind = (What.SNAPSHOT, DEPTH_SNAPSHOT) if isinstance(result, Replace) else (What.UPDATE, DEPTH)
-            columns = (
-                [kind | _SIDE[s] for s, _, _ in result.rows],
-                [p for _, p, _ in result.rows],
-                [q for _, _, q in result.rows],
-            )
-            self.builder.add(what, self.symbol, place, 0, exch_ns, (NO_ID, last, NO_ID), columns)
+    columns = {
+        time: (op.STAMP, 1),
+        "price": (op.NUMBER, 3),
+        quantity_name: (op.NUMBER, 4),
+        "is_buyer_maker": (op.MAKER, 0),
+        number_name: (op.WHOLE, 6),
+    }
+    return Table(names, width, columns, (TRADE, *[0] * 7), 5, 2, parse)
 
-    def _level(self, place: tuple[int, int], row: dict[str, str]) -> None:
+
+def _quotes(names: list[str], width: int, time: str) -> Table:
+    time = "event_time" if time == "E" else "transaction_time"
+    used = ("best_bid_price", "best_bid_qty", "best_ask_price", "best_ask_qty")
+
+    def parse(row: Mapping[str, str], out: Row) -> str:
+        out.ints[0] = stamp_to_ns(whole(row[time], time), time)
+        out.ints[1] = whole(row["update_id"], "update_id")
+        out.floats[3:7] = [number(row[name], name) for name in used]
+        return ""
+
+    columns = {time: (op.STAMP, 0), "update_id": (op.WHOLE, 1)}
+    columns |= {name: (op.NUMBER, 3 + at) for at, name in enumerate(used)}
+    return Table(names, width, columns, (0,) * 8, 7, 2, parse)
+
+
+def _levels(names: list[str], width: int) -> Table:
+    def parse(row: Mapping[str, str], out: Row) -> str:
         exch_ns = stamp_to_ns(whole(row["timestamp"], "timestamp"), "timestamp")
         first, last = whole(row["first_update_id"], "first_update_id"), whole(row["last_update_id"], "last_update_id")
         before = whole(row["pu"], "pu") if row.get("pu", "-1") not in ("", "-1") else NO_ID
-        if row["side"] not in _BOOK_SIDES or row["update_type"] not in ("snap", "set", "update", "delete"):
-            raise BadLine("field 'side' or 'update_type' is unknown", f"{row['side']}, {row['update_type']}"[:60])
+        side, change = row["side"], row["update_type"]
+        if side not in _BOOK_SIDES or change not in ("snap", "set", "update", "delete"):
+            raise BadLine("field 'side' or 'update_type' is unknown", f"{side}, {change}"[:60])
         price, quantity = number(row["price"], "price"), number(row["qty"], "qty")
         if not price > 0:
             raise BadLine("field 'price' is not positive", row["price"][:60])
-        snapshot = row["update_type"] == "snap"
-        key = (row["symbol"], exch_ns, first, last, before, snapshot)
-        if key != self._key:
-            self._flush()
-            self._key, self._place = key, place
-        kind = DEPTH_SNAPSHOT if snapshot else DEPTH
-        self._group.append(
-            (kind | _BOOK_SIDES[row["side"]], price, 0.0 if row["update_type"] == "delete" else quantity)
+        kind = DEPTH_SNAPSHOT if change == "snap" else DEPTH
+        out.ints[:5] = (
+            exch_ns,
+            first,
+            last,
+            before,
+            kind | _BOOK_SIDES[side] | (op.DELETES if change == "delete" else 0),
         )
+        out.floats[5], out.floats[6] = price, quantity
+        return row["symbol"]
 
-    def _flush(self) -> None:
-        if self._key is None:
-            return
-        symbol, exch_ns, first, last, before, snapshot = self._key
-        rows = self._group
-        columns = ([ev for ev, _, _ in rows], [p for _, p, _ in rows], [q for _, _, q in rows])
-        ids = (NO_ID, last, NO_ID) if snapshot else (first, last, before)
-        self.builder.add(What.SNAPSHOT if snapshot else What.UPDATE, symbol, self._place, 0, exch_ns, ids, columns)
-        self._group, self._key = [], None
+    columns = {
+        "symbol": (op.NAME, 8),
+        "timestamp": (op.STAMP, 0),
+        "first_update_id": (op.WHOLE, 1),
+        "last_update_id": (op.WHOLE, 2),
+        "side": (op.LEVEL_SIDE, 4),
+        "update_type": (op.LEVEL_TYPE, 4),
+        "price": (op.POSITIVE, 5),
+        "qty": (op.NUMBER, 6),
+        "pu": (op.OPTIONAL, 3),
+    }
+    return Table(names, width, columns, (0, 0, 0, NO_ID, 0, 0, 0, 0, 0), 7, 8, parse)

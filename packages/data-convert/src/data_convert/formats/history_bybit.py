@@ -8,19 +8,20 @@ receive times.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from data_convert.errors import BadLine
 from data_convert.events import BUY, SELL, TRADE
-from data_convert.formats import Counts
+from data_convert.formats import history_ops as op
 from data_convert.formats.decimals import stamp_to_ns
-from data_convert.messages import NO_ID, MessagesBuilder, What
-from data_convert.tables import fields, number, whole
+from data_convert.formats.history_columns import Row, Table
+from data_convert.tables import number, whole
 
 Kind = Literal["futures trades", "spot trades", "order book"]
 
 _SECONDS: Final = re.compile(r"([0-9]{1,10})(?:\.([0-9]*))?")
+_MAX_NS: Final = (1 << 63) - 1
 _SIDES: Final = {"buy": BUY, "sell": SELL}
 _FUTURES: Final = ("timestamp", "symbol", "side", "size", "price")
 _SPOT: Final = ("id", "timestamp", "price", "volume", "side")
@@ -42,32 +43,33 @@ def seconds_to_ns(text: str) -> int:
     found = _SECONDS.fullmatch(text)
     if found is None:
         raise BadLine("field 'timestamp' is no number of seconds", text[:60])
-    return int(found[1]) * 1_000_000_000 + int((found[2] or "").ljust(9, "0")[:9])
+    ns = int(found[1]) * 1_000_000_000 + int((found[2] or "").ljust(9, "0")[:9])
+    if ns > _MAX_NS:
+        raise BadLine("field 'timestamp' is no number of seconds", text[:60])
+    return ns
 
 
-def trade_reader(
-    kind: Kind, columns: list[str], symbol: str, builder: MessagesBuilder, counts: Counts
-) -> Callable[[tuple[int, int], bytes], None]:
-    """Return what takes (place, line) of a trades file; `symbol` is the file's where rows name none."""
-    index = {name: at for at, name in enumerate(columns)}
+def table(kind: Kind, columns: list[str]) -> Table:
+    """Return how the rows of a trades file are read; `columns` is its header. Words as of `history_binance.table`."""
     quantity_name = "size" if kind == "futures trades" else "volume"
+    seconds = kind == "futures trades"
 
-    def take_line(place: tuple[int, int], line: bytes) -> None:
-        row = fields(line, len(columns))
-        time = row[index["timestamp"]]
-        exch_ns = (
-            seconds_to_ns(time) if kind == "futures trades" else stamp_to_ns(whole(time, "timestamp"), "timestamp")
-        )
-        side = row[index["side"]].lower()
+    def parse(row: Mapping[str, str], out: Row) -> str:
+        time = row["timestamp"]
+        out.ints[1] = seconds_to_ns(time) if seconds else stamp_to_ns(whole(time, "timestamp"), "timestamp")
+        side = row["side"].lower()
         if side not in _SIDES:
-            raise BadLine("field 'side' is neither buy nor sell", row[index["side"]][:60])
-        price, quantity = number(row[index["price"]], "price"), number(row[index[quantity_name]], quantity_name)
-        counts.streams[kind] += 1
-        if not price > 0 or not quantity > 0:
-            counts.filtered["trade without price or quantity"] += 1
-            return
-        name = row[index["symbol"]] if "symbol" in index else symbol
-        rows = ((TRADE | _SIDES[side],), (price,), (quantity,))
-        builder.add(What.TRADE, name, place, 0, exch_ns, (NO_ID, NO_ID, NO_ID), rows)
+            raise BadLine("field 'side' is neither buy nor sell", row["side"][:60])
+        out.ints[0] = TRADE | _SIDES[side]
+        out.floats[3], out.floats[4] = number(row["price"], "price"), number(row[quantity_name], quantity_name)
+        return row.get("symbol", "")
 
-    return take_line
+    found = {
+        "timestamp": (op.SECONDS if seconds else op.STAMP, 1),
+        "side": (op.SIDE, 0),
+        "price": (op.NUMBER, 3),
+        quantity_name: (op.NUMBER, 4),
+    }
+    if "symbol" in columns:
+        found["symbol"] = (op.NAME, 2)
+    return Table(columns, len(columns), found, (TRADE, *[0] * 7), 5, 2, parse)

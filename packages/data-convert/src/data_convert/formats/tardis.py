@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import chain
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,7 @@ from data_convert.stream.lines import Text, line_blocks
 
 _EXAMPLES: Final = 5
 _ROWS: Final = 1 << 14
+_BUFFERS: Final = 4
 _SLOW: Final = 256
 _NEVER: Final = (1 << 63) - 1
 _LAST_US: Final = _NEVER // 1000
@@ -66,7 +67,7 @@ REASONS: Final = (
 class Parsed:
     """Rows in the order they leave, eight words each (word 5: the line), and the smallest latency so far.
 
-    The rows are good until the next are asked for: they are in a buffer that is used again.
+    The rows are good until three more are asked for: their buffer is then used again.
     """
 
     rows: Words
@@ -178,10 +179,11 @@ class TardisRows:
         return Parsed(rows, counts.smallest_ns, counts.smallest_line)
 
     def _rows(self, texts: Iterable[Text], state: Words) -> Iterator[Words]:
-        """Parse pieces of whole lines; yield the same buffer, filled anew."""
+        """Parse pieces of whole lines; yield one of four buffers in turn."""
         from data_convert.formats import tardis_kernels as kernels
 
-        rows = np.empty((_ROWS, 8), np.int64)
+        ring = cycle([np.empty((_ROWS, 8), np.int64) for _ in range(_BUFFERS)])
+        rows = next(ring)
         floats = rows.view(np.float64)
         slow = np.empty((_SLOW, 4), np.int64)
         prefix = _prefix_words(self.prefix or b"\n")
@@ -207,7 +209,8 @@ class TardisRows:
                 begin += count
                 if begin == _ROWS:
                     yield rows
-                    begin = 0
+                    rows, begin = next(ring), 0
+                    floats = rows.view(np.float64)
                 if state[kernels.STATUS] in (kernels.OTHER, kernels.BAD):
                     pos = int(state[kernels.POS])
                     line = text.buffer[pos : text.buffer.index(b"\n", pos)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Final
 
@@ -47,8 +48,17 @@ tr:last-child td { border-bottom: 0; } th:first-child, td:first-child { text-ali
 """
 
 
-def render_html(report: Report) -> str:
-    """Render a report as a complete page; the same report gives the same page."""
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table that is shown on a page beside what the report says."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def render_html(report: Report, more: Sequence[Section] = ()) -> str:
+    """Render a report as a complete page, `more` tables behind its plots; the same report gives the same page."""
     parts = [
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(report.title)}</title>',
@@ -58,6 +68,7 @@ def render_html(report: Report) -> str:
         f'<div class="tiles">{"".join(_tiles(report))}</div>',
         *_plots(report),
         _latency(report),
+        *(_section(table.title, _table(table.columns, table.rows)) for table in more),
         _gaps(report),
         '<div class="columns">',
         _counts("Rows", report.kinds),

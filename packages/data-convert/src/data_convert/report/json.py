@@ -19,16 +19,17 @@ def render_json(report: Report, series: bool = False) -> str:
         plain["length_ns"] = gap.length_ns
     if not series:
         del value["series"]
-    return orjson.dumps(_finite(value), option=orjson.OPT_INDENT_2).decode() + "\n"
+    return orjson.dumps(finite(value), option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
-def _finite(value: object) -> object:
+def finite(value: object) -> object:
+    """Return plain values with null for every number that JSON cannot write."""
     match value:
         case float():
             return value if math.isfinite(value) else None
         case dict():
-            return {str(key): _finite(inner) for key, inner in value.items()}
+            return {str(key): finite(inner) for key, inner in value.items()}
         case list() | tuple():
-            return [_finite(inner) for inner in value]
+            return [finite(inner) for inner in value]
         case _:
             return value
