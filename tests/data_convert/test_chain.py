@@ -6,6 +6,7 @@ import pytest
 from convert_feed import EMPTY, Exchange, line, record
 from convert_naive import states
 from data_convert import convert_recording
+from data_convert.chain import IdChain
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -297,3 +298,20 @@ def test_a_partial_book_of_kept_updates_never_survives_a_hole(tmp_path, exchange
     for side in ("local", "exchange"):
         shown = [state for _, state in states(result.events, side)]
         assert all(any(state <= truth for truth in exchange.states.values()) for state in shown)
+
+
+@RELAXED
+@given(
+    operations=st.lists(st.sampled_from((*TROUBLE, "update", "update")), max_size=40),
+    seed=st.integers(0, 10**6),
+    unanchored=st.sampled_from(["drop", "keep"]),
+    snapshots=st.sampled_from(["by-id", "as-recorded"]),
+)
+def test_runs_of_updates_are_taken_as_one_by_one(tmp_path, operations, seed, unanchored, snapshots):
+    text, *_ = record(["update", *operations], seed)
+    at_once = convert(tmp_path, text, unanchored=unanchored, snapshots=snapshots)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(IdChain, "awaits_next", lambda self, message: False)
+        one_by_one = convert(tmp_path, text, unanchored=unanchored, snapshots=snapshots)
+    assert at_once.events.tobytes() == one_by_one.events.tobytes()
+    assert repr(at_once.report) == repr(one_by_one.report)

@@ -13,21 +13,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from data_convert.book import depth_rows, walk_rows
 from data_convert.convert import Result, report_of
 from data_convert.errors import ClockError
-from data_convert.events import DEPTH_CLEAR, EVENT_DTYPE, EXCH, KIND_MASK, LOCAL, Events, count_kinds
+from data_convert.events import DEPTH_CLEAR, EVENT_DTYPE, EXCH, KIND_MASK, LOCAL, Events, count_kinds, has_flag
 from data_convert.feed_latency import FeedLatency
 from data_convert.formats.history_columns import Words
 from data_convert.ingest import Ingested
 from data_convert.messages import Messages, What
 from data_convert.monotone import nondecreasing
 from data_convert.plan import Plan, Units
-from data_convert.report.measure import figures_of_events, quantiles
+from data_convert.report.measure import Figures, quantiles, walk_clock
 from data_convert.report.values import Latency
 from data_convert.snapshot import Unanchored, make_plan
-from data_convert.timeline import check_order, correct_local_timestamp, order_events
+from data_convert.timeline import Ordered, check_order, correct_local_timestamp, order_events, write_events
 from data_convert.unit_rows import build_rows
-from data_convert.validation import count_sides
+from data_convert.validation import count_sides, span
 
 Bools = npt.NDArray[np.bool_]
 
@@ -92,7 +93,7 @@ def merge_history(
         first = quantiles(latency_ns)
         after = quantiles(latency_ns + shift_ns) if shift_ns else first
         found = Latency(first, after, shift_ns, smallest_ns, smallest_at)
-    figures = figures_of_events(unordered, group, events, count_sides(events))
+    figures = _figures(unordered, group, events)
     return Result(events, report_of(read, plan, figures, count_kinds(events), found, settings, latency_ns))
 
 
@@ -123,15 +124,10 @@ def _book_rows(read: Ingested, books: Messages, unanchored: Unanchored) -> tuple
         return _plain_rows(books)
     plan = make_plan(books, "link" if read.in_order else "direct", "by-id", unanchored)
     made = build_rows(books, plan)
-    at = np.repeat(np.arange(len(made)), made.counts)
-    starts = np.cumsum(made.counts) - made.counts
-    source = (made.begin - starts)[at] + np.arange(len(at))
-    unit = made.unit[at]
+    as_planned = Ordered(np.arange(len(made)), np.zeros(len(made), np.uint32))
+    rows = write_events(made, as_planned)[0].view(np.int64).reshape(-1, 8)
+    unit = np.repeat(made.unit, made.counts)
     message = plan.units.message[unit]
-    rows = np.zeros((len(at), 8), np.int64)
-    rows[:, _EV], rows[:, _EXCH], rows[:, _LOCAL] = made.ev[source], made.exch_ns[at], made.local_ns[at]
-    floats = rows.view(np.float64)
-    floats[:, _PX], floats[:, _QTY] = made.px[source], made.qty[source]
     rows[:, _LINE], rows[:, _FILE] = books.line[message], books.file[message]
     return plan, rows, plan.units.slot[unit], unit
 
@@ -164,7 +160,7 @@ def _plain_rows(books: Messages) -> tuple[Plan, Words, Words, Words]:
     floats[level, _PX], floats[level, _QTY] = books.px[source], books.qty[source]
     rows[:, _EXCH], rows[:, _LOCAL] = exch_ns[message], books.local_ns[message]
     rows[:, _LINE], rows[:, _FILE] = books.line[message], books.file[message]
-    plan = Plan(Units.of(()), (), _counts(books, moved))
+    plan = Plan(Units.of([]), (), _counts(books, moved))
     return plan, rows, message, message
 
 
@@ -192,6 +188,28 @@ def _merged(trades: Words, rows: Words, slot: Words, unit: Words, before: Words 
     out, group = np.empty((total, 8), np.int64), np.zeros(total, np.int64)
     out[at], out[book], group[book] = trades, rows, unit
     return out, group
+
+
+def _figures(raw: Events, unit: Words, events: Events) -> Figures:
+    """Walk the books: `raw` in the order of the plan with the unit of every row, `events` in both clocks' order."""
+    depth = depth_rows(raw)
+    rows, unit = raw[depth], unit[depth]
+    if np.any(rows["local_ts"][1:] < rows["local_ts"][:-1]):
+        order = np.argsort(rows["local_ts"], kind="stable")
+        rows, unit = rows[order], unit[order]
+    local = walk_rows(rows, unit)
+    walked_ns = rows["local_ts"][local.last]
+    del rows, unit  # as large as the events
+    return Figures(
+        sides=count_sides(events),
+        local_span_ns=span(events, "local"),
+        exch_span_ns=span(events, "exchange"),
+        local=local,
+        walked_ns=walked_ns,
+        exchange=walk_clock(events, "exchange"),
+        local_ns=events["local_ts"][has_flag(events, LOCAL)],
+        counts=None,
+    )
 
 
 def _ordered(events: Events) -> Events:

@@ -87,31 +87,6 @@ def figures_of(rows: UnitRows, ordered: Ordered) -> Figures:
     )
 
 
-def figures_of_events(rows: Events, unit: Ints, events: Events, sides: dict[str, int]) -> Figures:
-    """Walk the books of event rows and count the records that were made of them.
-
-    `rows` as they were planned, with the number of the `unit` that each is of; `events` in the order of both clocks, `sides` their counts.
-    """
-    depth = depth_rows(rows)
-    deep, group = rows[depth], unit[depth]
-    if np.any(deep["local_ts"][1:] < deep["local_ts"][:-1]):
-        order = np.argsort(deep["local_ts"], kind="stable")
-        deep, group = deep[order], group[order]
-    local = walk_rows(deep, group)
-    walked_ns = deep["local_ts"][local.last]
-    del deep, group  # as large as the events
-    return Figures(
-        sides=sides,
-        local_span_ns=_span(events["local_ts"]),
-        exch_span_ns=_span(events["exch_ts"]),
-        local=local,
-        walked_ns=walked_ns,
-        exchange=walk_clock(events, "exchange"),
-        local_ns=rows["local_ts"],
-        counts=None,
-    )
-
-
 def _changes_book(ev: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
     changes = np.zeros(KIND_MASK + 1, np.bool_)
     changes[[DEPTH, DEPTH_SNAPSHOT, DEPTH_CLEAR]] = True
