@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import chain, cycle
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +26,8 @@ from data_convert.stream.lines import Text, line_blocks
 
 _EXAMPLES: Final = 5
 _ROWS: Final = 1 << 14
-_BUFFERS: Final = 4
 _SLOW: Final = 256
+_SEAM_BYTES: Final = 1 << 12
 _NEVER: Final = (1 << 63) - 1
 _LAST_US: Final = _NEVER // 1000
 _COLUMNS: Final = 8
@@ -67,7 +67,7 @@ REASONS: Final = (
 class Parsed:
     """Rows in the order they leave, eight words each (word 5: the line), and the smallest latency so far.
 
-    The rows are good until three more are asked for: their buffer is then used again.
+    The rows are good until the next are asked for: they are in a buffer that is used again.
     """
 
     rows: Words
@@ -149,7 +149,8 @@ class TardisRows:
         state = np.zeros(kernels.STATE_WORDS, np.int64)
         state[kernels.SOD], state[kernels.SMALLEST] = 1, _NEVER
         waiting: Words = np.empty((0, 8), np.int64)
-        with ahead(line_blocks(self.path, counts.stats)) as blocks:
+        with ahead(_grouped(line_blocks(self.path, counts.stats))) as groups:
+            blocks = chain.from_iterable(groups)
             text = next(blocks, None)
             if text is None:
                 raise InputError(self.path, "holds no text", "download it again")
@@ -179,11 +180,10 @@ class TardisRows:
         return Parsed(rows, counts.smallest_ns, counts.smallest_line)
 
     def _rows(self, texts: Iterable[Text], state: Words) -> Iterator[Words]:
-        """Parse pieces of whole lines; yield one of four buffers in turn."""
+        """Parse pieces of whole lines; yield the same buffer, filled anew."""
         from data_convert.formats import tardis_kernels as kernels
 
-        ring = cycle([np.empty((_ROWS, 8), np.int64) for _ in range(_BUFFERS)])
-        rows = next(ring)
+        rows = np.empty((_ROWS, 8), np.int64)
         floats = rows.view(np.float64)
         slow = np.empty((_SLOW, 4), np.int64)
         prefix = _prefix_words(self.prefix or b"\n")
@@ -209,8 +209,7 @@ class TardisRows:
                 begin += count
                 if begin == _ROWS:
                     yield rows
-                    rows, begin = next(ring), 0
-                    floats = rows.view(np.float64)
+                    begin = 0
                 if state[kernels.STATUS] in (kernels.OTHER, kernels.BAD):
                     pos = int(state[kernels.POS])
                     line = text.buffer[pos : text.buffer.index(b"\n", pos)]
@@ -251,6 +250,18 @@ class TardisRows:
         examples = self.counts.examples.setdefault(text, [])
         if len(examples) < _EXAMPLES:
             examples.append(f"{self.path}:{line}: {detail}")
+
+
+def _grouped(texts: Iterable[Text]) -> Generator[list[Text], None, None]:
+    """Put the seam before a block with it: handing over costs as much for a line as for a million bytes."""
+    group: list[Text] = []
+    for text in texts:
+        group.append(text)
+        if text.stop - text.start > _SEAM_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def find_flaw(columns: Sequence[bytes], kind: Kind) -> tuple[str, int, bytes] | None:

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from data_convert.errors import ClockError
 from data_convert.events import KIND_NAMES
 from data_convert.formats.tardis import Counts, Kind, Parsed, Probe, TardisRows
-from data_convert.stream.ahead import ahead
 
 Words = npt.NDArray[np.int64]
 Progress = Callable[[int, int], None]
@@ -203,7 +202,7 @@ def merge_steps(
     late: tuple[list[Words], list[Words]] = ([], [])
     smallest, shift, total = NOT_MET, 0, total_bytes(settings)
     with ExitStack() as stack:
-        blocks = [stack.enter_context(ahead(read_kind_rows(settings, i, both[i]), 1)) for i in range(2)]
+        blocks = [stack.enter_context(closing(read_kind_rows(settings, i, both[i]))) for i in range(2)]
         while True:
             which = merge.behind
             if which is not None:
