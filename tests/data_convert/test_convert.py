@@ -36,13 +36,18 @@ def by_id(capture):
     ("file", "name", "base_latency_ns"),
     [
         ("captures/usdm_btcusdt_20240808.gz", "binancefutures.usdm_btcusdt_20240808.base_latency_int_1ms", 1_000_000),
+        ("captures/usdm_btcusdt_20240808.gz", "binancefutures.usdm_btcusdt_20240808.opt_none", 0),
+        ("captures/usdm_btcusdt_20240808.gz", "binancefutures.usdm_btcusdt_20240808.opt_t", 0),
         ("slices/usdm_btcusdt_20240808.head5000.gz", "binancefutures.slice_usdm_btcusdt.opt_none", 0),
+        ("slices/usdm_btcusdt_20240808.head5000.gz", "binancefutures.slice_usdm_btcusdt.opt_t", 0),
+        ("slices/cm_btcusd_perp_20240808.head3000.gz", "binancefutures.slice_cm_btcusd_perp.opt_none", 0),
         ("captures/cm_ethusd_perp_20240808.gz", "binancefutures.cm_ethusd_perp_20240808", 0),
     ],
 )
 def test_as_recorded_is_byte_for_byte_what_hftbacktest_makes_of_it(real_data, file, name, base_latency_ns):
     expected = golden(real_data, name)["result"]
-    result = convert_recording(real_data / file, snapshots="as-recorded", base_latency_ns=base_latency_ns)
+    also = ("book-ticker",) if name.endswith("opt_t") else ()
+    result = convert_recording(real_data / file, snapshots="as-recorded", base_latency_ns=base_latency_ns, also=also)
     events = result.events
     assert list(events.shape) == expected["shape"]
     kinds, counts = np.unique(events["ev"], return_counts=True)

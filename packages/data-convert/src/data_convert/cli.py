@@ -64,6 +64,13 @@ class UnanchoredOption(StrEnum):
     KEEP = "keep"
 
 
+class AlsoOption(StrEnum):
+    """Streams of Binance beside books and trades."""
+
+    BOOK_TICKER = "book-ticker"
+    MARK_PRICE = "mark-price"
+
+
 Dialect = Annotated[DialectOption, typer.Option(help="Who wrote the recording; auto looks at its lines.")]
 Time = Annotated[TimeOption, typer.Option(help="Exchange time of direct recordings: T transaction, E event.")]
 Snapshots = Annotated[
@@ -86,6 +93,10 @@ def collector(
     before: Annotated[
         list[Path] | None,
         typer.Option(metavar="IN", help="Recording of the day before: its last book is the first of this one."),
+    ] = None,
+    also: Annotated[
+        list[AlsoOption] | None,
+        typer.Option(help="Binance: make rows of these too (kinds 103, 104; 100 to 102); may be given twice."),
     ] = None,
     strict: Strict = False,
     force: Force = False,
@@ -115,6 +126,7 @@ def collector(
         symbol=symbol,
         strict=strict,
         before=before or (),
+        also=tuple(dict.fromkeys(option.value for option in also or ())),
     )
     save(events, output, force=force, compress=compress.value)
     show(found, json, report, force)

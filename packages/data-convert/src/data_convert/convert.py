@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from data_convert.carry import carry_book
 from data_convert.detect import VENUES
 from data_convert.errors import InputError, SymbolError
 from data_convert.events import Events
+from data_convert.formats.binance import ALSO
 from data_convert.ingest import Ingested, Paths, Progress, first_stamp, ingest, listed_paths
 from data_convert.messages import Ints, Messages, What
 from data_convert.plan import Plan
@@ -48,6 +50,7 @@ def convert_recording(
     venue: str = "auto",
     levels: int | None = None,
     before: Paths = (),
+    also: Collection[str] = (),
 ) -> Result:
     """Convert recordings of one symbol (docs/formats.md section 2) to an event array.
 
@@ -56,6 +59,8 @@ def convert_recording(
     (transaction) or E (event time), direct recordings only. `before`: the recording of the day before, whose last book
     is the first of this one. `snapshots`, `unanchored`: docs/data-convert.md.
     `base_latency_ns`: added to the shift where one is needed. `strict`: StrictError at the first bad line or damage.
+    `also`: of Binance, streams beside books and trades to take: book-ticker (rows of kind 103 best bid, 104 best ask),
+    mark-price (100 index price, 101 mark price, 102 funding rate, all dated by E).
     `progress(done, total)` gets input bytes. Raises InputError, FormatError, SymbolError, StrictError, ClockError;
     ValueError for unknown options.
     """
@@ -68,8 +73,10 @@ def convert_recording(
     ):
         if value not in allowed:
             raise ValueError(f"{name} is one of {', '.join(allowed)}, not {value!r}")
+    if unknown := [name for name in also if name not in ALSO]:
+        raise ValueError(f"also is of {', '.join(ALSO)}, not {unknown[0]!r}")
     earlier = [path for path in listed_paths(before) if first_stamp(path) is not None]
-    read = ingest([*earlier, *listed_paths(paths)], dialect, time, strict, progress, venue, levels)
+    read = ingest([*earlier, *listed_paths(paths)], dialect, time, strict, progress, venue, levels, also)
     for path, file in zip(earlier, read.files, strict=False):
         if Path(file.path) not in earlier:
             raise InputError(path, f"does not begin before {file.path}", "name the recording of the day before")
@@ -82,6 +89,8 @@ def convert_recording(
         "unanchored": unanchored,
         "base latency": f"{base_latency_ns} ns",
     }
+    if also:
+        settings["also"] = ", ".join(also)
     if levels:
         settings["levels"] = str(levels)
     if symbol:

@@ -42,6 +42,13 @@ SELL: Final = 1 << 28
 
 KIND_MASK: Final = 0xFF
 
+INDEX_PRICE: Final = 100
+MARK_PRICE: Final = 101
+FUNDING_RATE: Final = 102
+BEST_BID: Final = 103
+BEST_ASK: Final = 104
+"""Kinds of a user's own, numbered as HftBacktest's converter of Binance does; they carry no side."""
+
 KIND_NAMES: Final = {
     DEPTH: "depth",
     TRADE: "trade",
@@ -52,6 +59,11 @@ KIND_NAMES: Final = {
     CANCEL_ORDER: "cancel order",
     MODIFY_ORDER: "modify order",
     FILL: "fill",
+    INDEX_PRICE: "index price",
+    MARK_PRICE: "mark price",
+    FUNDING_RATE: "funding rate",
+    BEST_BID: "best bid",
+    BEST_ASK: "best ask",
 }
 
 

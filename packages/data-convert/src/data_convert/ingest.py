@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -108,8 +108,14 @@ def find_source(paths: Sequence[Path]) -> Source:
     return "binance"
 
 
-def make_decoder(path: Path, source: Source, venue: str, time: str, depth: int | None) -> Decoder:
-    """Return the decoder of a source; `path` is named in the FormatError for a `depth` that it does not have."""
+def make_decoder(
+    path: Path, source: Source, venue: str, time: str, depth: int | None, also: Collection[str] = ()
+) -> Decoder:
+    """Return the decoder of a source; `path` is named in the FormatError for a `depth` or `also` that it has not."""
+    if also and source != "binance":
+        raise FormatError(
+            path, f"is no recording of Binance, of which {', '.join(also)} could be taken", "leave out --also"
+        )
     match source:
         case "link":
             return LinkDecoder()
@@ -121,7 +127,7 @@ def make_decoder(path: Path, source: Source, venue: str, time: str, depth: int |
                 raise FormatError(path, problem, f"give --levels {BOOK_LEVELS}, 1 or fused")
             return HyperliquidDecoder(depth)
         case _:
-            return DirectDecoder(time, {"binance-futures": False, "binance-spot": True}.get(venue))
+            return DirectDecoder(time, {"binance-futures": False, "binance-spot": True}.get(venue), also)
 
 
 def choose_source(paths: Sequence[Path], dialect: str, venue: str) -> Source:
@@ -172,13 +178,14 @@ def ingest(
     progress: Progress | None = None,
     venue: str = "auto",
     depth: int | None = None,
+    also: Collection[str] = (),
 ) -> Ingested:
     """Read and decode all files. Raises InputError, FormatError, and StrictError at the first flaw if `strict`."""
     if not paths:
         raise InputError("(no file)", "nothing to convert", "name at least one recording")
     ordered, warnings = in_order(paths)
     source = choose_source(ordered, dialect, venue)
-    decoder = make_decoder(ordered[0], source, venue, time, depth)
+    decoder = make_decoder(ordered[0], source, venue, time, depth, also)
     intake = _Intake(decoder, strict)
     files = []
     lines = done_bytes = 0

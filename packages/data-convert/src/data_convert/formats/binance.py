@@ -12,11 +12,23 @@ dated by the newest exchange time received before them. Trades have no X; `M` me
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from itertools import repeat
 from typing import Any, Final
 
 from data_convert.errors import BadLine
-from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, SELL, TRADE
+from data_convert.events import (
+    BEST_ASK,
+    BEST_BID,
+    BUY,
+    DEPTH,
+    DEPTH_SNAPSHOT,
+    FUNDING_RATE,
+    INDEX_PRICE,
+    MARK_PRICE,
+    SELL,
+    TRADE,
+)
 from data_convert.formats.decimals import decimal, flag, integer, levels, load_object, stamp_to_ns, text
 from data_convert.messages import NO_ID, Ints, MessagesBuilder, What
 
@@ -27,17 +39,22 @@ _SNAPSHOT_ASK: Final = DEPTH_SNAPSHOT | SELL
 
 OTHER_MARKET: Final = "update of another market than the first one (pu in one, none in the other)"
 UNDATED: Final = "snapshots without E and T, dated by the newest exchange time before them"
+UNDATED_QUOTES: Final = "book tickers without E and T, dated by the newest exchange time before them"
 NO_CAUSE: Final = "trade_without_X"
+ALSO: Final = {"book-ticker": "bookTicker", "mark-price": "markPriceUpdate"}
+"""What may be taken beside books and trades, and its event word."""
 
 
 class DirectDecoder:
     """Lines of a direct recording into messages; exchange time is T (transaction) or E (event) by `time`.
 
-    `spot` None lets the first update decide: with `pu` it is futures, without it is spot.
+    `spot` None lets the first update decide: with `pu` it is futures, without it is spot. `also` names streams of ALSO
+    whose frames become rows too; others are counted only.
     """
 
-    def __init__(self, time: str = "T", spot: bool | None = None) -> None:
+    def __init__(self, time: str = "T", spot: bool | None = None, also: Collection[str] = ()) -> None:
         self.spot = spot
+        self.also_words = frozenset(ALSO[name] for name in also)
         self._newest_ns = 0
         self._undated: list[int] = []
         self.time, self.other_time = (time, "E" if time == "T" else "T")
@@ -64,6 +81,10 @@ class DirectDecoder:
                 self._update(builder, place, local_ns, data)
             case "trade":
                 self._trade(builder, place, local_ns, data)
+            case "bookTicker" if "bookTicker" in self.also_words:
+                self._ticker(builder, place, local_ns, data)
+            case "markPriceUpdate" if "markPriceUpdate" in self.also_words:
+                self._mark_price(builder, place, local_ns, data)
             case None if "bids" in data or "asks" in data:
                 self._snapshot(builder, place, local_ns, data)
             case None if "code" in data or "result" in data or "error" in data:
@@ -121,16 +142,39 @@ class DirectDecoder:
         ask_px, ask_qty = levels(data.get("asks"), "asks")
         last = integer(data.get("lastUpdateId"), "lastUpdateId")
         symbol = text(data["symbol"], "symbol") if "symbol" in data else ""
-        if "E" in data or "T" in data or self.spot is False:
-            exch_ns = self._exchange_ns(data)
-        else:
-            exch_ns = self._newest_ns or local_ns
-            self.notes[UNDATED] += 1
-            if not self._newest_ns:
-                self._undated.append(len(builder))
+        exch_ns = self._exchange_ns_or_newest(builder, data, local_ns, UNDATED)
         sides = [*repeat(_SNAPSHOT_BID, len(bid_px)), *repeat(_SNAPSHOT_ASK, len(ask_px))]
         rows = (sides, bid_px + ask_px, bid_qty + ask_qty)
         builder.add(What.SNAPSHOT, symbol, place, local_ns, exch_ns, (NO_ID, last, NO_ID), rows)
+
+    def _exchange_ns_or_newest(self, builder: MessagesBuilder, data: dict[str, Any], local_ns: int, note: str) -> int:
+        if "E" in data or "T" in data or self.spot is False:
+            return self._exchange_ns(data)
+        self.notes[note] += 1
+        if not self._newest_ns:
+            self._undated.append(len(builder))
+        return self._newest_ns or local_ns
+
+    def _ticker(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: dict[str, Any]) -> None:
+        numbers = [decimal(data.get(key), key) for key in "bBaA"]
+        symbol = text(data.get("s"), "s")
+        exch_ns = self._exchange_ns_or_newest(builder, data, local_ns, UNDATED_QUOTES)
+        rows = ((BEST_BID, BEST_ASK), numbers[::2], numbers[1::2])
+        builder.add(What.OTHER, symbol, place, local_ns, exch_ns, (NO_ID, NO_ID, NO_ID), rows)
+
+    def _mark_price(
+        self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: dict[str, Any]
+    ) -> None:
+        # T is the time of the next funding, up to eight hours from now: E alone tells when this was so.
+        exch_ns, symbol = stamp_to_ns(data.get("E"), "E"), text(data.get("s"), "s")
+        found = [
+            (kind, decimal(data.get(key), key, signed=kind == FUNDING_RATE))
+            for kind, key in ((INDEX_PRICE, "i"), (MARK_PRICE, "p"), (FUNDING_RATE, "r"))
+            if kind == MARK_PRICE
+            or data.get(key, "") != ""  # COIN-M names no index price, contracts that end no funding rate
+        ]
+        rows = ([kind for kind, _ in found], [value for _, value in found], [0.0] * len(found))
+        builder.add(What.OTHER, symbol, place, local_ns, exch_ns, (NO_ID, NO_ID, NO_ID), rows)
 
     def _trade(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: dict[str, Any]) -> None:
         price, quantity = decimal(data.get("p"), "p"), decimal(data.get("q"), "q")

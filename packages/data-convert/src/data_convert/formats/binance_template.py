@@ -50,7 +50,7 @@ def frame_template(frame: dict[str, Any], decoder: DirectDecoder) -> Template | 
         return None
     name = stream.partition("@")[2] or stream
     word = event_word(name, data)
-    if not isinstance(word, str) or not isinstance(data.get("e", ""), str):
+    if not isinstance(word, str) or not isinstance(data.get("e", ""), str) or word in decoder.also_words:
         return None
     kind = {"depthUpdate": UPDATE, "trade": TRADE}.get(word, OTHER)
     made = _Maker(stream)

@@ -28,9 +28,9 @@ def load_object(payload: bytes) -> dict[str, Any]:
     return value
 
 
-def decimal(value: object, name: str) -> float:
-    """Convert one decimal text to the nearest float; `name` is the field the error names."""
-    if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
+def decimal(value: object, name: str, *, signed: bool = False) -> float:
+    """Convert one decimal text to the nearest float; `name` is the field the error names. A minus only if `signed`."""
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value.removeprefix("-") if signed else value):
         raise BadLine(f"field {name!r} is no decimal text", repr(value)[:60])
     number = float(value)
     if number == float("inf"):
