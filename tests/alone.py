@@ -1,9 +1,10 @@
 """`make alone`: converter and factors install with plain pip, each into an empty environment, and work there.
 
-The converter converts a recording; the factors run the examples of their README as they stand and print what is said there.
+Both run the examples of their README as they stand and print what is said there.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,13 +14,6 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-LINES = [
-    '1700000000100000000 {"stream":"btcusdt@depth@0ms","data":{"e":"depthUpdate","E":1700000000000,"T":1700000000000,"s":"BTCUSDT",'
-    '"U":5,"u":9,"pu":4,"b":[["100.0","1.000"]],"a":[]}}',
-    '1700000000200000000 {"lastUpdateId":7,"E":1700000000000,"T":1700000000000,"bids":[["99.0","2.000"]],"asks":[["101.0","1.500"]]}',
-    '1700000000300000000 {"stream":"btcusdt@trade","data":{"e":"trade","E":1700000000200,"T":1700000000200,"s":"BTCUSDT","t":1,'
-    '"p":"100.0","q":"0.500","X":"MARKET","m":true}}',
-]
 OURS = {
     "collector",
     "connector",
@@ -46,18 +40,23 @@ def installed(home: Path, package: str) -> Path:
 
 
 def convert(home: Path) -> str:
-    """Install the converter and convert a recording."""
-    command = installed(home, "data-convert") / "data-convert"
-    recording, array = home / "btcusdt_20231114.jsonl", home / "btcusdt.npz"
-    recording.write_text("\n".join(LINES) + "\n")
+    """Install the converter and run its README: the commands on its own sample and on a recording, then the program."""
+    programs = installed(home, "data-convert")
+    readme = (ROOT / "packages/data-convert/README.md").read_text(encoding="utf-8")
+    shell = [
+        block for block in re.findall(r"^```sh\n(.*?)^```", readme, re.DOTALL | re.MULTILINE) if "pip " not in block
+    ]
+    python = re.findall(r"^```python\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    (home / "example.py").write_text("\n".join(python))
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    script = "\n".join([*shell, "data-convert --help > help.txt", "python example.py"])
     done = subprocess.run(
-        [str(command), "collector", str(recording), str(array), "--json"], check=True, capture_output=True
+        ["sh", "-e", "-c", script], check=True, capture_output=True, text=True, cwd=home, env=environment
     )
-    report = json.loads(done.stdout)
-    assert report["rows"] > 4, report
-    assert array.stat().st_size > 0
-    subprocess.run([str(command), "--help"], check=True, stdout=subprocess.DEVNULL)
-    return f"data-convert made {report['rows']} rows of {len(LINES)} lines"
+    assert "sample.npz: 73,602 rows" in done.stderr, done.stderr
+    assert "\n100.0 100.1\n" in done.stdout, done.stdout
+    commands = sum(block.count("data-convert ") for block in shell)
+    return f"data-convert ran the {commands} commands and the program of its README"
 
 
 def run_examples(home: Path) -> str:
