@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from data_convert._jit import jit
-from numba.core.caching import IndexDataCacheFile
+from numba.core.caching import CacheImpl, IndexDataCacheFile
 
 
 def test_a_kernel_runs_where_its_machine_code_cannot_be_kept(monkeypatch):
@@ -19,3 +19,10 @@ def test_a_kernel_runs_where_its_machine_code_cannot_be_kept(monkeypatch):
     kernel = jit(lambda x: x + 1)
     assert kernel(3) == 4
     assert len(asked) == 1
+
+
+def test_a_kernel_runs_where_no_directory_can_hold_its_machine_code(monkeypatch):
+    monkeypatch.setattr(CacheImpl, "_locator_classes", [])
+    kernel = jit(lambda x: x + 2)
+    assert kernel(3) == 5
+    assert kernel.stats.cache_path is None

@@ -17,14 +17,17 @@ _R = TypeVar("_R")
 
 
 def jit(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile without Python objects, on first use, and keep the machine code on disk where there is room for it.
+    """Compile without Python objects, on first use, and keep the machine code on disk where there is a place for it.
 
     What begins with an underscore is called by other kernels only: compiling its way in from Python is saved.
     """
     inner = function.__name__.startswith("_")
     options: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
     options |= {"no_cpython_wrapper": inner, "no_cfunc_wrapper": inner}
-    compiled: Callable[_P, _R] = njit(**options)(function)
+    try:
+        compiled: Callable[_P, _R] = njit(**options)(function)
+    except RuntimeError:  # numba: "no locator available", as in a read-only image without a home
+        return cast(Callable[_P, _R], njit(**{**options, "cache": False})(function))
     _spare_disk(compiled)
     return compiled
 
