@@ -8,8 +8,9 @@ import gzip
 import pytest
 from data_convert import readers
 from data_convert.errors import InputError
-from data_convert.pieces import PADDING, Pieces
+from data_convert.pieces import Pieces
 from data_convert.readers import ReadStats, read_lines
+from data_convert.stream.lines import PADDING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

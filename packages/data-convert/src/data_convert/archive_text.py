@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data_convert.errors import InputError
 from data_convert.readers import ReadStats, lose_line, open_check, text_blocks
-from data_convert.stream.lines import LONGEST_LINE, PADDING, Text
+from data_convert.stream.lines import LONGEST_LINE, Text, padded
 from data_convert.tables import is_zip, zip_blocks
 
 
@@ -23,7 +23,7 @@ def archive_blocks(path: Path, stats: ReadStats) -> Iterator[Text]:
     for block, torn in _zip_blocks(path, stats) if zipped else _plain_blocks(path, stats):
         last = block.rfind(b"\n") + 1
         if last:
-            yield _padded(rest + block[:last])
+            yield padded(rest + block[:last])
             rest = block[last:]
         else:
             rest += block
@@ -39,11 +39,7 @@ def archive_blocks(path: Path, stats: ReadStats) -> Iterator[Text]:
         stats.lines += 1
         lose_line(stats, stats.lines, rest)
     elif rest:
-        yield _padded(rest + b"\n")
-
-
-def _padded(lines: bytes) -> Text:
-    return Text(lines + bytes(PADDING), 0, len(lines))
+        yield padded(rest + b"\n")
 
 
 def _plain_blocks(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from data_convert.readers import ReadStats, open_check, text_blocks
 from data_convert.stream.ahead import ahead
-
-PADDING: Final = 32
+from data_convert.stream.lines import Text, cut_lines, padded
 
 
 class Piece(NamedTuple):
@@ -55,37 +54,29 @@ class Pieces:
 
     def _read(self) -> Generator[Piece, None, None]:
         open_check(self.path)
-        found, rest = self._found, b""
+        found = self._found
         found.size_bytes = self.path.stat().st_size
-        for block, torn in text_blocks(self.path, found):
-            found.text_bytes += len(block)
-            last = block.rfind(b"\n", 0, max(len(block) - PADDING, 0)) + 1
-            if not last:
-                rest += block
+        for text in cut_lines(self._blocks()):
+            if isinstance(text, Text):
+                yield self._piece(text.buffer, text.start, text.stop)
             else:
-                first = block.find(b"\n") + 1 if rest else 0
-                if first:
-                    yield self._padded(rest + block[:first])
-                if last > first:
-                    yield self._piece(block, first, last)
-                rest = block[last:]
-            if torn:
-                yield from self._end(rest, b"")
-                rest = b""
-        yield from self._end(rest, b"\r")
+                yield from self._end(text.text, b"" if text.torn else b"\r")
         if len(found.damage) > self._told:
             yield self._piece(b"", 0, 0)
+
+    def _blocks(self) -> Iterator[tuple[bytes, bool]]:
+        for block, torn in text_blocks(self.path, self._found):
+            self._found.text_bytes += len(block)
+            yield block, torn
 
     def _end(self, rest: bytes, ending: bytes) -> Generator[Piece, None, None]:
         cut = rest.rfind(b"\n") + 1
         if cut:
-            yield self._padded(rest[:cut])
+            lines = padded(rest[:cut])
+            yield self._piece(lines.buffer, lines.start, lines.stop)
         if rest[cut:]:
             line = rest[cut:].removesuffix(ending)
             yield self._piece(line, 0, len(line), whole=False)
-
-    def _padded(self, lines: bytes) -> Piece:
-        return self._piece(lines + bytes(PADDING), 0, len(lines))
 
     def _piece(self, text: bytes, start: int, stop: int, whole: bool = True) -> Piece:
         damage = tuple(self._found.damage[self._told :])

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data_convert.readers import ReadStats
+from data_convert.ingest import file_report
 from data_convert.report.measure import quantiles
-from data_convert.report.values import BadLines, FileReport, Latency, Quantiles, Report
+from data_convert.report.values import BadLines, Latency, Quantiles, Report
 from data_convert.stream.passes import NOT_MET, Found, Merged, Settings, join_samples
 
 
@@ -40,7 +40,7 @@ def make_report(
     symbol = work.prefix.decode("utf-8", "replace").strip(",").replace(",", " ")
     return Report(
         title="Conversion" + (f" of {symbol}" if symbol else ""),
-        files=tuple(_file(counts.stats) for counts in files),
+        files=tuple(file_report(counts.stats) for counts in files),
         settings=settings,
         lines=sum(counts.stats.lines for counts in files),
         empty_lines=sum(counts.empty for counts in files),
@@ -85,17 +85,3 @@ def _latency(merged: Merged, shift_ns: int) -> Latency | None:
     figures = dataclasses.asdict(before)
     after = Quantiles(count, **{name: value + shift_ns for name, value in figures.items() if name != "count"})
     return Latency(before, after, shift_ns, smallest.smallest_ns, smallest.smallest_at)
-
-
-def _file(stats: ReadStats) -> FileReport:
-    return FileReport(
-        str(stats.path),
-        stats.compressed,
-        stats.size_bytes,
-        stats.text_bytes,
-        stats.members,
-        stats.lines,
-        stats.lost_bytes,
-        stats.lost_lines,
-        tuple(stats.damage),
-    )

@@ -7,7 +7,6 @@ only, which release the interpreter lock.
 
 import ctypes
 import logging
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -367,13 +366,3 @@ class IceoryxBotPort:
         self._from_bot.close()
         self._to_bot.close()
         self._node = None
-
-
-def remove_leftovers(settings: LinkSettings) -> None:
-    """Remove what processes of this root and prefix left behind; for tests and demos that own both."""
-    if settings.root is None or settings.prefix is None:
-        raise ValueError("only a link with a root and a prefix of its own may be removed")
-    for directory in ("/dev/shm", settings.root):
-        for entry in os.scandir(directory) if os.path.isdir(directory) else ():
-            if entry.name.startswith(settings.prefix) and entry.is_file() and not entry.name.endswith("global_mgmt"):
-                os.unlink(entry.path)
