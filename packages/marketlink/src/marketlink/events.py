@@ -4,13 +4,10 @@ Source: docs/formats.md section 1. The same record stands in `data_convert.event
 a contract test holds the two together.
 """
 
-from typing import Final, NewType
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-Nanos = NewType("Nanos", int)
-"""Nanoseconds since the epoch."""
 
 EVENT_DTYPE: Final = np.dtype(
     [
