@@ -76,7 +76,7 @@ LiveEvent = Feed | OrderEvent | PositionEvent | ErrorEvent
 class Batch:
     """Events that belong together, for one bot or for all.
 
-    `framed`: sent between BatchStart and BatchEnd; a bot handles it as one unit. Not framed, events are sent bare, as the source sends
+    `framed`: sent between BatchStart and BatchEnd; a bot handles it as one unit, and hears it whole or not at all. Not framed, events are sent bare, as the source sends
     trades, orders, positions and errors. A framed batch without events is a heartbeat.
     """
 
@@ -135,4 +135,5 @@ class Unreadable:
 
 
 Heard = Batch | SamplesLost | NewSession | Unreadable
-"""What a bot's end of the link hears. A batch cut by a loss is heard as what came of it, after the SamplesLost that says so."""
+"""What a bot's end of the link hears. Of a batch cut by a loss, only what stands for itself is heard (trades, orders, positions, errors),
+bare, after the SamplesLost that says so: a framed batch is whole."""
