@@ -11,6 +11,7 @@ from marketlink.notices import (
     OutOfSync,
     Refused,
     Remark,
+    Sizes,
     Stated,
     read_notice,
     to_error,
@@ -18,11 +19,13 @@ from marketlink.notices import (
 
 words = st.text(max_size=30)
 sizes = st.floats(allow_nan=False, allow_infinity=False)
+positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False, allow_nan=False)
 notices: st.SearchStrategy[Notice] = st.one_of(
     st.builds(OutOfSync, words, words, st.integers(0, 2**63 - 1)),
     st.builds(Refused, words, words),
     st.builds(Contradicted, words, st.sampled_from([Stated.TICK_SIZE, Stated.LOT_SIZE]), sizes, sizes),
     st.builds(Contradicted, words, st.just(Stated.SYMBOL), words, words),
+    st.builds(Sizes, words, positive, positive),
     st.builds(OrderRefused, words, st.integers(0, 2**64 - 1), words),
     st.builds(Remark, words, words),
 )
@@ -32,7 +35,20 @@ values = st.recursive(
     max_leaves=6,
 )
 keys = st.sampled_from(
-    ["symbol", "msg", "state", "reason", "after_id", "refused", "contradicts", "stated", "true", "order_id"]
+    [
+        "symbol",
+        "msg",
+        "state",
+        "reason",
+        "after_id",
+        "refused",
+        "contradicts",
+        "stated",
+        "true",
+        "order_id",
+        "tick_size",
+        "lot_size",
+    ]
 )
 
 

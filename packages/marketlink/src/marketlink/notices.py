@@ -55,6 +55,15 @@ class Contradicted:
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """The exchange's own sizes, told to a bot that stated none."""
+
+    symbol: str
+    tick_size: float
+    lot_size: float
+
+
+@dataclass(frozen=True, slots=True)
 class OrderRefused:
     """An order request that was not carried out."""
 
@@ -71,7 +80,7 @@ class Remark:
     text: str
 
 
-Notice = OutOfSync | Refused | Contradicted | OrderRefused | Remark
+Notice = OutOfSync | Refused | Contradicted | Sizes | OrderRefused | Remark
 
 
 def to_error(notice: Notice) -> LiveError:
@@ -89,6 +98,9 @@ def to_error(notice: Notice) -> LiveError:
             return _custom(symbol, text, {"refused": True})
         case Contradicted(symbol, what, stated, true):
             return _custom(symbol, notice.text, {"contradicts": what.value, "stated": stated, "true": true})
+        case Sizes(symbol, tick_size, lot_size):
+            text = f"{symbol} has tick size {tick_size} and lot size {lot_size}"
+            return _custom(symbol, text, {"tick_size": tick_size, "lot_size": lot_size})
         case OrderRefused(symbol, order_id, text):
             named: Value = order_id if order_id < 1 << 63 else str(order_id)  # the wire's integers are signed
             return LiveError(ErrorKind.ORDER_ERROR, {"symbol": symbol, "order_id": named, "msg": text})
@@ -120,6 +132,9 @@ def read_notice(error: LiveError) -> Notice | None:
         return None
     if "contradicts" in detail:
         return _contradicted(symbol, detail)
+    if "tick_size" in detail:
+        tick_size, lot_size = detail["tick_size"], detail.get("lot_size")
+        return Sizes(symbol, tick_size, lot_size) if _is_size(tick_size) and _is_size(lot_size) else None  # type: ignore[arg-type]
     return Refused(symbol, text) if detail.get("refused") is True else Remark(symbol, text)
 
 
@@ -136,6 +151,10 @@ def _contradicted(symbol: str, detail: dict[str, Value]) -> Contradicted | None:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 < value < float("inf")
 
 
 def _custom(symbol: str, text: str, facts: dict[str, Value]) -> LiveError:

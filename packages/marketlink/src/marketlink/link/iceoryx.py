@@ -9,17 +9,18 @@ import ctypes
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import iceoryx2 as iox
 
 from marketlink.errors import AlreadyRunning, LinkError
 from marketlink.link.assembly import TRAILER, Assembler, Sample
-from marketlink.link.block import HEADER_BYTES, FeedEncoder, load_kernels
+from marketlink.link.block import HEADER_BYTES, TRAILER_BYTES, FeedEncoder, load_kernels
+from marketlink.link.port import Peer
 from marketlink.link.settings import LinkSettings, read_settings
 from marketlink.link.wire import decode_request, encode_event, encode_request
-from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveRequest, Request
+from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveRequest, Progress, Request
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ _POLL_S: Final = 0.2
 _POLL_UNNOTIFIED_S: Final = 0.01  # a peer of the source never notifies: look for its samples this often
 _NOTIFY_EVERY: Final = 256  # samples: a reader starts on a long batch before its end
 _PAUSE_EVERY: Final = 4  # quarters of the buffer: a long batch leaves a reader time to drain it
+_PROGRESS_EVERY: Final = 8  # eighths of the buffer: how often a reader says how far it has read
 _MOST_AT_ONCE: Final = 50_000  # samples in one receive, so that a flood can't keep it for ever
 
 
@@ -277,6 +279,16 @@ class IceoryxConnectorPort:
         """When this publisher started, ns: what its samples' trailers say."""
         return self._to_bot.session
 
+    @property
+    def buffer_size(self) -> int:
+        """How many samples a reader's queue holds."""
+        return self.settings.buffer_size
+
+    @property
+    def next_seq(self) -> int:
+        """The number of the next sample."""
+        return self._to_bot.seq
+
     def send(self, batch: Batch) -> None:
         """Publish a batch: one sample a message, one wake-up."""
         sender, to = self._to_bot, batch.to
@@ -292,13 +304,33 @@ class IceoryxConnectorPort:
             sender.send(to, b"\x01")
         sender.notify()
 
+    def sending(self, batch: Batch, most: int) -> Iterator[None]:
+        """Publish a batch in steps of about `most` samples, a wake-up each."""
+        sender, to = self._to_bot, batch.to
+        if batch.framed:
+            sender.send(to, b"\x00")
+        for event in batch.events:
+            if isinstance(event, Feed):
+                for start in range(0, len(event.events), most):
+                    sender.send_feed(to, Feed(event.symbol, event.events[start : start + most]))
+                    sender.notify()
+                    yield
+            else:
+                for message in encode_event(event):
+                    sender.send(to, message)
+        if batch.framed:
+            sender.send(to, b"\x01")
+        sender.notify()
+
     def requests(self) -> list[Request]:
         """Return every request that has arrived; what can't be read is logged and left out."""
         requests: list[Request] = []
         for sample in self._from_bot.samples():
             bot_id, length = TRAILER.unpack_from(sample)
             try:
-                requests.append(Request(bot_id, decode_request(sample[HEADER_BYTES : HEADER_BYTES + length])))
+                numbered = len(sample) == HEADER_BYTES + length + TRAILER_BYTES
+                request = decode_request(sample[HEADER_BYTES : HEADER_BYTES + length])
+                requests.append(Request(bot_id, request, numbered))
             except Exception as error:  # noqa: BLE001 whatever a peer sends, the connector stays
                 log.warning("link %s: request of bot %d can't be read: %s", self.name, bot_id, error)
         return requests
@@ -335,6 +367,7 @@ class IceoryxBotPort:
             raise LinkError(name, f"no place for another bot: {error!r}", remedy) from error
         self._node: _Node | None = node
         self._assembler = Assembler(self._bot_id)
+        self._unsaid = 0  # samples read since progress was told
 
     @property
     def bot_id(self) -> int:
@@ -346,12 +379,30 @@ class IceoryxBotPort:
         """Whether the last sample was numbered."""
         return self._assembler.checked
 
+    def peer(self) -> Peer:
+        """Look who is the connector now."""
+        return Peer.OURS
+
     def receive(self) -> list[Heard]:
         """Return all that was heard, oldest first."""
-        return self._assembler.take(self._to_bot.samples())
+        samples = self._to_bot.samples()
+        heard = self._assembler.take(samples)
+        self._unsaid += len(samples)
+        if self._unsaid >= self.settings.buffer_size // _PROGRESS_EVERY:
+            self._say_progress()
+        return heard
+
+    def _say_progress(self) -> None:
+        """Tell a connector of ours how far this reader is, so that it knows how much room there is."""
+        position = self._assembler.position
+        self._unsaid = 0
+        if position is not None:
+            self._from_bot.send(self._bot_id, encode_request(Progress(*position)))
+            self._from_bot.notify()
 
     def request(self, request: LiveRequest) -> None:
         """Send a request and wake the connector."""
+        self._say_progress()
         self._from_bot.send(self._bot_id, encode_request(request))
         self._from_bot.notify()
 
