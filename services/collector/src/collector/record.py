@@ -13,6 +13,7 @@ from marketlink.events import BUY, DEPTH, DEPTH_BBO, DEPTH_CLEAR, DEPTH_SNAPSHOT
 
 from collector.rotation import DAY_NS, Day
 
+RECORDER_STARTED: Final = "recorder started"
 CONNECTOR_RESTARTED: Final = "connector restarted"
 CONNECTOR_SILENT: Final = "connector silent"
 SAMPLES_LOST: Final = "samples lost"
@@ -45,6 +46,15 @@ def frame_line(recv_ns: int, body: bytes) -> bytes:
     return b"%d %b\n" % (recv_ns, body)
 
 
+def gap_line(symbol: str, stamp_ns: int, reason: str, lost: int = 0) -> Lines:
+    """Return the line, the same in both dialects, that says that something is missing here; `lost`: how much, where it was counted."""
+    name = json.dumps(symbol.upper(), ensure_ascii=False)
+    count = f',"lost":{lost}' if lost else ""
+    head = f'{{"e":"gap","E":{stamp_ns // 1_000_000},"s":{name},"ns":{stamp_ns}'
+    text = f'{stamp_ns} {head},"reason":"{reason}"{count}}}\n'
+    return Lines(symbol, Day(stamp_ns // DAY_NS), text.encode(), 1)
+
+
 def decimal_text(number: float) -> str:
     """Return the shortest decimal that reads back as `number`: no exponent, no `.0`, no minus before zero (live.md 15.7).
 
@@ -67,10 +77,8 @@ class LinkLines:
         self._texts: dict[float, str] = {}
 
     def gap(self, stamp_ns: int, reason: str, lost: int = 0) -> Lines:
-        """Return the line that says that something is missing here; `lost` belongs to SAMPLES_LOST only."""
-        count = f',"lost":{lost}' if reason == SAMPLES_LOST else ""
-        text = f'{stamp_ns} {{"e":"gap","E":{stamp_ns // 1_000_000},"s":{self._name},"ns":{stamp_ns},"reason":"{reason}"{count}}}\n'
-        return Lines(self.symbol, Day(stamp_ns // DAY_NS), text.encode(), 1)
+        """Return `gap_line` of this symbol."""
+        return gap_line(self.symbol, stamp_ns, reason, lost)
 
     def events(self, arrays: Sequence[Events], recv_ns: int, framed: bool) -> list[Lines]:
         """Return the lines of one batch's events of this symbol, in order; more than one value when their stamps span midnight.
