@@ -11,7 +11,7 @@ from marketlink.errors import InstrumentRefused
 from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, EVENT_DTYPE, EXCH, LOCAL, SELL, TRADE, Events
 from marketlink.link.port import MemoryConnectorPort, MemoryLink
 from marketlink.messages import Batch, ErrorEvent, Feed, PositionEvent
-from marketlink.notices import Contradicted, Refused, Remark, Stated, to_error
+from marketlink.notices import Contradicted, OutOfSync, Refused, Remark, Stated, to_error
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
 from marketlink.times import MonoNs, WallNs
 from obi_mm.config import Config, change_config, parse_config
