@@ -7,7 +7,7 @@ same events decide on the same books, however the messages happened to arrive to
 from collections import deque
 
 from marketlink.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, KIND_MASK
-from marketlink.link.port import BotPort
+from marketlink.link.port import BotPort, Peer
 from marketlink.messages import Batch, Feed, Heard, LiveRequest
 
 
@@ -50,6 +50,10 @@ class PacedPort:
             return []
         self._released = False
         return [self._waiting.popleft()]
+
+    def peer(self) -> Peer:
+        """Who publishes to the wrapped port."""
+        return self._port.peer()
 
     def request(self, request: LiveRequest) -> None:
         """Send a request."""

@@ -4,9 +4,19 @@ Every implementation runs the same conformance suite (tests/marketlink/link/conf
 """
 
 from collections import deque
+from enum import Enum, auto
 from typing import Protocol
 
 from marketlink.messages import TO_ALL, Batch, Heard, LiveRequest, NewSession, Request, SamplesLost
+
+
+class Peer(Enum):
+    """Who publishes to a bot."""
+
+    NOBODY = auto()
+    SOURCE = auto()
+    """HftBacktest's own connector: it neither numbers its samples nor heartbeats nor wakes anybody."""
+    OURS = auto()
 
 
 class ConnectorPort(Protocol):
@@ -38,6 +48,9 @@ class BotPort(Protocol):
 
     def receive(self) -> list[Heard]:
         """Return all that was heard, oldest first, without waiting. An unfinished framed batch stays back until its end."""
+
+    def peer(self) -> Peer:
+        """Return who publishes now, without waiting; cheap enough for once a second."""
 
     def request(self, request: LiveRequest) -> None:
         """Send a request to the connector, or to whoever takes that name later: nothing answers when nobody listens."""
@@ -134,6 +147,10 @@ class MemoryBotPort:
         self._heard.clear()
         self._lost = 0
         return heard
+
+    def peer(self) -> Peer:
+        """Return OURS once a connector's end was made: it never leaves this link."""
+        return Peer.OURS if self._link._session else Peer.NOBODY
 
     def request(self, request: LiveRequest) -> None:
         """Queue a request for whichever connector asks next."""
