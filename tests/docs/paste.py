@@ -96,14 +96,18 @@ class Terminal:
     def give(self, what: str) -> None:
         """Prepare what a page says must be there."""
         if what == "connector":
-            process = self.rig.connector()
-            self.rig.until(lambda: "connector bf" in self.rig.log("connector") or process.poll() is not None, 60, what)
+            self.rig.connector()
+            self.rig.until(self.instruments_asked, 60, "the connector to ask for the instruments")
         elif what == "recording":
             self.rig.direct_collector(self.clone / "data", ["btcusdt"], "--duration", 3, label="given")
             assert self.rig.processes["given"].wait(60) == 0, self.rig.log("given")
         else:
             self.rig.link_collector(self.clone / "recordings", ["btcusdt"], "--duration", 3, label="given")
             assert self.rig.processes["given"].wait(60) == 0, self.rig.log("given")
+
+    def instruments_asked(self) -> bool:
+        """Whether anybody has got the simulator's list of instruments."""
+        return any("exchangeInfo" in path for path in self.rig.state()["rest_requests"])
 
     def paste(self, block: Block, *, skip: str = r"$^") -> None:
         """Do what a block says; commands that match `skip` are left out."""
@@ -255,8 +259,8 @@ class Terminal:
 
 
 def _serves(terminal: Terminal, command: str, log: str) -> bool:
-    """The connector says that it is there, by its name."""
-    return re.search(rf"INFO connector .*\b{command.split()[1]}\b", log) is not None
+    """The connector says that it is there, by its name, and has asked the exchange for its instruments."""
+    return re.search(rf"INFO connector .*\b{command.split()[1]}\b", log) is not None and terminal.instruments_asked()
 
 
 def _listens(terminal: Terminal, command: str, log: str) -> bool:
