@@ -29,6 +29,9 @@ class ConnectorConfig(BaseModel):
     order_prefix: str = Field(default="", description="begins every client order id; for trading")
     api_key: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_API_KEY")
     secret: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_SECRET")
+    state_dir: str = Field(
+        default="", description="folder for what outlives the process; empty: ~/.local/state/marketlink"
+    )
     data_age_s: Seconds = Field(default=30.0, description="reconnect after so long without any data")
     ping_age_s: Seconds = Field(default=300.0, description="reconnect after so long without the exchange's ping")
     request_timeout_s: Seconds = Field(default=10.0, description="give up on a REST answer after so long")

@@ -14,13 +14,15 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from marketlink.errors import MalformedMessage, MarketlinkError, RateLimited, VenueRefused
 from marketlink.events import EVENT_DTYPE
 from marketlink.link.port import ConnectorPort
-from marketlink.messages import Progress, Request
+from marketlink.messages import Batch, Progress, Request
+from marketlink.messages import Feed as FeedEvent
 from marketlink.run.clock import Clock, SystemClock
 from marketlink.run.feed import Feed, FeedSettings
 from marketlink.run.http import VenueHttp, fetch_info
@@ -32,6 +34,7 @@ from marketlink.venues.base import PublicVenue
 from connector.config import ConnectorConfig
 from connector.effects import Answer, Effect, FetchSnapshot, Level, Note, Publish, Subscribe
 from connector.hub import Hub
+from connector.left import Left
 from connector.outbox import Outbox
 
 log = logging.getLogger("connector")
@@ -114,6 +117,7 @@ class Shell:
             lambda answer: self.hub.answer(answer, self.now()),
             lambda batch: self.hub.on_sent(batch, self.clock.mono_ns()),
         )
+        self._left = Left(state_folder(config.state_dir, name))
         self._pumping: asyncio.Handle | None = None
         self._faults: list[int] = []
         self._shards: list[Shard] = []
@@ -137,12 +141,19 @@ class Shell:
         for effect in effects:
             match effect:
                 case Publish(batch):
+                    if self._left.symbols:
+                        self._keep(batch)
                     try:
                         self.outbox.put(batch)
                     except MarketlinkError as error:
                         self._fail(error)
                         return
-                case Answer():
+                case Answer(symbol=symbol):
+                    if symbol in self.hub.owners:
+                        market = self.hub.markets[symbol]
+                        self._left.keep(
+                            symbol, self.hub.owners[symbol], np.concatenate([market.left, market.book.levels()])
+                        )
                     self.outbox.answer(effect)
                 case FetchSnapshot(symbol, ticket):
                     self._fetch(symbol, ticket)
@@ -151,6 +162,14 @@ class Shell:
                 case Note(level, text):
                     log.log(logging.WARNING if level is Level.WARNING else logging.INFO, "%s", text)
         self._pump_soon()
+
+    def _keep(self, batch: Batch) -> None:
+        """Note what of the published levels bots of the source may hold."""
+        for event in batch.events:
+            if not isinstance(event, FeedEvent) or event.symbol not in self._left.symbols:
+                continue
+            if not self._left.add(event.symbol, event.events):
+                self._left.add(event.symbol, event.events, self.hub.markets[event.symbol].book.levels())
 
     def _pump_soon(self) -> None:
         if self._pumping is None and self.outbox.busy:
@@ -281,6 +300,11 @@ class Shell:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
         _warm_up()
+        if self.port.readers():
+            left, owners = self._left.read()
+            self.hub.on_left(left, owners)
+        else:
+            self._left.forget()
         stopping = threading.Event()
         listener = threading.Thread(target=self._listen, args=(loop, stopping), name="link", daemon=True)
         try:
@@ -303,6 +327,14 @@ class Shell:
                 await asyncio.wait_for(self._http.aclose(), 1.0)
         if self._failure is not None:
             raise self._failure
+
+
+def state_folder(state_dir: str, name: str) -> Path:
+    """Return where a connector keeps what outlives it: below `state_dir`, or the user's own place for such files."""
+    if state_dir:
+        return Path(state_dir).expanduser() / name
+    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(home).expanduser() / "marketlink" / name
 
 
 class _Stopped(Exception):

@@ -341,6 +341,10 @@ class _Sender:
         check_descriptors(self._name)
         return LinkError(self._name, f"a sample could not be sent: {error!r}", "Check the free space of /dev/shm.")
 
+    def readers(self) -> int:
+        """How many subscribers there are."""
+        return int(self._service.dynamic_config.number_of_subscribers)
+
     def notify(self) -> None:
         """Wake the readers."""
         try:
@@ -501,6 +505,10 @@ class IceoryxConnectorPort:
         if batch.framed:
             sender.send(to, b"\x01")
         sender.notify()
+
+    def readers(self) -> int:
+        """How many bots and recorders are on the link now."""
+        return int(self._to_bot.readers())
 
     def sending(self, batch: Batch, most: int) -> Iterator[None]:
         """Publish a batch in steps of about `most` samples, a wake-up each."""
