@@ -422,7 +422,7 @@ def test_a_busy_connection_that_goes_silent_is_left_long_before_the_data_age() -
         await stream_out(peer, ["btcusdt@trade"], 250)  # longer than three times the floor: its habit is known
         await stay(peer)
 
-    _, feed, _ = follow(script, subscribed(2), settings=replace(FAST, stale_s=0.5))
+    _, feed, _ = follow(script, subscribed(2), settings=replace(FAST, stale_s=0.5, data_age_s=60.0))
     assert feed.counts.ends[End.DATA_AGE.value] == 1
 
 

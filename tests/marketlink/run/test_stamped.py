@@ -69,6 +69,7 @@ def test_the_library_still_has_the_callbacks_that_are_overridden() -> None:
     assert list(inspect.signature(ClientConnection.data_received).parameters) == ["self", "data"]
     assert list(inspect.signature(ClientConnection.process_event).parameters) == ["self", "event"]
     assert list(inspect.signature(ClientConnection.connection_lost).parameters) == ["self", "exc"]
+    assert list(inspect.signature(ClientConnection.eof_received).parameters) == ["self"]
     source = inspect.getsource(ClientConnection.data_received)
     assert "self.process_event(event)" in source, "messages no longer pass process_event within the read callback"
     assert "response" in inspect.getsource(ClientConnection.process_event)

@@ -1,6 +1,6 @@
 """A websocket connection that hands over each message at once, with the time at which its last bytes were read.
 
-The library's own way to a message is a queue and a task switch. The override is of three callbacks of the installed library
+The library's own way to a message is a queue and a task switch. The override is of four callbacks of the installed library
 (websockets 15 to 17); tests/marketlink/run/test_stamped.py fails when they are not as this module needs them.
 
 Work is bounded: no more than `TURN_BYTES` are handled in one turn of the event loop. uvloop reads up to 32 times a poll, 8 MB, and with all
