@@ -27,6 +27,7 @@ from marketlink.run.clock import Clock, SystemClock
 from marketlink.run.feed import Feed, FeedSettings
 from marketlink.run.http import VenueHttp, fetch_info
 from marketlink.run.limits import WeightBudget
+from marketlink.run.network import ssl_context
 from marketlink.run.retry import Backoff
 from marketlink.times import SECOND_NS, Moment, WallNs
 from marketlink.venues.base import PublicVenue
@@ -52,9 +53,10 @@ class Shard:
     def __init__(self, shell: "Shell", number: int) -> None:
         self._shell = shell
         self.symbols: list[str] = []
-        settings = FeedSettings(data_age_s=shell.config.data_age_s, ping_age_s=shell.config.ping_age_s)
+        config = shell.config
+        settings = FeedSettings(data_age_s=config.data_age_s, stale_s=config.stale_s, ping_age_s=config.ping_age_s)
         url = shell.venue.stream_url(shell.config.stream_url)
-        self.feed = Feed(shell.venue, url, self, settings=settings, rng=shell.rng)
+        self.feed = Feed(shell.venue, url, self, settings=settings, rng=shell.rng, tls=shell.tls)
         self.number = number
 
     def has_room(self, streams: int) -> bool:
@@ -75,6 +77,13 @@ class Shard:
         """Pass on which symbols are not."""
         symbols = [symbol for symbol in self.symbols if set(self._shell.venue.live_streams(symbol)) & set(streams)]
         self._shell.carry_out(self._shell.hub.on_refused(symbols, error, self._shell.now()))
+
+    def on_stale(self, streams: Sequence[str]) -> None:
+        """Pass on which symbols' books are sure no longer."""
+        symbols = [symbol for symbol in self.symbols if self._shell.depth_stream(symbol) in streams]
+        if symbols:
+            reason = f"{', '.join(symbols)}: no updates while others come"
+            self._shell.carry_out(self._shell.hub.on_disconnected(symbols, reason, time.time_ns()))
 
     def on_frame(self, recv_ns: int, frame: bytes) -> None:
         """Handle a frame, to the last sample."""
@@ -125,7 +134,9 @@ class Shell:
         self._stop = asyncio.Event()
         self._failure: Exception | None = None
         budget = WeightBudget(venue.weight_limit)
-        self._http = VenueHttp(venue, config.api_url, budget, client_timeout_s=config.request_timeout_s)
+        self.tls = ssl_context(config.ca_file) if config.ca_file is not None else None
+        timeout_s = config.request_timeout_s
+        self._http = VenueHttp(venue, config.api_url, budget, client_timeout_s=timeout_s, tls=self.tls)
         self._tasks: asyncio.TaskGroup | None = None
 
     def now(self) -> Moment:
