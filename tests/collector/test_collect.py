@@ -300,7 +300,8 @@ def test_first_signal_ends_also_a_recorder_whose_main_thread_hangs(tmp_path: Pat
 @pytest.mark.parametrize("limit", [12, 20, 30])
 @pytest.mark.parametrize("words", [("binancefutures", "btcusdt"), ("btcusdt", "--ipc", "t")])
 def test_too_few_open_files_are_said_in_a_sentence(tmp_path: Path, limit: int, words: tuple[str, ...]) -> None:
-    with collector(str(tmp_path), *words, before=f"ulimit -n {limit}") as process:
+    roots = ("--stream-url", "ws://127.0.0.1:9", "--api-url", "http://127.0.0.1:9", "--duration", "1")
+    with collector(str(tmp_path), *words, *roots, before=f"ulimit -n {limit}") as process:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert f"the limit of open files is {limit}" in err

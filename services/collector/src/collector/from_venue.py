@@ -161,7 +161,7 @@ class VenueRecorder:
         log.error("%s refuses %s: %s", self._venue.name, ", ".join(streams), error)
 
     def on_stale(self, streams: Sequence[str]) -> None:
-        """State that streams fell silent that should not be: what they would have said is missing, a book of them unknown."""
+        """State that streams fell silent that should not be: what they would have said is missing, the book unknown."""
         new = [stream for stream in streams if stream in self._symbol_of]
         for symbol in self._of(new):
             fresh = {stream for stream in new if self._symbol_of[stream] == symbol.name} - symbol.stale
@@ -170,7 +170,7 @@ class VenueRecorder:
             symbol.stale |= fresh
             log.warning("%s: silent: %s", symbol.name, ", ".join(sorted(fresh)))
             self._gap(symbol, STREAM_SILENT)
-            self._start_anew(symbol)
+            self._carry_out(symbol, symbol.sync.on_stale(self._mono_ns()))  # the next update asks for a new book
 
     def on_disconnected(self, reason: str) -> None:
         """Start every book anew."""

@@ -132,12 +132,13 @@ def _record_link(settings: Settings, writer: Writer, stop: Stop, source: dict[st
     _open_files(settings, writer)
     port = open_bot_port(settings.ipc)
     try:
-        recording = LinkRecording(settings.symbols, port.bot_id, time.monotonic())
-        loop = LinkLoop(port, recording, writer, tick_size=settings.tick_size, lot_size=settings.lot_size)
+        sizes = {"tick_size": settings.tick_size, "lot_size": settings.lot_size}
+        recording = LinkRecording(settings.symbols, port.bot_id, name=settings.ipc, **sizes)
+        loop = LinkLoop(port, recording, writer, name=settings.ipc)
         log.info("recording %s from connector %r into %s", ", ".join(settings.symbols), settings.ipc, settings.path)
         counts = recording.counts
         reporter = Reporter(
-            settings, writer, lambda: f"{sum(counts.gaps.values())} gaps, {len(recording.unanswered)} without an answer"
+            settings, writer, lambda: f"{sum(counts.gaps.values())} gaps, {len(recording.unanswered)} without a book"
         )
         until_s = time.monotonic() + settings.duration_s if settings.duration_s is not None else float("inf")
         try:
