@@ -4,9 +4,10 @@ A trade, a level or a clear costs about a microsecond: rows are read a column at
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Any, Final
 
 from marketlink.events import BUY, DEPTH, DEPTH_BBO, DEPTH_CLEAR, DEPTH_SNAPSHOT, KIND_MASK, LOCAL, SELL, TRADE, Events
@@ -19,7 +20,13 @@ CONNECTOR_SILENT: Final = "connector silent"
 SAMPLES_LOST: Final = "samples lost"
 VENUE_INTERRUPTED: Final = "venue interrupted"
 BOOK_OUT_OF_SYNC: Final = "book out of sync"
+CONNECTION_LOST: Final = "connection lost"
+STREAM_SILENT: Final = "stream silent"
+DISK_BEHIND: Final = "disk behind"
+FILE_CHANGED: Final = "file changed"
 
+_WORDS: Final = frozenset({"depthUpdate", "depthSnapshot", "trade", "bookTicker", "depthClear", "event"})
+_ONLY_DIRECT: Final = frozenset({"T", "U", "pu", "X"})
 _BY_COLUMNS: Final = 6  # from so many rows on, eight columns cost less than so many rows
 _REMEMBERED: Final = 50_000  # number texts kept for each symbol
 _SIDES: Final = BUY | SELL
@@ -44,6 +51,42 @@ def frame_line(recv_ns: int, body: bytes) -> bytes:
     if b"\n" in body:
         body = body.replace(b"\n", b" ")
     return b"%d %b\n" % (recv_ns, body)
+
+
+class Content(Enum):
+    """What a file's lines are, in the words for a person."""
+
+    DIRECT = "recorded from the exchange itself"
+    LINK = "recorded from a connector"
+    OTHER = "recorded from another exchange or by another program"
+    NO_RECORDING = "no recording: a line does not begin with a time stamp"
+
+
+def content_of(text: bytes) -> Content | None:
+    """Tell what the first lines of a file are (docs/formats.md section 2); None while they do not say, as gap lines do not."""
+    whole, found, _ = text.rpartition(b"\n")
+    for line in (whole if found else text).split(b"\n"):
+        stamp, _, body = line.partition(b" ")
+        if not line:
+            continue
+        if not stamp.isdigit():
+            return Content.NO_RECORDING
+        try:
+            data = json.loads(body)
+        except ValueError:  # a frame that could not be read is written as well
+            continue
+        if isinstance(data, dict) and data.get("e") != "gap":
+            return _content_of(data)
+    return None
+
+
+def _content_of(data: Mapping[str, object]) -> Content:
+    word = data.get("e")
+    if "stream" in data or "lastUpdateId" in data:
+        return Content.DIRECT
+    if not isinstance(word, str):
+        return Content.OTHER
+    return Content.LINK if "ns" in data or (word in _WORDS and not _ONLY_DIRECT & data.keys()) else Content.DIRECT
 
 
 def gap_line(symbol: str, stamp_ns: int, reason: str, lost: int = 0) -> Lines:

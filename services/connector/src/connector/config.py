@@ -39,6 +39,9 @@ class ConnectorConfig(BaseModel):
     )
     ping_age_s: Seconds = Field(default=300.0, description="reconnect after so long without the exchange's ping")
     request_timeout_s: Seconds = Field(default=10.0, description="give up on a REST answer after so long")
+    reader_hold_s: Annotated[float, Field(ge=0)] = Field(
+        default=1.0, description="hold the exchange's data back for so long at most, in a burst, for bots that lag"
+    )
     ca_file: Path | None = Field(
         default=None,
         description="PEM file of the authorities to trust instead of the system's, for wss and https alike",

@@ -36,7 +36,7 @@ from connector.config import ConnectorConfig
 from connector.effects import Answer, Effect, FetchSnapshot, Level, Note, Publish, Subscribe
 from connector.hub import Hub
 from connector.left import Left
-from connector.outbox import Outbox
+from connector.outbox import Holding, Outbox
 
 log = logging.getLogger("connector")
 
@@ -56,7 +56,7 @@ class Shard:
         config = shell.config
         settings = FeedSettings(data_age_s=config.data_age_s, stale_s=config.stale_s, ping_age_s=config.ping_age_s)
         url = shell.venue.stream_url(shell.config.stream_url)
-        self.feed = Feed(shell.venue, url, self, settings=settings, rng=shell.rng, tls=shell.tls)
+        self.feed = Feed(shell.venue, url, self, settings=settings, rng=shell.rng, tls=shell.tls, hold=shell.hold)
         self.number = number
 
     def has_room(self, streams: int) -> bool:
@@ -81,21 +81,18 @@ class Shard:
     def on_stale(self, streams: Sequence[str]) -> None:
         """Pass on which symbols' books are sure no longer."""
         symbols = [symbol for symbol in self.symbols if self._shell.depth_stream(symbol) in streams]
-        if symbols:
-            reason = f"{', '.join(symbols)}: no updates while others come"
-            self._shell.carry_out(self._shell.hub.on_disconnected(symbols, reason, time.time_ns()))
+        self._shell.carry_out(self._shell.hub.on_stale(symbols, self._shell.now()))
 
     def on_frame(self, recv_ns: int, frame: bytes) -> None:
         """Handle a frame, to the last sample."""
         shell = self._shell
         now = Moment(shell.clock.mono_ns(), WallNs(recv_ns))
+        message = None
         try:
             message = shell.venue.decode(frame, recv_ns)
-        except MalformedMessage as error:
-            shell.carry_out(shell.hub.on_malformed(error, now))
-            return
-        try:
             effects = shell.hub.on_message(message, now)
+        except MalformedMessage as error:
+            effects = shell.hub.on_malformed(error, now)
         except Exception as error:  # noqa: BLE001 the edge: whatever it is, the book it was about is not the exchange's now
             shell.on_fault(f"at a frame: {frame[:200]!r}")
             effects = shell.hub.on_failed_message(getattr(message, "symbol", None), error, now)
@@ -126,6 +123,7 @@ class Shell:
             lambda answer: self.hub.answer(answer, self.now()),
             lambda batch: self.hub.on_sent(batch, self.clock.mono_ns()),
         )
+        self._holding = Holding(int(config.reader_hold_s * SECOND_NS))
         self._left = Left(state_folder(config.state_dir, name))
         self._pumping: asyncio.Handle | None = None
         self._faults: list[int] = []
@@ -198,6 +196,11 @@ class Shell:
             self._pump_soon()
         elif self.outbox.busy:
             self._pumping = asyncio.get_running_loop().call_later(NO_ROOM_S, self._pump)
+
+    def hold(self) -> bool:
+        """Whether the exchange's data is to wait a moment for readers that lag."""
+        now = self.clock.mono_ns()
+        return self._holding.is_wanted(self.outbox.lag(now), now)
 
     def on_fault(self, where: str) -> None:
         """Log a fault of this program, now being handled; too many of them end it."""

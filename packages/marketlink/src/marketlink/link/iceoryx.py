@@ -51,7 +51,6 @@ _POLL_S: Final = 0.2
 _POLL_UNNOTIFIED_S: Final = 0.01  # a peer of the source never notifies: look for its samples this often
 _POLL_SOURCE_S: Final = 0.001  # what a bot waits between two looks while a connector of the source sends
 _NOTIFY_EVERY: Final = 256  # samples: a reader starts on a long batch before its end
-_PAUSE_EVERY: Final = 4  # quarters of the buffer: a long batch leaves a reader time to drain it
 _PROGRESS_EVERY: Final = 8  # eighths of the buffer: how often a reader says how far it has read
 _MOST_AT_ONCE: Final = (
     4096  # samples in one receive: 20 ms of work, so that timers and requests get their turn in a flood
@@ -263,7 +262,6 @@ class _Sender:
         self._loan = getattr(self._publisher, "__loan_slice_uninit")
         self._encoder = FeedEncoder()
         self._contiguous = False  # whether that was checked
-        self._pause_every = max(1, service.static_config.subscriber_max_buffer_size // _PAUSE_EVERY)
         self._name = node.name
         self.session = time.time_ns()
         self.seq = 0
@@ -300,8 +298,6 @@ class _Sender:
                 sent += 1
                 if not sent % _NOTIFY_EVERY:
                     self.notify()
-                    if not sent % self._pause_every:  # better a millisecond late than lost in a full buffer
-                        time.sleep(0.001)
         except Exception as error:
             raise self._broken(error) from error
         finally:

@@ -137,8 +137,9 @@ class Feed:
         rng: random.Random,
         clock: Clock | None = None,
         tls: ssl.SSLContext | None = None,
+        hold: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`tls` is what `ssl_context` makes, by default of the environment.
+        """`tls` is what `ssl_context` makes, by default of the environment; while `hold` says so, what comes is not handled yet.
 
         Raises SettingsError when the URL is not a websocket's, or the environment's authorities or proxy can't be used.
         """
@@ -152,7 +153,7 @@ class Feed:
         self._secure = secure
         self.venue, self.url, self.listener = venue, url, listener
         self.counts = FeedCounts()
-        self._settings, self._rng = settings or FeedSettings(), rng
+        self._settings, self._rng, self._hold = settings or FeedSettings(), rng, hold
         clock = clock or SystemClock()
         self._wall_ns, self._mono_ns = clock.wall_ns, clock.mono_ns
         spacing_ns = 2 * SECOND_NS // venue.max_messages_per_s  # half of what is allowed: pongs and pings count as well
@@ -201,7 +202,7 @@ class Feed:
         session = _Session(self.venue, self.listener, self._subscriptions, self._staleness, self.counts, self._mono_ns)
         ended = _Ended(End.STOPPED, "cancelled")
         connection = None
-        make: Any = functools.partial(StampedConnection, sink=session, wall_ns=self._wall_ns)
+        make: Any = functools.partial(StampedConnection, sink=session, wall_ns=self._wall_ns, hold=self._hold)
         try:
             connection = await _Connect(
                 self.url,
