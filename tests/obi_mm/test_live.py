@@ -202,7 +202,7 @@ def test_other_sizes_than_the_exchanges_end_the_run(rigged: Rigged, what: str) -
     assert "what it was" in rigged.notes[-1]  # words alone end nothing
     error = LiveError(ErrorKind.CUSTOM, {"symbol": "btcusdt", "msg": "said otherwise", "contradicts": what})
     rigged.connector.send(Batch((ErrorEvent(error),), framed=False))
-    with pytest.raises(Contradicted, match="said otherwise; say so as SYMBOL:TICK:LOT"):
+    with pytest.raises(Contradicted, match=r"said otherwise\. Say so as SYMBOL:TICK:LOT"):
         rigged.take_all()
 
 

@@ -64,11 +64,11 @@ def _edge() -> Iterator[None]:
     from data_convert.errors import ConvertError
     from marketlink.errors import MarketlinkError, SettingsError
 
-    from obi_mm.errors import Contradicted, ObiError
+    from obi_mm.errors import ObiError
 
     try:
         yield
-    except (Contradicted, SettingsError) as error:
+    except SettingsError as error:
         print(f"obi-mm: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
     except (ObiError, MarketlinkError, ConvertError) as error:

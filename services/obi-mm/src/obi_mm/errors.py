@@ -3,12 +3,15 @@
 ObiError
 ├── ConfigError     a configuration that can't be used
 ├── DataError       event data that can't be used
-├── LogError        a decision log that can't be read
-├── OutputExists    results are there already
-└── Contradicted    the connector says otherwise than the command line
+├── LogError        a decision log that can't be read or written
+└── OutputExists    results are there already
+
+Contradicted, the connector says otherwise than the command line, is one of marketlink's SettingsErrors.
 """
 
 from pathlib import Path
+
+from marketlink.errors import SettingsError
 
 
 class ObiError(Exception):
@@ -32,7 +35,7 @@ class DataError(ObiError):
 
 
 class LogError(ObiError):
-    """A decision log that can't be read."""
+    """A decision log that can't be read or written."""
 
     def __init__(self, path: str | Path, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
@@ -47,9 +50,9 @@ class OutputExists(ObiError):
         self.path = str(path)
 
 
-class Contradicted(ObiError):
+class Contradicted(SettingsError):
     """The connector knows a symbol by another name or with other sizes: decisions would be about another market."""
 
     def __init__(self, symbol: str, text: str) -> None:
-        super().__init__(f"{symbol}: {text}; say so as SYMBOL:TICK:LOT")
+        super().__init__(symbol, "--symbol", text, "Say so as SYMBOL:TICK:LOT.")
         self.symbol, self.text = symbol, text
