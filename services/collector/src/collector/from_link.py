@@ -269,10 +269,9 @@ class LinkRecording:
         effects += self._feeds(feeds, batch, wall, now)
         if batch.to == self._bot_id and batch.framed and not batch.events:
             # The source answers a symbol without a book by an empty batch: answers come in the order of the requests.
-            for symbol in self._symbols.values():
-                if symbol.asking.awaited:
-                    symbol.asking.answered(now)
-                    break
+            waiting = next((each for each in self._symbols.values() if each.asking.awaited), None)
+            if waiting is not None:
+                waiting.asking.answered(now)
         return effects
 
     def _feeds(self, feeds: dict[str, list[Events]], batch: Batch, wall: WallNs, now: MonoNs) -> list[Effect]:

@@ -20,7 +20,7 @@ from marketlink.times import SECOND_NS, MonoNs
 from connector.effects import Answer
 
 SLICE: Final = 512
-"""Samples of a long batch that go out in one turn of the loop."""
+"""Samples of a long batch that go out in one turn of the loop; an eighth of the readers' queue where that is less."""
 STALLED_NS: Final = SECOND_NS // 5
 """A reader that lags and has not moved for so long is not waited for."""
 LONGEST_NS: Final = SECOND_NS // 2
@@ -66,6 +66,7 @@ class Outbox:
     ) -> None:
         self._port, self._make_answer, self._on_sent = port, make_answer, on_sent
         self._room = Room(port.buffer_size)
+        self._slice = max(1, min(SLICE, port.buffer_size // 8))
         self._waiting: deque[Batch] = deque()
         self._answers: dict[tuple[int, str], Answer] = {}
         self._slices: Iterator[None] | None = None
@@ -80,7 +81,7 @@ class Outbox:
 
     def put(self, batch: Batch) -> None:
         """Publish a batch behind all that was put before. Raises LinkError."""
-        if self._slices is None and not self._waiting and not _is_long(batch):
+        if self._slices is None and not self._waiting and not self._is_long(batch):
             self._send(batch)
         else:
             self._waiting.append(batch)
@@ -128,8 +129,8 @@ class Outbox:
                 batch = self._make_answer(self._answers.pop(next(iter(self._answers))))
             else:
                 return
-            if _is_long(batch):
-                self._long, self._slices = batch, self._port.sending(batch, SLICE)
+            if self._is_long(batch):
+                self._long, self._slices = batch, self._port.sending(batch, self._slice)
             else:
                 self._send(batch)
 
@@ -137,6 +138,5 @@ class Outbox:
         self._port.send(batch)
         self._on_sent(batch)
 
-
-def _is_long(batch: Batch) -> bool:
-    return sum(len(event.events) for event in batch.events if isinstance(event, Feed)) > SLICE
+    def _is_long(self, batch: Batch) -> bool:
+        return sum(len(event.events) for event in batch.events if isinstance(event, Feed)) > self._slice
