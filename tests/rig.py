@@ -68,6 +68,20 @@ class Rig:
         self.processes[label] = process
         return process
 
+    @contextlib.contextmanager
+    def under(self, **variables: str) -> Iterator[None]:
+        """Start processes with these environment variables besides."""
+        before = self.environment
+        self.environment = {**before, **variables}
+        try:
+            yield
+        finally:
+            self.environment = before
+
+    def read_json(self, name: str) -> Any:
+        """What a process wrote into a file of the folder."""
+        return json.loads((self.folder / name).read_text())
+
     def exchange(self, *arguments: object) -> None:
         """Start the simulated exchange and learn its addresses."""
         ready = self.folder / "exchange.json"

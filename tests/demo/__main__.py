@@ -1,6 +1,6 @@
 """`make demo`: a minute of a synthetic market, or a recording (`CAPTURE=file SPEED=n`), through the whole path, with every result checked.
 
-The strategy runs dry beside the recorders, and is backtested on what they recorded. From SPEED=5 on, and with SPEED=0, something else is
+The strategy runs dry beside the recorders, and is backtested on what they recorded. Above SPEED=5, and with SPEED=0, something else is
 asked: a burst, in which samples may be lost, and nothing wrong is ever called right (tests/demo/burst.py).
 
 Exit code 0: every check held. 1: one did not, or something did not run; it says which.
@@ -35,7 +35,7 @@ def main() -> int:
         "--speed",
         type=float,
         default=1.0,
-        help="how fast to replay it; 0: as fast as the clients read; 0, or 5 and more, is a burst with checks of its own",
+        help="how fast to replay it; 0: as fast as the clients read; 0, or more than 5, is a burst with checks of its own",
     )
     parser.add_argument("--duration", type=float, default=60.0, help="seconds of synthetic market")
     parser.add_argument("--rate", type=float, default=400.0, help="synthetic messages a second")

@@ -39,8 +39,8 @@ STREAMS = 5
 
 
 def is_burst(speed: float) -> bool:
-    """Whether a replay is so fast that samples may be lost: from five times the recording's own speed on."""
-    return speed == 0 or speed >= 5
+    """Whether a replay is so fast that samples may be lost: more than five times the recording's own speed."""
+    return speed == 0 or speed > 5
 
 
 def run(console: Console, capture: Path, speed: float, symbols: list[str], out: Path) -> tuple[Found, float]:

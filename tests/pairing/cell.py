@@ -134,10 +134,10 @@ class Cell:
 
     def _start(self) -> None:
         kinds, rig = self.kinds, self.rig
-        market = ("--market", "synthetic", "--symbols", SYMBOL, "--rate", "200", "--levels", "10", "--seed", "9")
-        rig.exchange(*market, "--connection-limit", "0")
+        market = ["--market", "synthetic", "--symbols", SYMBOL, "--rate", "200", "--levels", "10", "--seed", "9"]
         if kinds.connector == SOURCE:  # it joins a snapshot only within an update
-            rig.ask("faults", {"kind": "boundary_snapshot", "mode": "inside", "for_s": 0.02, "count": 0})
+            market += ["--snapshots", "inside"]
+        rig.exchange(*market, "--connection-limit", "0")
         steps: list[tuple[str, Callable[[str], None]]] = [
             ("connector", self._connector),
             ("collector", self._collector),
@@ -177,6 +177,11 @@ class Cell:
         rig.end("connector", signal.SIGKILL)
         time.sleep(0.5)
         self._connector("connector-again")
+        self._until(
+            lambda: self._on_link("connector-again"),
+            CONNECT_S,
+            "the connector that was started again to be on the link",
+        )
         for number, part in enumerate(("bot", "collector")):
             if self._own_fault(part):
                 continue

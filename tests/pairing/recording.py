@@ -21,8 +21,12 @@ class Recorded:
 
 def whole_lines(path: Path) -> Iterator[bytes]:
     """Every whole line of a file that may be written to meanwhile."""
-    data = path.read_bytes()
-    if path.suffix != ".gz":
+    return whole_lines_of(path.read_bytes(), gzipped=path.suffix == ".gz")
+
+
+def whole_lines_of(data: bytes, gzipped: bool = True) -> Iterator[bytes]:
+    """Every whole line of a file's bytes; an unfinished gzip member gives what it has."""
+    if not gzipped:
         yield from data[: data.rfind(b"\n") + 1].splitlines()
         return
     while data:

@@ -60,7 +60,7 @@ ORDER = (
     "enum3",
     "enum4",
 )
-"""qty, leaves, executed, executed tick, price tick, tick size, exchange time, local time, id, maker, type, request, status, side, time in force"""
+"""Quantity, leaves, executed, executed tick, tick, tick size, exchange and local time, id, maker, type, request, status, side, TIF."""
 EVENT = ("u64", "i64", "i64", "f64", "f64", "u64", "i64", "f64")
 FIELDS: dict[str, list[tuple[str, ...]]] = {
     "event": [(), (), ("str", *EVENT), ("str", *ORDER), ("str", "f64", "i64"), ("error",)],

@@ -22,7 +22,9 @@ class WallClock:
             pytest.fail("no C compiler: stepping the clock needs one (Debian: apt-get install gcc libc6-dev)")
         library, file = folder / "wallclock.so", folder / "wallclock"
         built = subprocess.run(
-            [compiler, "-O2", "-Wall", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"], capture_output=True, text=True
+            [compiler, "-O2", "-Wall", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"],
+            capture_output=True,
+            text=True,
         )
         if built.returncode:
             pytest.fail(f"{SOURCE} can't be compiled: {built.stderr}")

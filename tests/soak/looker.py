@@ -1,7 +1,9 @@
-"""A bot that never stops following, and writes down what it would have shown: `python -m tests.soak.looker NAME OUT EVERY_S SYMBOL:TICK:LOT...`
+"""A bot that never stops following, and writes down what it would have shown.
 
-OUT gets one JSON line a look: `t` (monotonic, s), `symbol`, `confidence`, `why`, `id`, and, of a book that says SYNCED, its best levels. Between looks nothing is
-skipped: `changes` tells every change of confidence with its time, so that the time without a book adds up exactly.
+    python -m tests.soak.looker NAME OUT EVERY_S SYMBOL:TICK:LOT...
+
+OUT gets one JSON line a look: `t` (monotonic, s), `symbol`, `confidence`, `why`, `id`, and, of a book that says SYNCED, its best levels.
+A line of the kind `change` tells every change of confidence with its time, so that the time without a book adds up.
 """
 
 import signal
