@@ -2,7 +2,7 @@
 
     python -m tests.soak.looker NAME OUT EVERY_S SYMBOL:TICK:LOT...
 
-OUT gets one JSON line a look: `t` (monotonic, s), `symbol`, `confidence`, `why`, `id`, and, of a book that says SYNCED, its best levels.
+OUT gets one JSON line a look: `t` (monotonic, s), `wall`, `symbol`, `confidence`, `why`, `id`, and, of a SYNCED book, its best levels.
 A line of the kind `change` tells every change of confidence with its time, so that the time without a book adds up.
 """
 
@@ -42,6 +42,7 @@ def main() -> None:
             line = {
                 "kind": kind,
                 "t": time.monotonic(),
+                "wall": time.time(),
                 "symbol": symbols[number],
                 "confidence": depth.confidence.value,
                 "why": depth.why,

@@ -1,5 +1,6 @@
 """Every look of a bot against the exchange's truth at the same update."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,10 @@ class Looks:
     frozen: list[str] = field(default_factory=list)
     lost: int = 0
     unknown_s: float = 0.0
+    wall_off_s: tuple[float, float] = (
+        0.0,
+        0.0,
+    )  # how far the bot's wall clock was off the test's, at least and at most
     changes: list[dict[str, Any]] = field(default_factory=list)
     errors: dict[str, int] = field(default_factory=dict)
     last: dict[str, dict[str, Any]] = field(default_factory=dict)  # newest look of each symbol, without its levels
@@ -83,6 +88,8 @@ class Judge:
                     self._look(line, behind_s)
                 case "end" if line["symbol"] in self._unsynced:
                     self.found.unknown_s += line["t"] - self._unsynced.pop(line["symbol"])
+            off_s = line["wall"] - line["t"] - (time.time() - time.monotonic())
+            self.found.wall_off_s = min(off_s, self.found.wall_off_s[0]), max(off_s, self.found.wall_off_s[1])
             self.found.lost = line["lost"]
             self.found.last[line["symbol"]] = {key: line[key] for key in ("t", "confidence", "why", "id", "kind")}
 

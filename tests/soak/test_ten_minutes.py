@@ -120,6 +120,9 @@ def test_nothing_wrong_is_shown_in_ten_minutes_of_hangs_and_stepped_clocks_over_
         assert not found.too_old, f"{label}: {found.too_old} looks could not be judged"
     assert not late, late
     steady = judges["steady"].found
+    if steps > 1:
+        assert steady.wall_off_s[0] < -40, f"the clock was not stepped back: {steady.wall_off_s}"
+        assert steady.wall_off_s[1] > 25, f"the clock was not stepped forward: {steady.wall_off_s}"
     assert not steady.lost, f"the bot that never hung lost {steady.lost} samples"
     # A stepped clock is nobody's loss: the only time without a book would be a reconnection of its own making.
     assert steady.unknown_s < 0.01 * SECONDS, (
