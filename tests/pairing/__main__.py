@@ -75,8 +75,7 @@ def main() -> int:
     for number, kinds in enumerate(wanted, 1):
         print(f"{number} of {len(wanted)}: {kinds}", file=sys.stderr, flush=True)
         outcomes.append(run_cell(kinds))
-        if not outcomes[-1].holds():
-            print(table(outcomes[-1:]), file=sys.stderr, flush=True)
+        print(table(outcomes[-1:]), file=sys.stderr, flush=True)
     print(table(outcomes))
     failed = sum(not one.holds() for one in outcomes)
     print(f"{failed} of {len(outcomes)} cells fail" if failed else f"all {len(outcomes)} cells hold")
