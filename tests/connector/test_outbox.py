@@ -52,6 +52,9 @@ class Wire:
             if not number % most:
                 yield
 
+    def readers(self) -> int:
+        return len(self.queues)
+
     def requests(self) -> list[Request]:
         return []
 

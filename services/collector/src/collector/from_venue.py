@@ -105,6 +105,12 @@ class VenueRecorder:
         """Tell a person: what is refused is missing from the recording."""
         log.error("%s refuses %s: %s", self._venue.name, ", ".join(streams), error)
 
+    def on_stale(self, streams: Sequence[str]) -> None:
+        """Start the books anew of which no updates come any more."""
+        log.warning("%s: silent while others run: %s", self._venue.name, ", ".join(streams))
+        for symbol in {self._symbol_of[stream] for stream in streams if "@depth" in stream}:
+            self._carry_out(symbol, self._syncs[symbol].on_reconnect(self._mono_ns()))
+
     def on_disconnected(self, reason: str) -> None:
         """Start every book anew."""
         if self._finishing:
