@@ -32,7 +32,9 @@ class Rig:
         self.folder = Path(tempfile.mkdtemp(prefix="ml", dir="/tmp"))
         self.prefix = f"{self.folder.name}_"
         self.link = {"MARKETLINK_LINK_ROOT": str(self.folder / "x"), "MARKETLINK_LINK_PREFIX": self.prefix}
-        self.environment = {**os.environ, **self.link, "PYTHONUNBUFFERED": "1"}
+        # What outlives a process stays within the rig too.
+        own = {"XDG_STATE_HOME": str(self.folder / "state"), "PYTHONUNBUFFERED": "1"}
+        self.environment = {**os.environ, **self.link, **own}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.addresses: dict[str, str] = {}
 
