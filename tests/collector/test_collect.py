@@ -231,6 +231,21 @@ def test_every_run_begins_with_a_gap_and_gets_a_new_book(tmp_path: Path) -> None
     assert "book" in found[starts[1] :]
 
 
+def test_file_emptied_by_another_program_says_so_and_gets_a_new_book(tmp_path: Path) -> None:
+    with Exchange(frames_each=100_000) as exchange:
+        roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
+        with collector(str(tmp_path), "binancefutures", "btcusdt", *roots) as process:
+            wait_for(lambda: "book" in words_in(tmp_path), process)
+            (path,) = tmp_path.glob("btcusdt_*.gz")
+            os.truncate(path, 0)  # as logrotate's copytruncate does
+            wait_for(lambda: "book" in words_in(tmp_path), process)
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "changed by another program" in err
+    assert words_in(tmp_path)[0] == "gap file changed"
+
+
 def hung(where: str, stalled_s: float, patience_s: float) -> tuple[str, ...]:
     return (str(Path(__file__).with_name("hung.py")), where, str(stalled_s), str(patience_s))
 
