@@ -1,5 +1,5 @@
 # One verb a line. `make test` needs only python3 (3.11 or newer), git and make: uv is installed privately when missing.
-.PHONY: demo programs test check lint types bench bench-convert docs soak wheels alone clean
+.PHONY: demo programs test check lint types bench bench-convert docs soak pairing wheels alone clean
 PYTHON ?= python3
 # Hundreds of processes are started by the tests: none of them should compile its imports again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -39,6 +39,9 @@ docs: .venv
 
 soak: .venv
 	$(RUN) pytest -m soak --timeout 3600
+
+pairing: .venv
+	$(RUN) python -m tests.pairing
 
 wheels: .venv
 	$(RUN) python -m tests.wheels $(if $(PYTHONS),--pythons $(PYTHONS))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import trustme
 from connector.config import read_config
 from marketlink.errors import SettingsError
 
@@ -66,3 +67,28 @@ def test_the_sources_urls_are_reduced_to_their_root(tmp_path: Path) -> None:
     config, remarks = read_config(write(tmp_path, text), {})
     assert config.stream_url == "wss://fstream.binance.com"
     assert len(remarks) == 1
+
+
+def test_ca_file_is_found_beside_the_file_that_names_it(tmp_path: Path) -> None:
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    config, _ = read_config(write(tmp_path, GOOD + 'ca_file = "ca.pem"\n'), {})
+    assert config.ca_file == tmp_path / "ca.pem"
+    config, _ = read_config(write(tmp_path, GOOD), {"CONNECTOR_CA_FILE": str(tmp_path / "ca.pem")})
+    assert config.ca_file == tmp_path / "ca.pem"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_a_ca_file_that_can_not_be_used_is_refused_before_anything_starts(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "ca.pem").write_bytes(content)
+    with pytest.raises(SettingsError, match=r"config\.toml: ca_file: .*ca\.pem.*PEM"):
+        read_config(write(tmp_path, GOOD + 'ca_file = "ca.pem"\n'), {})
+
+
+def test_stale_s_is_a_number_of_seconds(tmp_path: Path) -> None:
+    assert read_config(write(tmp_path, GOOD), {})[0].stale_s == 3.0
+    assert read_config(write(tmp_path, GOOD), {"CONNECTOR_STALE_S": "0.5"})[0].stale_s == 0.5
+    with pytest.raises(SettingsError, match="stale_s"):
+        read_config(write(tmp_path, GOOD + "stale_s = 0\n"), {})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from connector.effects import Answer, Effect, FetchSnapshot, Publish
 from connector.hub import Hub
-from connector.outbox import LONGEST_NS, STALLED_NS, Outbox, Room
+from connector.outbox import LONGEST_NS, STALLED_NS, Holding, Outbox, Room
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marketlink.book.rules import DepthUpdate, Snapshot
@@ -51,6 +51,9 @@ class Wire:
             self._put(batch.to, message)
             if not number % most:
                 yield
+
+    def readers(self) -> int:
+        return len(self.queues)
 
     def requests(self) -> list[Request]:
         return []
@@ -231,6 +234,15 @@ def test_a_reader_that_stands_still_is_waited_for_only_so_long() -> None:
     room.on_progress(1, 300, MonoNs(2 + STALLED_NS))
     assert room.lag(600, MonoNs(3 + STALLED_NS)) == 300
     assert room.lag(1400, MonoNs(3 + STALLED_NS)) == 0, "it is overrun and will notice"
+
+
+def test_data_is_held_back_for_a_burst_and_not_for_a_reader_that_is_always_slow() -> None:
+    holding = Holding(SECOND_NS)
+    held = sum(holding.is_wanted(0.9, MonoNs(n * MS)) for n in range(20_000))
+    assert 1000 <= held <= 1000 + 20_000 // 5
+    calm = Holding(SECOND_NS)
+    assert not any(calm.is_wanted(0.4, MonoNs(n * MS)) for n in range(1000))
+    assert not Holding(0).is_wanted(0.9, MonoNs(0))
 
 
 def test_a_long_batch_goes_out_in_the_end_whatever_the_readers_say() -> None:

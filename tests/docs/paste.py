@@ -34,6 +34,7 @@ PORTS = ("9001", "9002")
 GIVEN: Mapping[str, tuple[str, ...]] = {
     "docs/bot.md": ("connector",),
     "docs/collector.md": ("connector",),
+    "docs/obi-mm.md": ("connector",),
     "docs/venue-sim.md": ("recording",),
     "packages/marketlink/README.md": ("connector",),
     "packages/venue-sim/README.md": ("recording",),
@@ -47,8 +48,9 @@ ELSEWHERE: tuple[tuple[str, str], ...] = (
     (r"make test\b", ".ci/run: on a clean clone"),
 )
 
-WAIT_S = 120.0
-END_S = 30.0
+WAIT_S = 300.0
+END_S = 60.0
+"""Ends of waiting for what comes in seconds on a machine with nothing else to do."""
 _DATED = re.compile(r"(?P<head>[\w./-]*?\w+_)20\d{6}(?P<tail>\.(?:gz|npz)\b)")
 _PRINTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 
@@ -97,13 +99,13 @@ class Terminal:
         """Prepare what a page says must be there."""
         if what == "connector":
             self.rig.connector()
-            self.rig.until(self.instruments_asked, 60, "the connector to ask for the instruments")
+            self.rig.until(self.instruments_asked, WAIT_S, "the connector to ask for the instruments")
         elif what == "recording":
             self.rig.direct_collector(self.clone / "data", ["btcusdt"], "--duration", 3, label="given")
-            assert self.rig.processes["given"].wait(60) == 0, self.rig.log("given")
+            assert self.rig.processes["given"].wait(WAIT_S) == 0, self.rig.log("given")
         else:
             self.rig.link_collector(self.clone / "recordings", ["btcusdt"], "--duration", 3, label="given")
-            assert self.rig.processes["given"].wait(60) == 0, self.rig.log("given")
+            assert self.rig.processes["given"].wait(WAIT_S) == 0, self.rig.log("given")
 
     def instruments_asked(self) -> bool:
         """Whether anybody has got the simulator's list of instruments."""
@@ -188,7 +190,7 @@ class Terminal:
         path.write_text("\n".join(self._program))
         done = subprocess.run(
             ["bash", "-c", f"{self._shell()}exec python {path.name}"], cwd=self._folder, env=self.environment,
-            capture_output=True, text=True, timeout=300,
+            capture_output=True, text=True, timeout=900,
         )  # fmt: skip
         if done.returncode:
             raise Untrue(f"{block.place}: the program ended with code {done.returncode}:\n{done.stderr[-2000:]}")

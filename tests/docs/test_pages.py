@@ -21,6 +21,7 @@ WITH_COMMANDS = [
 ]
 
 
+@pytest.mark.timeout(900)
 def test_the_quick_starts_of_the_readme_do_what_they_say() -> None:
     done = paste_page("README.md", programs=PROGRAMS, skip=r"make |export PATH")
     for words in (
@@ -34,6 +35,7 @@ def test_the_quick_starts_of_the_readme_do_what_they_say() -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_the_whole_readme_works_on_a_fresh_clone_with_nothing_on_the_path() -> None:
     done = paste_page("README.md", programs=None)
     assert any("ran 'make programs" in line for line in done)
@@ -41,6 +43,7 @@ def test_the_whole_readme_works_on_a_fresh_clone_with_nothing_on_the_path() -> N
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", [page for page in WITH_COMMANDS if page != "README.md"])
 def test_every_command_of_a_page_does_what_it_says(page: str) -> None:
     assert paste_page(page, programs=PROGRAMS)

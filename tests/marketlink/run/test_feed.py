@@ -14,9 +14,13 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from marketlink.errors import SettingsError
+from marketlink.run.clock import SystemClock
 from marketlink.run.feed import End, Feed, FeedListener, FeedSettings
 from marketlink.run.retry import BackoffSettings
+from marketlink.times import WallNs
 from marketlink.venues.binance import USDM
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -48,6 +52,9 @@ class Diary:
 
     def on_refused(self, streams: Sequence[str], error: str) -> None:
         self.told.append(("refused", (tuple(streams), error)))
+
+    def on_stale(self, streams: Sequence[str]) -> None:
+        self.told.append(("stale", tuple(streams)))
 
     def on_frame(self, recv_ns: int, frame: bytes) -> None:
         if not self.told or self.told[-1][0] != "frame":
@@ -110,6 +117,7 @@ def follow(
     settings: FeedSettings = FAST,
     listener: FeedListener | None = None,
     meanwhile: Callable[[Feed], Awaitable[None]] | None = None,
+    clock: SystemClock | None = None,
     **serve_settings: Any,
 ) -> tuple[Diary, Feed, list[Peer]]:
     """Run a feed against a venue that follows `script` on each connection, until `until`; then cancel the feed."""
@@ -125,7 +133,7 @@ def follow(
         async with serve(handler, "127.0.0.1", 0, compression=None, close_timeout=0.3, **serve_settings) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             url = VENUE.stream_url(f"ws://127.0.0.1:{port}")
-            feed = Feed(VENUE, url, listener or diary, settings=settings, rng=random.Random(1))
+            feed = Feed(VENUE, url, listener or diary, settings=settings, rng=random.Random(1), clock=clock)
             feed.subscribe(streams)
             running = asyncio.create_task(feed.run())
             try:
@@ -266,7 +274,8 @@ def test_a_stalled_connection_is_left_after_the_data_age() -> None:
         await stay(peer)
 
     diary, feed, _ = follow(script, subscribed(2), settings=replace(FAST, data_age_s=0.5))
-    assert diary.told[3] == ("disconnected", "no data: 0.5 s")
+    assert diary.told[3][0] == "disconnected"
+    assert diary.told[3][1].startswith("no data: ")
     assert feed.counts.ends[End.DATA_AGE.value] >= 1
 
 
@@ -336,23 +345,112 @@ def test_an_unanswered_subscription_leads_to_a_new_connection() -> None:
         '{"code":2,"msg":"Invalid request"}',
     ],
 )
-def test_a_refused_stream_is_told_once_and_asked_for_again_on_the_next_connection_only(answer: str) -> None:
+def test_a_refused_stream_is_told_once_and_asked_for_again_on_the_same_connection(answer: str) -> None:
     async def script(peer: Peer) -> None:
-        message = await peer.request()
-        if peer.number == 0:
+        for _ in range(3):
+            message = await peer.request()
             await peer.connection.send(answer % message["id"] if "%d" in answer else answer)
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(peer.request(), 0.2)
-            peer.eof()
-        else:
-            await peer.connection.send(orjson.dumps({"result": None, "id": message["id"]}).decode())
-            await stay(peer)
+        await stay(peer)
 
-    diary, feed, _ = follow(script, subscribed(1))
+    diary, feed, peers = follow(script, subscribed(1), settings=replace(FAST, retry_s=0.01))
     assert diary.told[1] == ("refused", (("btcusdt@trade",), "2: Invalid request"))
-    assert diary.count("refused") == 1
-    assert feed.counts.refused == 1
-    assert diary.frames == []
+    assert [kind for kind, _ in diary.told] == ["connected", "refused", "subscribed", "disconnected"]
+    assert feed.counts.refused == 3
+    assert len(peers) == 1
+    assert feed.silent == frozenset()
+
+
+def test_a_refusal_with_another_error_is_told_again() -> None:
+    async def script(peer: Peer) -> None:
+        for text in ("busy", "busy", "unknown"):
+            message = await peer.request()
+            await peer.connection.send(orjson.dumps({"code": 2, "msg": text, "id": message["id"]}).decode())
+        await stay(peer)
+
+    diary, _, _ = follow(script, subscribed(1), settings=replace(FAST, retry_s=0.01))
+    assert [value[1] for kind, value in diary.told if kind == "refused"] == ["2: busy", "2: unknown"]
+
+
+async def refuse_bad(peer: Peer) -> None:
+    """Refuse every batch that has a stream in it whose name begins with `bad`."""
+    try:
+        while True:
+            message = await peer.request()
+            bad = any(stream.startswith("bad") for stream in message["params"])
+            answer = {"error": {"code": 2, "msg": "Invalid request"}} if bad else {"result": None}
+            await peer.connection.send(orjson.dumps(answer | {"id": message["id"]}).decode())
+            if not bad and message["method"] == "SUBSCRIBE":
+                peer.streams += message["params"]
+    except ConnectionClosed:
+        pass
+
+
+def test_one_bad_stream_keeps_none_of_its_batch_out() -> None:
+    streams = [f"s{n}@trade" for n in range(50)]
+    streams[17] = "bad@trade"
+
+    def all_but_one(diary: Diary, feed: Feed) -> bool:
+        return sum(len(value) for kind, value in diary.told if kind == "subscribed") == 49
+
+    _, feed, peers = follow(refuse_bad, all_but_one, streams=streams, settings=replace(FAST, retry_s=0.01))
+    assert set(peers[0].streams) == set(streams) - {"bad@trade"}
+    assert len(peers) == 1
+    assert feed.silent == {"bad@trade"}
+
+
+def test_a_connection_on_which_nothing_is_granted_is_left_after_the_data_age() -> None:
+    settings = replace(FAST, retry_s=0.01, data_age_s=0.5)
+    _, feed, _ = follow(
+        refuse_bad, lambda diary, feed: diary.count("connected") == 2, streams=["bad@trade"], settings=settings
+    )
+    assert feed.counts.ends[End.DATA_AGE.value] >= 1
+
+
+BUSY = '{"stream":"%s","data":{"e":"trade","n":%d}}'
+
+
+async def stream_out(peer: Peer, names: Sequence[str], times: int) -> None:
+    for n in range(times):
+        for name in names:
+            await peer.connection.send(BUSY % (name, n))
+        await asyncio.sleep(0.01)
+
+
+def test_a_busy_connection_that_goes_silent_is_left_long_before_the_data_age() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.grant()
+        await stream_out(peer, ["btcusdt@trade"], 250)  # longer than three times the floor: its habit is known
+        await stay(peer)
+
+    _, feed, _ = follow(script, subscribed(2), settings=replace(FAST, stale_s=0.5, data_age_s=60.0))
+    assert feed.counts.ends[End.DATA_AGE.value] == 1
+
+
+def test_a_stream_that_goes_silent_while_others_run_is_told_and_asked_for_anew() -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.grant()
+        await stream_out(peer, ["a@trade", "b@trade"], 250)
+        running = asyncio.create_task(stream_out(peer, ["a@trade"], 100_000))
+        try:
+            while len(asked) < 2:
+                message = await peer.grant()
+                asked.append((message["method"], message["params"]))
+            await stream_out(peer, ["b@trade"], 1)
+            await stay(peer)
+        finally:
+            running.cancel()
+
+    def again(diary: Diary, feed: Feed) -> bool:
+        return len(asked) == 2 and any(b"b@trade" in frame for frame in diary.frames[-50:]) and not feed.silent
+
+    diary, feed, peers = follow(script, again, streams=["a@trade", "b@trade"], settings=replace(FAST, stale_s=0.5))
+    assert asked == [("UNSUBSCRIBE", ["b@trade"]), ("SUBSCRIBE", ["b@trade"])]
+    assert diary.last("stale") == ("b@trade",)
+    assert diary.count("subscribed") == 1
+    assert len(peers) == 1
+    assert feed.counts.stale == 1
 
 
 def test_many_streams_go_out_in_batches_of_at_most_fifty() -> None:
@@ -534,3 +632,122 @@ def test_what_can_not_work_is_refused_before_anything_is_tried() -> None:
     feed = Feed(VENUE, "wss://fstream.binance.com", Diary(), rng=random.Random(1))
     with pytest.raises(ValueError, match="201 streams are more than the 200"):
         feed.subscribe([f"s{n}@trade" for n in range(201)])
+
+
+def answered(raw: bytes) -> Feed:
+    """What a feed makes of one raw answer to its handshake, twice."""
+
+    async def main() -> Feed:
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(raw)
+                await writer.drain()
+            except (ConnectionError, asyncio.IncompleteReadError):
+                pass
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        async with server:
+            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            feed = Feed(VENUE, url, Diary(), settings=FAST, rng=random.Random(1))
+            running = asyncio.create_task(feed.run())
+            async with asyncio.timeout(20):
+                while not feed.counts.ends and not running.done():
+                    await asyncio.sleep(0.001)
+            server.close()
+            running.cancel()
+            (result,) = await asyncio.gather(running, return_exceptions=True)
+            if not isinstance(result, asyncio.CancelledError):
+                raise result
+        return feed
+
+    return asyncio.run(main())
+
+
+HEAD = b"HTTP/1.1 %d X\r\n%b\r\n"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "ws://127.0.0.1:99999/",
+        "ws://127.0.0.1:-1/",
+        "ws://[::1",
+        "http://127.0.0.1/",
+        "//",
+        "ws://a..b:1/",
+        "wss://\u0431:x/",
+    ],
+)
+def test_a_redirect_is_not_followed_wherever_it_points_and_is_said(
+    location: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = answered(HEAD % (302, b"Location: %b\r\n" % location.encode()))
+    assert feed.counts.ends == {End.CONNECT.value: 1}
+    assert "HTTP 302, which points to" in caplog.text
+    assert "not followed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        (b"Retry-After: Sun, 01 Mar 99999 12:00:00 GMT\r\n", "can't be read and is left out"),
+        (b"Retry-After: 99999999999999999999999999\r\n", "taken as 3 days"),
+        (b"Retry-After: 1\r\nRetry-After: 2\r\n", "HTTP 429"),
+    ],
+)
+def test_a_retry_after_of_any_form_ends_nothing_and_is_said(
+    headers: bytes, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = answered(HEAD % (429, headers))
+    assert feed.counts.ends == {End.CONNECT.value: 1}
+    assert words in caplog.text
+
+
+HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [b"Retry-After", b"Location", b"Upgrade", b"Connection", b"Sec-WebSocket-Accept", b"Content-Length"]
+        )
+        | st.binary(max_size=8),
+        st.binary(max_size=30) | st.from_regex(rb"[0-9]{1,30}", fullmatch=True),
+    ),
+    max_size=5,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@given(st.sampled_from([101, 200, 302, 308, 418, 429, 503, 999]), HEADERS)
+def test_any_answer_to_the_handshake_leads_to_another_try(status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    feed = answered(HEAD % (status, b"".join(b"%b: %b\r\n" % header for header in headers)))
+    assert sum(feed.counts.ends.values()) >= 1
+
+
+class StepsAtEveryLook(SystemClock):
+    """A wall clock that a mad time server sets at every look."""
+
+    def __init__(self) -> None:
+        self._rng = random.Random(7)
+
+    def wall_ns(self) -> WallNs:
+        return WallNs(super().wall_ns() + self._rng.randrange(-(10**18), 10**18))
+
+
+def test_a_wall_clock_that_steps_both_ways_changes_nothing_but_the_stamps() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.grant()
+        for n in range(200):
+            await peer.connection.send(FRAME % n)
+        if peer.number == 0:
+            peer.eof()
+        await stay(peer)
+
+    def whole(diary: Diary, feed: Feed) -> bool:
+        return len(diary.frames) == 400
+
+    settled = [follow(script, whole, clock=clock)[0] for clock in (None, StepsAtEveryLook())]
+    assert settled[0].told == settled[1].told
+    assert settled[0].frames == settled[1].frames
+    assert settled[1].stamps != sorted(settled[1].stamps)

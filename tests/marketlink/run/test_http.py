@@ -7,10 +7,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from marketlink.errors import MalformedMessage, RateLimited, SettingsError, Unreachable, VenueRefused
 from marketlink.run.clock import ManualClock, SystemClock
 from marketlink.run.http import VenueHttp, fetch_info
 from marketlink.run.limits import SECOND_NS, WeightBudget
+from marketlink.run.retry import MAX_RETRY_AFTER_S
 from marketlink.venues.base import Get, WeightLimit
 from marketlink.venues.binance import USDM
 
@@ -323,3 +326,99 @@ def test_a_root_that_is_no_http_url_is_refused_at_once(root: str) -> None:
             VenueHttp(USDM, root, WeightBudget(USDM.weight_limit))
 
     asyncio.run(main())
+
+
+def test_a_request_heavier_than_the_limit_is_sent_all_the_same_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+
+    async def test(http: VenueHttp, host: Host) -> None:
+        for _ in range(3):
+            assert await http.get(DEPTH) == WHOLE
+            clock.advance(60 * SECOND_NS)
+
+    against([Answer()], test, limit=WeightLimit(10, 60), clock=clock)
+    told = [record.getMessage() for record in caplog.records if "weighs 20" in record.getMessage()]
+    assert len(told) == 1
+    assert "allows 9" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("stated", "words", "seconds"),
+    [
+        ("Sun, 01 Mar 99999 12:00:00 GMT", "can't be read", 60.0),
+        ("9" * 400, "taken as 3 days", 3 * 86400.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", "taken as 3 days", 3 * 86400.0),
+    ],
+)
+def test_a_retry_after_beyond_the_calendar_is_survived_clamped_and_said(
+    stated: str, words: str, seconds: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(http: VenueHttp, host: Host) -> None:
+        with pytest.raises(RateLimited) as caught:
+            await http.get(DEPTH)
+        assert caught.value.retry_after_s == seconds
+
+    against([Answer(b"", 429, {"Retry-After": stated})], test, clock=ManualClock())
+    assert words in caplog.text
+
+
+HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [
+                b"Retry-After",
+                b"Location",
+                b"X-MBX-USED-WEIGHT-1M",
+                b"Content-Encoding",
+                b"Transfer-Encoding",
+                b"Content-Type",
+            ]
+        )
+        | st.binary(max_size=8),
+        st.binary(max_size=30) | st.from_regex(rb"[0-9]{1,30}", fullmatch=True) | st.just(b"gzip"),
+    ),
+    max_size=5,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@given(st.sampled_from([200, 302, 308, 403, 418, 429, 503, 999]), HEADERS, st.sampled_from([WHOLE, b"", b"\x1f\x8b"]))
+def test_any_answer_is_a_body_or_one_of_the_three_errors(
+    status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    async def test(http: VenueHttp, host: Host) -> None:
+        try:
+            assert await http.get(DEPTH) == body
+        except RateLimited as error:
+            held_s = http.budget.wait_ns(1, http._clock.mono_ns()) / SECOND_NS
+            waits.append((error.retry_after_s, held_s))
+        except (VenueRefused, Unreachable):
+            pass
+
+    waits: list[tuple[float, float]] = []
+    head = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n" % (status, len(body))
+    raw = head + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n" + body
+    against([Answer(raw=raw)], test)
+    assert all(1.0 <= stated <= MAX_RETRY_AFTER_S and held <= MAX_RETRY_AFTER_S for stated, held in waits)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=20)
+@given(st.lists(st.integers(-(10**18), 10**18), min_size=4, max_size=4))
+def test_a_wall_clock_that_steps_changes_no_wait(steps: list[int]) -> None:
+    def waits(steps: list[int]) -> list[int]:
+        clock, found = ManualClock(), []
+
+        async def test(http: VenueHttp, host: Host) -> None:
+            for step in steps:
+                clock.step_wall(step)
+                try:
+                    await http.get(DEPTH)
+                except RateLimited as error:
+                    found.append(int(error.retry_after_s * SECOND_NS))
+                found.append(http.budget.wait_ns(20, clock.mono_ns()))
+                clock.advance(found[-1])
+
+        against([Answer(), Answer(b"", 429, {"Retry-After": "17"}), Answer()], test, clock=clock)
+        return found
+
+    assert waits(steps) == waits([0, 0, 0, 0])

@@ -31,12 +31,10 @@ def test_no_period_holds_more_than_the_limit_even_when_requests_travel_up_to_the
     now, arrived = 0, []
     for pause, cost, urgent, travel in steps:
         now += pause
-        try:
-            wait = budget.wait_ns(cost, now, urgent=urgent)
-        except ValueError:
-            assert cost > weight - int(weight * reserve)
+        now += budget.wait_ns(cost, now, urgent=urgent)
+        if cost > weight:
+            assert budget.used(now) == 0, "what is more than the limit goes alone"
             continue
-        now += wait
         assert budget.wait_ns(cost, now, urgent=urgent) == 0
         budget.spend(cost, now)
         arrived.append((now + travel, cost))
@@ -96,11 +94,19 @@ def test_a_ban_is_known_until_it_is_over() -> None:
     assert budget.wait_ns(1, 119 * SECOND_NS) == SECOND_NS
 
 
-def test_what_can_never_be_sent_is_refused_at_once() -> None:
+def test_a_request_that_weighs_more_than_the_limit_goes_as_soon_as_nothing_else_counts() -> None:
     budget = WeightBudget(WeightLimit(10, 60), reserve=0.5)
-    with pytest.raises(ValueError, match="never fits"):
-        budget.wait_ns(6, 0)
-    assert budget.wait_ns(6, 0, urgent=True) == 0
+    assert budget.wait_ns(20, 0) == 0
+    budget.spend(20, 0)
+    assert budget.wait_ns(20, SECOND_NS) == 61 * SECOND_NS
+    assert budget.wait_ns(1, SECOND_NS, urgent=True) == 61 * SECOND_NS
+    budget.observe(25, SECOND_NS)  # of this address: also what others spent
+    assert budget.wait_ns(20, SECOND_NS) == 62 * SECOND_NS
+    assert budget.wait_ns(20, 63 * SECOND_NS) == 0
+
+
+def test_what_makes_no_budget_is_refused() -> None:
+    budget = WeightBudget(LIMIT)
     with pytest.raises(ValueError, match="reserve"):
         WeightBudget(LIMIT, reserve=1.0)
     with pytest.raises(ValueError, match="allow something"):

@@ -2,15 +2,19 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from marketlink.run.subscriptions import Request, SubscriptionLimits, Subscriptions
+from marketlink.run.subscriptions import Request, Settled, SubscriptionLimits, Subscriptions
+from marketlink.times import MonoNs
 from marketlink.venues.base import Answer
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
-LIMITS = SubscriptionLimits(max_streams=10, batch=3, spacing_ns=100, answer_within_ns=1000)
+LIMITS = SubscriptionLimits(
+    max_streams=10, batch=3, spacing_ns=100, answer_within_ns=1000, retry_ns=400, retry_ceiling_ns=3000
+)
 
 
 def connected(*streams: str) -> Subscriptions:
@@ -21,9 +25,14 @@ def connected(*streams: str) -> Subscriptions:
 
 
 def asked(subscriptions: Subscriptions, now: int) -> Request:
-    request = subscriptions.next_request(now)
+    request = subscriptions.next_request(MonoNs(now))
     assert request is not None
     return request
+
+
+def settles(subscriptions: Subscriptions, answer: Answer, now: int = 0) -> Request | None:
+    settled = subscriptions.on_answer(answer, MonoNs(now))
+    return None if settled is None else settled.request
 
 
 def test_streams_are_asked_for_in_order_in_batches_and_spaced() -> None:
@@ -41,41 +50,115 @@ def test_only_an_acknowledgement_puts_a_stream_on() -> None:
     subscriptions = connected("a")
     request = asked(subscriptions, 0)
     assert subscriptions.on == frozenset()
-    assert subscriptions.on_answer(Answer(request.request_id + 5, None)) is None
-    assert subscriptions.on_answer(Answer(request.request_id, None)) == request
+    assert settles(subscriptions, Answer(request.request_id + 5, None)) is None
+    assert settles(subscriptions, Answer(request.request_id, None)) == request
     assert subscriptions.on == {"a"}
-    assert subscriptions.on_answer(Answer(request.request_id, None)) is None
+    assert settles(subscriptions, Answer(request.request_id, None)) is None
 
 
-def test_a_refused_stream_is_asked_for_again_on_the_next_connection_or_when_wanted_anew_only() -> None:
-    subscriptions = connected("a")
-    request = asked(subscriptions, 0)
-    subscriptions.on_answer(Answer(request.request_id, "2: Invalid request"))
-    assert subscriptions.next_request(10_000) is None
+def refuse(subscriptions: Subscriptions, request: Request, now: int, error: str = "2: Invalid request") -> Settled:
+    settled = subscriptions.on_answer(Answer(request.request_id, error), MonoNs(now))
+    assert settled is not None
+    return settled
+
+
+def test_a_stream_refused_alone_is_asked_for_again_ever_later_and_at_once_when_wanted_anew() -> None:
+    subscriptions, now = connected("a"), 0
+    for wait in (400, 800, 1600, 3000, 3000):  # doubles up to the ceiling
+        refuse(subscriptions, asked(subscriptions, now), now)
+        assert subscriptions.due_ns() in (now + 100, now + wait)
+        assert subscriptions.next_request(MonoNs(now + wait - 1)) is None
+        assert subscriptions.due_ns() == now + wait
+        now += wait
+    refuse(subscriptions, asked(subscriptions, now), now)
     subscriptions.want(["a"])
-    again = asked(subscriptions, 20_000)
-    subscriptions.on_answer(Answer(again.request_id, "2: Invalid request"))
-    assert subscriptions.next_request(30_000) is None
+    assert asked(subscriptions, now + 100).streams == ("a",)
+
+
+def test_a_refused_batch_is_asked_for_again_in_halves() -> None:
+    subscriptions = connected("a", "b", "c")
+    refuse(subscriptions, asked(subscriptions, 0), 0)
+    assert subscriptions.next_request(MonoNs(399)) is None
+    assert [asked(subscriptions, 400).streams, asked(subscriptions, 500).streams] == [("a", "b"), ("c",)]
+
+
+def test_a_stream_refused_alone_goes_alone_on_the_next_connection_too() -> None:
+    subscriptions = connected("a", "b", "c")
+    refuse(subscriptions, asked(subscriptions, 0), 0)
+    refuse(subscriptions, asked(subscriptions, 400), 400)
+    refuse(subscriptions, asked(subscriptions, 500), 500)
     subscriptions.on_connected()
-    assert asked(subscriptions, 40_000).streams == ("a",)
+    assert [asked(subscriptions, 600).streams, asked(subscriptions, 700).streams] == [("a", "b"), ("c",)]
+    subscriptions.on_connected()  # also when it was under way
+    assert [asked(subscriptions, 800).streams, asked(subscriptions, 900).streams] == [("a", "b"), ("c",)]
+
+
+def test_a_refusal_is_a_change_only_when_its_error_is_another() -> None:
+    subscriptions = connected("a", "b")
+    assert refuse(subscriptions, asked(subscriptions, 0), 0).changed == ("a", "b")
+    assert refuse(subscriptions, asked(subscriptions, 400), 400).changed == ()
+    assert refuse(subscriptions, asked(subscriptions, 500), 500, "3: other").changed == ("b",)
+    assert subscriptions.refused == {"a", "b"}
+    granted = subscriptions.on_answer(Answer(asked(subscriptions, 5000).request_id, None), MonoNs(5000))
+    assert granted is not None
+    assert granted.changed == ("a",)
+    assert subscriptions.refused == {"b"}
+
+
+def test_a_stream_to_be_renewed_is_ended_and_asked_for_anew() -> None:
+    subscriptions = connected("a", "b")
+    subscriptions.on_answer(Answer(asked(subscriptions, 0).request_id, None), MonoNs(0))
+    subscriptions.renew(["b", "never"])
+    end = asked(subscriptions, 100)
+    assert (end.subscribe, end.streams) == (False, ("b",))
+    assert subscriptions.next_request(MonoNs(300)) is None
+    subscriptions.on_answer(Answer(end.request_id, None), MonoNs(300))
+    assert subscriptions.on == {"a"}
+    assert asked(subscriptions, 400).streams == ("b",)
+    assert subscriptions.next_request(MonoNs(600)) is None
+
+
+@UNTIMED
+@given(st.integers(1, 60), st.sets(st.integers(0, 59), max_size=3), st.integers(1, 50))
+def test_all_but_the_bad_streams_are_on_within_a_few_rounds_however_a_batch_is_refused(
+    count: int, bad: set[int], batch: int
+) -> None:
+    names = [f"s{n}" for n in range(count)]
+    blamed = {f"s{n}" for n in bad if n < count}
+    subscriptions, now, sent = Subscriptions(replace(LIMITS, max_streams=60, batch=batch)), 0, 0
+    subscriptions.want(names)
+    subscriptions.on_connected()
+    while subscriptions.on != set(names) - blamed:
+        due = subscriptions.due_ns()
+        assert due is not None
+        now = max(now, due)
+        request = subscriptions.next_request(MonoNs(now))
+        if request is None:
+            continue
+        sent += 1
+        error = "no" if blamed & set(request.streams) else None
+        subscriptions.on_answer(Answer(request.request_id, error), MonoNs(now))
+    halvings = batch.bit_length()
+    assert sent <= -(-count // batch) + 3 * len(blamed) * (halvings + 1) * 2
+    assert not subscriptions.on & subscriptions.refused
 
 
 def test_an_error_without_id_belongs_to_the_only_request_under_way() -> None:
     subscriptions = connected("a", "b", "c", "d")
     asked(subscriptions, 0)
     asked(subscriptions, 100)
-    assert subscriptions.on_answer(Answer(None, "3: Invalid JSON")) is None
+    assert settles(subscriptions, Answer(None, "3: Invalid JSON")) is None
     subscriptions = connected("a")
     request = asked(subscriptions, 0)
-    assert subscriptions.on_answer(Answer(None, None)) is None
-    assert subscriptions.on_answer(Answer(None, "3: Invalid JSON")) == request
+    assert settles(subscriptions, Answer(None, None)) is None
+    assert settles(subscriptions, Answer(None, "3: Invalid JSON")) == request
 
 
 def test_an_id_that_comes_back_as_text_is_the_same_id() -> None:
     subscriptions = connected("a")
     request = asked(subscriptions, 0)
-    assert subscriptions.on_answer(Answer(str(request.request_id), None)) == request
-    assert subscriptions.on_answer(Answer("no number", None)) is None
+    assert settles(subscriptions, Answer(str(request.request_id), None)) == request
+    assert settles(subscriptions, Answer("no number", None)) is None
 
 
 def test_a_request_without_answer_is_overdue() -> None:
@@ -90,12 +173,12 @@ def test_a_stream_no_longer_wanted_is_ended_after_its_answer() -> None:
     request = asked(subscriptions, 0)
     subscriptions.unwant(["a", "never"])
     assert subscriptions.next_request(200) is None
-    subscriptions.on_answer(Answer(request.request_id, None))
+    settles(subscriptions, Answer(request.request_id, None))
     end = asked(subscriptions, 300)
     assert (end.subscribe, end.streams) == (False, ("a",))
     subscriptions.want(["a"])
     assert subscriptions.next_request(500) is None  # the end is still under way
-    subscriptions.on_answer(Answer(end.request_id, None))
+    settles(subscriptions, Answer(end.request_id, None))
     assert subscriptions.on == frozenset()
     assert asked(subscriptions, 600).subscribe
 
@@ -134,9 +217,9 @@ def test_the_venue_ends_up_with_exactly_what_is_wanted(seed: int, moves: list[st
             request = under_way.pop(rng.randrange(len(under_way)))
             if not refuse:
                 (venue.update if request.subscribe else venue.difference_update)(request.streams)
-                subscriptions.on_answer(Answer(request.request_id, None))
+                subscriptions.on_answer(Answer(request.request_id, None), MonoNs(now))
             elif request.subscribe:
-                subscriptions.on_answer(Answer(request.request_id, "no"))
+                subscriptions.on_answer(Answer(request.request_id, "no"), MonoNs(now))
             else:
                 under_way.append(request)
 
@@ -169,8 +252,7 @@ def test_the_venue_ends_up_with_exactly_what_is_wanted(seed: int, moves: list[st
                 subscriptions.on_connected()
         send()
         assert subscriptions.on <= venue
-    subscriptions.want(sorted(wanted))  # lifts refusals
-    for _ in range(30):
+    for _ in range(200):
         now += 100
         send()
         while under_way:

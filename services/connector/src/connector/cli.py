@@ -49,8 +49,8 @@ def connect(
         stream_url = "wss://fstream.binance.com"
         api_url    = "https://fapi.binance.com"
 
-    Optional: data_age_s, ping_age_s, request_timeout_s, order_prefix, api_key, secret. Every key can come from the
-    environment instead, e.g. CONNECTOR_API_KEY. Without keys the connector serves data only; this version does not trade.
+    Optional: data_age_s, stale_s, ping_age_s, request_timeout_s, ca_file, order_prefix, api_key, secret. Every key can come
+    from the environment instead, e.g. CONNECTOR_API_KEY. Without keys the connector serves data only; this version does not trade.
 
     Exit codes: 0 ended by SIGINT or SIGTERM, 1 could not go on, 2 wrong arguments or configuration, 3 a connector of this
     name is already running. A second signal ends it at once.

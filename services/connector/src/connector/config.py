@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 from marketlink.errors import SettingsError
+from marketlink.run.network import ssl_context
 from marketlink.venues.binance import reduced_root
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -29,9 +30,22 @@ class ConnectorConfig(BaseModel):
     order_prefix: str = Field(default="", description="begins every client order id; for trading")
     api_key: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_API_KEY")
     secret: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_SECRET")
+    state_dir: str = Field(
+        default="", description="folder for what outlives the process; empty: ~/.local/state/marketlink"
+    )
     data_age_s: Seconds = Field(default=30.0, description="reconnect after so long without any data")
+    stale_s: Seconds = Field(
+        default=3.0, description="the shortest silence of a busy stream after which its data counts as stale"
+    )
     ping_age_s: Seconds = Field(default=300.0, description="reconnect after so long without the exchange's ping")
     request_timeout_s: Seconds = Field(default=10.0, description="give up on a REST answer after so long")
+    reader_hold_s: Annotated[float, Field(ge=0)] = Field(
+        default=1.0, description="hold the exchange's data back for so long at most, in a burst, for bots that lag"
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities to trust instead of the system's, for wss and https alike",
+    )
 
     @property
     def has_keys(self) -> bool:
@@ -84,6 +98,13 @@ def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> tupl
             raise SettingsError(
                 where, key, f"{value!r} is no URL of {' or '.join(schemes)}", f"It is the {known[key].description}."
             )
+    if config.ca_file is not None:
+        ca_file = path.parent / config.ca_file  # as seen from the file that names it; an absolute path stays
+        try:
+            ssl_context(ca_file)
+        except SettingsError as error:
+            raise SettingsError(where, "ca_file", error.what, error.remedy) from error
+        config = config.model_copy(update={"ca_file": ca_file})
     if config.has_keys:
         remarks.append("keys are given, but this version does not trade: market data only, and every order is refused")
     return config, remarks

@@ -63,6 +63,7 @@ class Hub:
         self._info: ExchangeInfo | None = None
         self._waiting: dict[tuple[int, str], Request] = {}
         self._left: Mapping[str, Events] = {}
+        self._left_owners: Mapping[str, Iterable[int]] = {}
         self._last_sent: MonoNs | None = None
         self.markets: dict[str, Market] = {}
         self.owners: dict[
@@ -112,14 +113,15 @@ class Hub:
             if symbol in info.instruments:
                 effects += [*self._market(symbol)[1], Note(Level.INFO, f"{symbol}: served again after a restart")]
                 self.markets[symbol].left = left
+                self.owners[symbol] = set(self._left_owners.get(symbol, ()))
         waiting, self._waiting = list(self._waiting.values()), {}
         for request in waiting:
             effects += self.on_request(request, now)
         return effects
 
-    def on_left(self, left: Mapping[str, Events]) -> None:
-        """Take what an earlier process left: symbols whose bots never ask again, with levels that they may hold."""
-        self._left = left
+    def on_left(self, left: Mapping[str, Events], owners: Mapping[str, Iterable[int]]) -> None:
+        """Take what an earlier process left: symbols whose bots never ask again, with levels that they may hold, and those bots."""
+        self._left, self._left_owners = left, owners
 
     def _market(self, symbol: str) -> tuple[Market, list[Effect]]:
         assert self._info is not None  # held in `on_request` until then

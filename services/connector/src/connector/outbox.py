@@ -23,6 +23,8 @@ SLICE: Final = 512
 """Samples of a long batch that go out in one turn of the loop; an eighth of the readers' queue where that is less."""
 STALLED_NS: Final = SECOND_NS // 5
 """A reader that lags and has not moved for so long is not waited for."""
+FULL: Final = 0.5
+"""A reader's queue that is fuller than this is waited for: the other half is for what comes unasked."""
 LONGEST_NS: Final = SECOND_NS // 2
 """A long batch is on its way for so long at most, then it goes whatever the readers' room."""
 
@@ -56,6 +58,30 @@ class Room:
             if behind < self._buffer:
                 most = max(most, behind)
         return most
+
+
+class Holding:
+    """Whether reading from the exchange waits for readers that lag: better late than lost, for at most `most_ns` in a burst.
+
+    A fifth of the time in which nothing was held is credit for the next burst: a reader that is always too slow costs the
+    others a fifth of their speed for a while, and then it loses what it can't read.
+    """
+
+    def __init__(self, most_ns: int) -> None:
+        self._most_ns = self._left_ns = most_ns
+        self._looked: MonoNs | None = None
+        self._held = False
+
+    def is_wanted(self, lag: float, now: MonoNs) -> bool:
+        """Judge by how full the fullest queue of a moving reader is, 0 to 1."""
+        passed_ns = 0 if self._looked is None else now - self._looked
+        self._looked = now
+        if self._held:
+            self._left_ns = max(0, self._left_ns - passed_ns)
+        else:
+            self._left_ns = min(self._most_ns, self._left_ns + passed_ns // 5)
+        self._held = lag > FULL and self._left_ns > 0
+        return self._held
 
 
 class Outbox:
@@ -110,7 +136,7 @@ class Outbox:
         if self._since is None:
             self._since = now
         overdue = now - self._since >= LONGEST_NS
-        if not overdue and self._room.lag(self._port.next_seq, now) > self._port.buffer_size // 2:
+        if not overdue and self.lag(now) > FULL:
             return False
         for _ in self._slices:
             return True

@@ -14,17 +14,20 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from marketlink.errors import MalformedMessage, MarketlinkError, RateLimited, VenueRefused
 from marketlink.events import EVENT_DTYPE
 from marketlink.link.port import ConnectorPort
-from marketlink.messages import Progress, Request
+from marketlink.messages import Batch, Progress, Request
+from marketlink.messages import Feed as FeedEvent
 from marketlink.run.clock import Clock, SystemClock
 from marketlink.run.feed import Feed, FeedSettings
 from marketlink.run.http import VenueHttp, fetch_info
 from marketlink.run.limits import WeightBudget
+from marketlink.run.network import ssl_context
 from marketlink.run.retry import Backoff
 from marketlink.times import SECOND_NS, Moment, WallNs
 from marketlink.venues.base import PublicVenue
@@ -32,7 +35,8 @@ from marketlink.venues.base import PublicVenue
 from connector.config import ConnectorConfig
 from connector.effects import Answer, Effect, FetchSnapshot, Level, Note, Publish, Subscribe
 from connector.hub import Hub
-from connector.outbox import Outbox
+from connector.left import Left
+from connector.outbox import Holding, Outbox
 
 log = logging.getLogger("connector")
 
@@ -49,9 +53,10 @@ class Shard:
     def __init__(self, shell: "Shell", number: int) -> None:
         self._shell = shell
         self.symbols: list[str] = []
-        settings = FeedSettings(data_age_s=shell.config.data_age_s, ping_age_s=shell.config.ping_age_s)
+        config = shell.config
+        settings = FeedSettings(data_age_s=config.data_age_s, stale_s=config.stale_s, ping_age_s=config.ping_age_s)
         url = shell.venue.stream_url(shell.config.stream_url)
-        self.feed = Feed(shell.venue, url, self, settings=settings, rng=shell.rng)
+        self.feed = Feed(shell.venue, url, self, settings=settings, rng=shell.rng, tls=shell.tls, hold=shell.hold)
         self.number = number
 
     def has_room(self, streams: int) -> bool:
@@ -73,17 +78,21 @@ class Shard:
         symbols = [symbol for symbol in self.symbols if set(self._shell.venue.live_streams(symbol)) & set(streams)]
         self._shell.carry_out(self._shell.hub.on_refused(symbols, error, self._shell.now()))
 
+    def on_stale(self, streams: Sequence[str]) -> None:
+        """Pass on which symbols' books are sure no longer."""
+        symbols = [symbol for symbol in self.symbols if self._shell.depth_stream(symbol) in streams]
+        self._shell.carry_out(self._shell.hub.on_stale(symbols, self._shell.now()))
+
     def on_frame(self, recv_ns: int, frame: bytes) -> None:
         """Handle a frame, to the last sample."""
         shell = self._shell
         now = Moment(shell.clock.mono_ns(), WallNs(recv_ns))
+        message = None
         try:
             message = shell.venue.decode(frame, recv_ns)
-        except MalformedMessage as error:
-            shell.carry_out(shell.hub.on_malformed(error, now))
-            return
-        try:
             effects = shell.hub.on_message(message, now)
+        except MalformedMessage as error:
+            effects = shell.hub.on_malformed(error, now)
         except Exception as error:  # noqa: BLE001 the edge: whatever it is, the book it was about is not the exchange's now
             shell.on_fault(f"at a frame: {frame[:200]!r}")
             effects = shell.hub.on_failed_message(getattr(message, "symbol", None), error, now)
@@ -114,6 +123,8 @@ class Shell:
             lambda answer: self.hub.answer(answer, self.now()),
             lambda batch: self.hub.on_sent(batch, self.clock.mono_ns()),
         )
+        self._holding = Holding(int(config.reader_hold_s * SECOND_NS))
+        self._left = Left(state_folder(config.state_dir, name))
         self._pumping: asyncio.Handle | None = None
         self._faults: list[int] = []
         self._shards: list[Shard] = []
@@ -121,7 +132,9 @@ class Shell:
         self._stop = asyncio.Event()
         self._failure: Exception | None = None
         budget = WeightBudget(venue.weight_limit)
-        self._http = VenueHttp(venue, config.api_url, budget, client_timeout_s=config.request_timeout_s)
+        self.tls = ssl_context(config.ca_file) if config.ca_file is not None else None
+        timeout_s = config.request_timeout_s
+        self._http = VenueHttp(venue, config.api_url, budget, client_timeout_s=timeout_s, tls=self.tls)
         self._tasks: asyncio.TaskGroup | None = None
 
     def now(self) -> Moment:
@@ -137,12 +150,19 @@ class Shell:
         for effect in effects:
             match effect:
                 case Publish(batch):
+                    if self._left.symbols:
+                        self._keep(batch)
                     try:
                         self.outbox.put(batch)
                     except MarketlinkError as error:
                         self._fail(error)
                         return
-                case Answer():
+                case Answer(symbol=symbol):
+                    if symbol in self.hub.owners:
+                        market = self.hub.markets[symbol]
+                        self._left.keep(
+                            symbol, self.hub.owners[symbol], np.concatenate([market.left, market.book.levels()])
+                        )
                     self.outbox.answer(effect)
                 case FetchSnapshot(symbol, ticket):
                     self._fetch(symbol, ticket)
@@ -151,6 +171,14 @@ class Shell:
                 case Note(level, text):
                     log.log(logging.WARNING if level is Level.WARNING else logging.INFO, "%s", text)
         self._pump_soon()
+
+    def _keep(self, batch: Batch) -> None:
+        """Note what of the published levels bots of the source may hold."""
+        for event in batch.events:
+            if not isinstance(event, FeedEvent) or event.symbol not in self._left.symbols:
+                continue
+            if not self._left.add(event.symbol, event.events):
+                self._left.add(event.symbol, event.events, self.hub.markets[event.symbol].book.levels())
 
     def _pump_soon(self) -> None:
         if self._pumping is None and self.outbox.busy:
@@ -168,6 +196,11 @@ class Shell:
             self._pump_soon()
         elif self.outbox.busy:
             self._pumping = asyncio.get_running_loop().call_later(NO_ROOM_S, self._pump)
+
+    def hold(self) -> bool:
+        """Whether the exchange's data is to wait a moment for readers that lag."""
+        now = self.clock.mono_ns()
+        return self._holding.is_wanted(self.outbox.lag(now), now)
 
     def on_fault(self, where: str) -> None:
         """Log a fault of this program, now being handled; too many of them end it."""
@@ -281,6 +314,11 @@ class Shell:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
         _warm_up()
+        if self.port.readers():
+            left, owners = self._left.read()
+            self.hub.on_left(left, owners)
+        else:
+            self._left.forget()
         stopping = threading.Event()
         listener = threading.Thread(target=self._listen, args=(loop, stopping), name="link", daemon=True)
         try:
@@ -303,6 +341,14 @@ class Shell:
                 await asyncio.wait_for(self._http.aclose(), 1.0)
         if self._failure is not None:
             raise self._failure
+
+
+def state_folder(state_dir: str, name: str) -> Path:
+    """Return where a connector keeps what outlives it: below `state_dir`, or the user's own place for such files."""
+    if state_dir:
+        return Path(state_dir).expanduser() / name
+    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(home).expanduser() / "marketlink" / name
 
 
 class _Stopped(Exception):

@@ -11,7 +11,7 @@ import typer
 
 _HELP = """An order book imbalance market maker: backtest it, sweep it, warm it up, watch it decide.
 
-Exit codes: 0 done, 1 error (diff: the logs differ), 2 wrong usage.
+Exit codes: 0 done, 1 error (diff: the logs differ; warmup: not warm), 2 wrong usage, also sizes that are not the exchange's.
 """
 
 app = typer.Typer(

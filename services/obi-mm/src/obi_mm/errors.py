@@ -3,7 +3,7 @@
 ObiError
 ├── ConfigError     a configuration that can't be used
 ├── DataError       event data that can't be used
-├── LogError        a decision log that can't be read
+├── LogError        a decision log that can't be read or written
 └── OutputExists    results are there already
 """
 

@@ -51,7 +51,6 @@ _POLL_S: Final = 0.2
 _POLL_UNNOTIFIED_S: Final = 0.01  # a peer of the source never notifies: look for its samples this often
 _POLL_SOURCE_S: Final = 0.001  # what a bot waits between two looks while a connector of the source sends
 _NOTIFY_EVERY: Final = 256  # samples: a reader starts on a long batch before its end
-_PAUSE_EVERY: Final = 4  # quarters of the buffer: a long batch leaves a reader time to drain it
 _PROGRESS_EVERY: Final = 8  # eighths of the buffer: how often a reader says how far it has read
 _MOST_AT_ONCE: Final = (
     4096  # samples in one receive: 20 ms of work, so that timers and requests get their turn in a flood
@@ -238,15 +237,19 @@ def _kind(error: Exception) -> str:
 
 
 class _Sender:
-    """One publisher and its notifier: the lean way to send (header and payload each by one memmove)."""
+    """One publisher and its notifier: the lean way to send (header and payload each by one memmove).
 
-    def __init__(self, node: _Node, service: Any, events: Any, samples: int) -> None:
+    `samples` must be as many as can ever be in use: a publisher that `grows` with its messages would also grow in number, and the
+    library ends the process when it does. One that does not grow gets an error instead.
+    """
+
+    def __init__(self, node: _Node, service: Any, events: Any, samples: int, grows: bool) -> None:
         self._service, self._events, self._node, self._samples = service, events, node, samples
         try:
             self._publisher = (
                 service.publisher_builder()
                 .initial_max_slice_len(SLICE)
-                .allocation_strategy(iox.AllocationStrategy.PowerOfTwo)
+                .allocation_strategy(iox.AllocationStrategy.PowerOfTwo if grows else iox.AllocationStrategy.Static)
                 .override_sample_preallocation(samples)
                 .create()
             )
@@ -255,11 +258,10 @@ class _Sender:
             check_descriptors(node.name)  # with none left, everything fails under other names
             raise
         self.publisher_id: int = self._publisher.id.value
-        self._largest = SLICE
+        self._largest, self._grows = SLICE, grows
         self._loan = getattr(self._publisher, "__loan_slice_uninit")
         self._encoder = FeedEncoder()
         self._contiguous = False  # whether that was checked
-        self._pause_every = max(1, service.static_config.subscriber_max_buffer_size // _PAUSE_EVERY)
         self._name = node.name
         self.session = time.time_ns()
         self.seq = 0
@@ -296,8 +298,6 @@ class _Sender:
                 sent += 1
                 if not sent % _NOTIFY_EVERY:
                     self.notify()
-                    if not sent % self._pause_every:  # better a millisecond late than lost in a full buffer
-                        time.sleep(0.001)
         except Exception as error:
             raise self._broken(error) from error
         finally:
@@ -305,6 +305,9 @@ class _Sender:
 
     def _may_grow(self, payload: int) -> bool:
         """Tell whether there is memory for samples of this size: the library then makes all of them larger, each once it is used."""
+        if not self._grows:
+            what = f"a message of {payload} bytes is longer than the {SLICE} that this end may send"
+            raise LinkError(self._name, what, "Use shorter symbols and texts.")
         larger = 1 << (payload - 1).bit_length()
         needed, free = segment_bytes(self._samples, larger), free_bytes()
         if needed > free:
@@ -340,6 +343,10 @@ class _Sender:
             return LinkError(self._name, what, "Check that the process on the other side runs and is not stopped.")
         check_descriptors(self._name)
         return LinkError(self._name, f"a sample could not be sent: {error!r}", "Check the free space of /dev/shm.")
+
+    def readers(self) -> int:
+        """How many subscribers there are."""
+        return int(self._service.dynamic_config.number_of_subscribers)
 
     def notify(self) -> None:
         """Wake the readers."""
@@ -456,12 +463,12 @@ class IceoryxConnectorPort:
                 from_bot.dynamic_config.number_of_publishers,
                 from_bot.static_config.subscriber_max_buffer_size,
             )
-            there += asking * connection_bytes(_REQUESTS_AHEAD, queue)
+            there += asking * connection_bytes(_REQUESTS_AHEAD, queue, grows=False)
             check_memory(
                 name, segment_bytes(samples) + there, f"a connector with {max(waiting, asking)} bots waiting for it"
             )
             try:
-                self._to_bot = _Sender(node, to_bot, to_events, samples)
+                self._to_bot = _Sender(node, to_bot, to_events, samples, grows=True)
                 self._from_bot = _Receiver(node, from_bot, from_events)
             except (iox.PublisherCreateError, iox.SubscriberCreateError) as error:
                 if _kind(error) in ("ExceedsMaxSupportedPublishers", "ExceedsMaxSupportedSubscribers"):
@@ -501,6 +508,10 @@ class IceoryxConnectorPort:
         if batch.framed:
             sender.send(to, b"\x01")
         sender.notify()
+
+    def readers(self) -> int:
+        """How many bots and recorders are on the link now."""
+        return int(self._to_bot.readers())
 
     def sending(self, batch: Batch, most: int) -> Iterator[None]:
         """Publish a batch in steps of about `most` samples, a wake-up each."""
@@ -564,13 +575,17 @@ class IceoryxBotPort:
         with turn(place) as alone:
             node = _Node(name, self.settings, alone)
             buffer = self.settings.buffer_size
-            own = segment_bytes(_REQUESTS_AHEAD) + services_bytes(bots) + connection_bytes(_REQUESTS_AHEAD, buffer)
+            own = (
+                segment_bytes(_REQUESTS_AHEAD)
+                + services_bytes(bots)
+                + connection_bytes(_REQUESTS_AHEAD, buffer, grows=False)
+            )
             check_memory(name, own + connection_bytes(_to_bot_samples(buffer, bots), buffer), "another bot")
             to_bot, to_events = node.service("ToBot", 1, bots), node.events("ToBot")
             from_bot, from_events = node.service("FromBot", bots, 1), node.events("FromBot")
             try:
                 self._to_bot = _Receiver(node, to_bot, to_events)
-                self._from_bot = _Sender(node, from_bot, from_events, _REQUESTS_AHEAD)
+                self._from_bot = _Sender(node, from_bot, from_events, _REQUESTS_AHEAD, grows=False)
             except (iox.PublisherCreateError, iox.SubscriberCreateError) as error:
                 if _kind(error) not in ("ExceedsMaxSupportedPublishers", "ExceedsMaxSupportedSubscribers"):
                     raise _no_port(name, error) from error

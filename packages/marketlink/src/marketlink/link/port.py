@@ -34,6 +34,9 @@ class ConnectorPort(Protocol):
     def next_seq(self) -> int:
         """The number of the next sample."""
 
+    def readers(self) -> int:
+        """How many bots and recorders are on the link now."""
+
     def send(self, batch: Batch) -> None:
         """Publish a batch; never waits for a bot. Raises LinkError when the link itself is broken."""
 
@@ -126,6 +129,10 @@ class MemoryConnectorPort:
     def next_seq(self) -> int:
         """How many batches were sent."""
         return self._sent
+
+    def readers(self) -> int:
+        """How many bots there are."""
+        return len(self._link._bots)
 
     def sending(self, batch: Batch, most: int) -> Iterator[None]:
         """Hand the batch over at the last step: a batch is the smallest thing here."""

@@ -5,6 +5,7 @@ sizes are compared with what is free before anything is created, and what a proc
 once.
 """
 
+import logging
 import os
 import re
 import resource
@@ -13,6 +14,8 @@ from typing import Final
 
 from marketlink.errors import LinkError
 from marketlink.link.places import SHARED_MEMORY, Place
+
+log = logging.getLogger(__name__)
 
 SLICE: Final = 512
 """Bytes of a sample to begin with."""
@@ -27,9 +30,9 @@ def segment_bytes(samples: int, slice_bytes: int = SLICE) -> int:
     return samples * (slice_bytes + 68) + _PAGE
 
 
-def connection_bytes(samples: int, buffer_size: int) -> int:
+def connection_bytes(samples: int, buffer_size: int, grows: bool = True) -> int:
     """Return the size of the connection between one publisher with so many samples and one subscriber; all of it is written at once."""
-    return samples * _SEGMENTS + buffer_size * 16 + 3 * _PAGE
+    return samples * (_SEGMENTS if grows else 1) + buffer_size * 16 + 3 * _PAGE
 
 
 def services_bytes(max_bots: int) -> int:
@@ -71,6 +74,9 @@ def check_descriptors(name: str, bots: int = 0) -> None:
         if limit > soft:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
             soft = limit
+    if bots and OWN_DESCRIPTORS <= soft - used < needed:
+        room = (soft - used - OWN_DESCRIPTORS) // DESCRIPTORS_PER_BOT
+        log.warning("link %s: the limit of %d file descriptors leaves room for %d of %d bots", name, soft, room, bots)
     if used + OWN_DESCRIPTORS > soft:
         what = (
             f"it needs {OWN_DESCRIPTORS} file descriptors, and {max(0, soft - used)} of this process's {soft} are free"
@@ -83,7 +89,7 @@ def reserve(name: str, place: Place, publisher: int) -> None:
 
     The data segments of other publishers are theirs. Raises LinkError when the memory was taken meanwhile.
     """
-    theirs = re.compile(r"_(\d+)__(?:\d+|mgmt)\.data$")
+    theirs = re.compile(r"_(\d+)(?:__(?:\d+|mgmt))?\.data$")
     with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
         mapped = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if line.count(" ") >= 5 and "/" in line}
     for file in sorted(mapped):

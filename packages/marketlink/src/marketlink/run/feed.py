@@ -8,7 +8,7 @@ import asyncio
 import functools
 import logging
 import random
-import time
+import ssl
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,12 +20,15 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, W
 from websockets.uri import parse_uri
 
 from marketlink.errors import SettingsError
-from marketlink.run.retry import Backoff, BackoffSettings, retry_after_s
+from marketlink.run.clock import Clock, SystemClock
+from marketlink.run.network import proxy_of, ssl_context, tls_words
+from marketlink.run.retry import Backoff, BackoffSettings, retry_after_remark, retry_after_s
+from marketlink.run.staleness import Staleness, StalenessLimits
 from marketlink.run.stamped import StampedConnection
 from marketlink.run.subscriptions import SubscriptionLimits, Subscriptions
+from marketlink.times import SECOND_NS, MonoNs, WallNs, after
 from marketlink.venues.base import Answer, PublicVenue
 
-SECOND_NS: Final = 1_000_000_000
 log = logging.getLogger(__name__)
 
 
@@ -39,9 +42,15 @@ class FeedListener(Protocol):
         """Note that the venue acknowledged these streams."""
 
     def on_refused(self, streams: Sequence[str], error: str) -> None:
-        """Note that the venue refused these streams; they are asked for again on the next connection."""
+        """Note that the venue refused these streams, or refuses them with another error now; they are asked for again."""
 
-    def on_frame(self, recv_ns: int, frame: bytes) -> None:
+    def on_stale(self, streams: Sequence[str]) -> None:
+        """Note that granted streams have gone silent while others run: nothing is sure of them until their next frame.
+
+        They are asked for anew, again and again, and `on_subscribed` does not tell of that.
+        """
+
+    def on_frame(self, recv_ns: WallNs, frame: bytes) -> None:
         """Take a data frame, in order of arrival, stamped with the wall clock at the read of its last bytes."""
 
     def on_disconnected(self, reason: str) -> None:
@@ -50,11 +59,16 @@ class FeedListener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FeedSettings:
-    """Patience and sizes. `lifetime_s` ends a connection before the venue's 24 hours do; the jitter shortens or lengthens it."""
+    """Patience and sizes. `lifetime_s` ends a connection before the venue's 24 hours do; the jitter shortens or lengthens it.
+
+    `stale_s` is the silence that is never too long for a stream or a connection, however busy it was; `data_age_s` the one that is
+    too long for a connection of which nothing is known (see `staleness`). `retry_s` is the first wait of a refused subscription.
+    """
 
     connect_timeout_s: float = 10.0
     answer_timeout_s: float = 10.0
     data_age_s: float = 30.0
+    stale_s: float = 3.0
     ping_age_s: float = 300.0
     keepalive_s: float = 20.0
     close_timeout_s: float = 1.0
@@ -62,6 +76,7 @@ class FeedSettings:
     lifetime_jitter_s: float = 300.0
     shutdown_delay_s: float = 3.0
     batch: int = 50
+    retry_s: float = 0.5
     max_size: int = 16 * 2**20
     backoff: BackoffSettings = field(default_factory=BackoffSettings)
 
@@ -94,7 +109,8 @@ class FeedCounts:
     pings: int = 0
     refused: int = 0
     unanswered: int = 0
-    last_recv_ns: int = 0
+    stale: int = 0
+    last_recv_ns: WallNs = field(default_factory=lambda: WallNs(0))
     ends: Counter[str] = field(default_factory=Counter)
 
 
@@ -119,24 +135,42 @@ class Feed:
         *,
         settings: FeedSettings | None = None,
         rng: random.Random,
-        wall_ns: Callable[[], int] = time.time_ns,
-        mono_ns: Callable[[], int] = time.monotonic_ns,
+        clock: Clock | None = None,
+        tls: ssl.SSLContext | None = None,
+        hold: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Raise SettingsError when the URL is not a websocket's."""
+        """`tls` is what `ssl_context` makes, by default of the environment; while `hold` says so, what comes is not handled yet.
+
+        Raises SettingsError when the URL is not a websocket's, or the environment's authorities or proxy can't be used.
+        """
         try:
-            parse_uri(url)
-        except InvalidURI as error:
+            secure = parse_uri(url).secure
+        except (InvalidURI, ValueError) as error:
             raise SettingsError("feed", "url", str(error), "Give a ws:// or wss:// URL.") from error
+        self._proxy = proxy_of(url)
+        # The context is for the exchange, for the proxy, or for both.
+        self._tls = (tls or ssl_context()) if secure or (self._proxy or "").startswith("https:") else None
+        self._secure = secure
         self.venue, self.url, self.listener = venue, url, listener
         self.counts = FeedCounts()
-        self._settings, self._rng = settings or FeedSettings(), rng
-        self._wall_ns, self._mono_ns = wall_ns, mono_ns
+        self._settings, self._rng, self._hold = settings or FeedSettings(), rng, hold
+        clock = clock or SystemClock()
+        self._wall_ns, self._mono_ns = clock.wall_ns, clock.mono_ns
         spacing_ns = 2 * SECOND_NS // venue.max_messages_per_s  # half of what is allowed: pongs and pings count as well
         answer_ns = int(self._settings.answer_timeout_s * SECOND_NS)
         self._subscriptions = Subscriptions(
-            SubscriptionLimits(venue.max_streams, self._settings.batch, spacing_ns, answer_ns)
+            SubscriptionLimits(
+                venue.max_streams, self._settings.batch, spacing_ns, answer_ns, int(self._settings.retry_s * SECOND_NS)
+            )
         )
+        age_ns = int(self._settings.data_age_s * SECOND_NS)
+        self._staleness = Staleness(StalenessLimits(int(self._settings.stale_s * SECOND_NS), age_ns))
         self._session: _Session | None = None
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """The wanted streams that bring nothing although they should: refused and not granted since, or stale."""
+        return self._subscriptions.refused | self._staleness.stale
 
     def subscribe(self, streams: Iterable[str]) -> None:
         """Add streams, now and on every later connection. Raises ValueError when one connection can't carry them all."""
@@ -146,7 +180,9 @@ class Feed:
 
     def unsubscribe(self, streams: Iterable[str]) -> None:
         """Remove streams."""
+        streams = tuple(streams)
         self._subscriptions.unwant(streams)
+        self._staleness.on_unwanted(streams)
         if self._session is not None:
             self._session.changed.set()
 
@@ -163,16 +199,17 @@ class Feed:
 
     async def _connect_once(self) -> _Ended:
         settings = self._settings
-        session = _Session(self.venue, self.listener, self._subscriptions, self.counts, self._mono_ns)
+        session = _Session(self.venue, self.listener, self._subscriptions, self._staleness, self.counts, self._mono_ns)
         ended = _Ended(End.STOPPED, "cancelled")
         connection = None
-        make: Any = functools.partial(StampedConnection, sink=session, wall_ns=self._wall_ns)
+        make: Any = functools.partial(StampedConnection, sink=session, wall_ns=self._wall_ns, hold=self._hold)
         try:
-            connection = await connect(
+            connection = await _Connect(
                 self.url,
                 create_connection=make,
                 compression=None,
-                proxy=None,
+                proxy=self._proxy,
+                **self._tls_settings(),
                 max_size=settings.max_size,
                 max_queue=None,
                 open_timeout=settings.connect_timeout_s,
@@ -184,11 +221,10 @@ class Feed:
             self._session = session
             ended = await self._keep(session, connection)
         except InvalidStatus as error:
-            headers, status = error.response.headers, error.response.status_code
-            wait_s = retry_after_s(headers.get("Retry-After"), self._wall_ns())
-            ended = _Ended(End.CONNECT, f"HTTP {status}", retry_after_s=wait_s or 0.0)
-        except (OSError, EOFError, WebSocketException) as error:  # TimeoutError is an OSError
-            ended = _Ended(End.CONNECT, f"{type(error).__name__}: {error}")
+            ended = self._turned_away(error)
+        except (OSError, EOFError, WebSocketException, ValueError, OverflowError) as error:
+            # TimeoutError is an OSError; what a server's words or a proxy's can't be made of is a ValueError
+            ended = _Ended(End.CONNECT, tls_words(error, self.url) or f"{type(error).__name__}: {error}")
         finally:
             self._session = None
             session.close(f"{ended.end.value}: {ended.detail}")
@@ -197,12 +233,32 @@ class Feed:
         session.raise_failure()
         return ended
 
+    def _tls_settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = {}
+        if self._secure:
+            settings["ssl"] = self._tls
+        if self._proxy is not None and self._proxy.startswith("https:"):
+            settings["proxy_ssl"] = self._tls
+        return settings
+
+    def _turned_away(self, error: InvalidStatus) -> _Ended:
+        """Say how the handshake was answered, and take from it when to come back."""
+        headers, status = error.response.headers, error.response.status_code
+        stated = next(iter(headers.get_all("Retry-After")), None)
+        wait_s = retry_after_s(stated, self._wall_ns())
+        if (remark := retry_after_remark(stated, wait_s)) is not None:
+            log.warning("feed %s: HTTP %d: %s", self.url, status, remark)
+        words = f"HTTP {status}"
+        if 300 <= status < 400 and (places := headers.get_all("Location")):
+            words += f", which points to {places[0][:200]!r}: not followed. If it is right, configure that address"
+        return _Ended(End.CONNECT, words, retry_after_s=wait_s or 0.0)
+
     async def _keep(self, session: "_Session", connection: Any) -> _Ended:
         """Send what is to be sent and watch the clocks, until the connection is over."""
         settings, subscriptions = self._settings, self._subscriptions
         jitter_s = settings.lifetime_jitter_s * self._rng.uniform(-1.0, 1.0)
-        planned_ns = session.opened_ns + int((settings.lifetime_s + jitter_s) * SECOND_NS)
-        shutdown_ns: int | None = None
+        planned_ns = after(session.opened_ns, int((settings.lifetime_s + jitter_s) * SECOND_NS))
+        shutdown_ns: MonoNs | None = None
 
         def over(end: End, detail: str) -> _Ended:
             return _Ended(end, detail, (self._mono_ns() - session.opened_ns) / SECOND_NS)
@@ -210,17 +266,17 @@ class Feed:
         while True:
             session.changed.clear()
             now_ns = self._mono_ns()
-            data_due_ns = session.data_due_ns(int(settings.data_age_s * SECOND_NS))
-            ping_due_ns = session.ping_ns + int(settings.ping_age_s * SECOND_NS)
+            ping_due_ns = after(session.ping_ns, int(settings.ping_age_s * SECOND_NS))
             if session.shutting_down and shutdown_ns is None:
-                shutdown_ns = now_ns + int(self._rng.uniform(0.0, settings.shutdown_delay_s) * SECOND_NS)
+                shutdown_ns = after(now_ns, int(self._rng.uniform(0.0, settings.shutdown_delay_s) * SECOND_NS))
             if session.closing is not None:
                 return over(End.LISTENER if session.failed else End.CLOSED, session.closing)
             if (late := subscriptions.overdue(now_ns)) is not None:
                 self.counts.unanswered += len(late.streams)
                 return over(End.UNANSWERED, f"{len(late.streams)} streams in {settings.answer_timeout_s:g} s")
-            if data_due_ns is not None and now_ns >= data_due_ns:
-                return over(End.DATA_AGE, f"{settings.data_age_s:g} s")
+            silent_ns = session.look(now_ns)
+            if silent_ns is not None:
+                return over(End.DATA_AGE, f"{silent_ns / SECOND_NS:.1f} s")
             if now_ns >= ping_due_ns:
                 return over(End.PING_AGE, f"{settings.ping_age_s:g} s")
             if now_ns >= planned_ns:
@@ -237,7 +293,8 @@ class Feed:
                     if session.closing is None:
                         return over(End.SEND, f"{type(error).__name__}: {error}")
                 continue
-            dues = (data_due_ns, ping_due_ns, planned_ns, shutdown_ns, subscriptions.due_ns())
+            look_ns = self._staleness.due_ns(expected=subscriptions.any_wanted)
+            dues = (look_ns, ping_due_ns, planned_ns, shutdown_ns, subscriptions.due_ns())
             due_ns = min(due for due in dues if due is not None)
             try:
                 async with asyncio.timeout(max(0.0, (due_ns - self._mono_ns()) / SECOND_NS)):
@@ -263,6 +320,14 @@ class Feed:
             pass
 
 
+class _Connect(connect):
+    """Follows no redirect: a venue's answer decides not which host is spoken to."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Return the error as it is."""
+        return exc
+
+
 class _Session:
     """One connection as its listener sees it; the sink of its messages."""
 
@@ -271,18 +336,18 @@ class _Session:
         venue: PublicVenue,
         listener: FeedListener,
         subscriptions: Subscriptions,
+        staleness: Staleness,
         counts: FeedCounts,
-        mono_ns: Callable[[], int],
+        mono_ns: Callable[[], MonoNs],
     ) -> None:
         self._venue, self._listener, self._subscriptions, self._counts = venue, listener, subscriptions, counts
-        self._mono_ns = mono_ns
+        self._staleness, self._mono_ns = staleness, mono_ns
         self._open = self._done = False
         self._failure: Exception | None = None
         self.changed = asyncio.Event()
         self.closing: str | None = None
         self.shutting_down = False
         self.opened_ns = self.ping_ns = mono_ns()
-        self._data_ns: int | None = None  # of the last frame, or of the first acknowledgement
 
     def open(self) -> None:
         """Announce the connection, if a frame in the handshake's own read has not done so already."""
@@ -292,6 +357,7 @@ class _Session:
         self.opened_ns = self.ping_ns = self._mono_ns()
         self._counts.connections += 1
         self._subscriptions.on_connected()
+        self._staleness.on_connected(self.opened_ns)
         self._tell(self._listener.on_connected)
 
     def close(self, reason: str) -> None:
@@ -311,11 +377,18 @@ class _Session:
         """Whether the listener raised."""
         return self._failure is not None
 
-    def data_due_ns(self, age_ns: int) -> int | None:
-        """When the data will be too old; None while none is to be expected."""
-        return None if self._data_ns is None or not self._subscriptions.on else self._data_ns + age_ns
+    def look(self, now_ns: MonoNs) -> int | None:
+        """Tell of streams that have gone silent; return for how long the whole connection has been, if that is too long."""
+        verdict = self._staleness.check(now_ns, expected=self._subscriptions.any_wanted)
+        if verdict.asked:
+            self._subscriptions.renew(verdict.asked)
+        if verdict.stale:
+            self._counts.stale += len(verdict.stale)
+            log.warning("feed: %s: silent while others run: %s", self._venue.name, ", ".join(verdict.stale))
+            self._tell(self._listener.on_stale, verdict.stale)
+        return verdict.silent_ns
 
-    def on_message(self, recv_ns: int, message: bytes) -> None:
+    def on_message(self, recv_ns: WallNs, message: bytes) -> None:
         """Take a message of the venue."""
         if self._done or self._failure is not None:
             return
@@ -327,7 +400,7 @@ class _Session:
             counts.frames += 1
             counts.bytes += len(message)
             counts.last_recv_ns = recv_ns
-            self._data_ns = self._mono_ns()
+            self._staleness.on_frame(message, self._mono_ns())
             try:
                 self._listener.on_frame(recv_ns, message)
             except Exception as error:  # noqa: BLE001 - carried out of the read callback, raised by `run`
@@ -351,18 +424,20 @@ class _Session:
         self.changed.set()
 
     def _on_answer(self, answer: Answer) -> None:
-        request = self._subscriptions.on_answer(answer)
-        if request is None or not request.subscribe:
+        now_ns = self._mono_ns()
+        settled = self._subscriptions.on_answer(answer, now_ns)
+        if settled is None or not settled.request.subscribe:
             if answer.error is not None:
                 log.warning("feed: %s answered %s", self._venue.name, answer.error)
-        elif answer.error is None:
-            if self._data_ns is None:
-                self._data_ns = self._mono_ns()
-            self._tell(self._listener.on_subscribed, request.streams)
+        elif settled.error is None:
+            if fresh := self._staleness.on_granted(settled.request.streams, now_ns):
+                self._tell(self._listener.on_subscribed, tuple(fresh))
         else:
-            self._counts.refused += len(request.streams)
-            log.warning("feed: %s refused %d streams: %s", self._venue.name, len(request.streams), answer.error)
-            self._tell(self._listener.on_refused, request.streams, answer.error)
+            self._counts.refused += len(settled.request.streams)
+            if settled.changed:
+                words = f"{len(settled.changed)} streams, {', '.join(settled.changed[:3])}"
+                log.warning("feed: %s refused %s ...: %s", self._venue.name, words, settled.error)
+                self._tell(self._listener.on_refused, settled.changed, settled.error)
 
     def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
         try:

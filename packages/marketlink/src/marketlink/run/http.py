@@ -5,6 +5,8 @@ another try asks again: only the caller knows whether the answer is still wanted
 """
 
 import asyncio
+import logging
+import ssl
 from collections import deque
 from types import TracebackType
 from typing import Final, Self
@@ -14,10 +16,13 @@ import httpx
 from marketlink.errors import RateLimited, SettingsError, Unreachable, VenueRefused
 from marketlink.run.clock import Clock, SystemClock
 from marketlink.run.limits import WeightBudget
-from marketlink.run.retry import MAX_RETRY_AFTER_S, retry_after_s
+from marketlink.run.network import proxy_of, ssl_context, tls_words
+from marketlink.run.retry import MAX_RETRY_AFTER_S, retry_after_remark, retry_after_s
+from marketlink.times import SECOND_NS
 from marketlink.venues.base import ExchangeInfo, Get, PublicVenue
 
-SECOND_NS: Final = 1_000_000_000
+log = logging.getLogger(__name__)
+
 MAX_BODY: Final = 64 * 2**20
 LEAST_WAIT_S: Final = 1.0
 UNSTATED_WAIT_S: Final = {403: 60.0, 418: 120.0, 429: 60.0}  # where the venue does not say how long
@@ -43,8 +48,12 @@ class VenueHttp:
         client_timeout_s: float = 10.0,
         max_concurrent: int = 4,
         clock: Clock | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Raise SettingsError when `root` is not an http URL."""
+        """`tls` is what `ssl_context` makes, by default of the environment.
+
+        Raises SettingsError when `root` is not an http URL, or the environment's authorities or proxy can't be used.
+        """
         try:
             url = httpx.URL(root)
         except httpx.InvalidURL as error:
@@ -56,8 +65,18 @@ class VenueHttp:
         self._lanes = {False: _Lane(max_concurrent), True: _Lane(max_concurrent)}
         self._changed = asyncio.Event()
         limits = httpx.Limits(max_connections=2 * max_concurrent, max_keepalive_connections=2 * max_concurrent)
+        self._heavy = 0  # the heaviest request of which it was told that it is more than the limit
+        proxy = proxy_of(self._root)
+        proxy_secure = (proxy or "").startswith("https:")
+        secure = url.scheme == "https" or proxy_secure
+        context = (tls or ssl_context()) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which trusts nobody
         self._client = httpx.AsyncClient(
-            timeout=client_timeout_s, follow_redirects=False, trust_env=False, limits=limits
+            timeout=client_timeout_s,
+            follow_redirects=False,
+            trust_env=False,
+            limits=limits,
+            verify=context,
+            proxy=httpx.Proxy(proxy, ssl_context=context if proxy_secure else None) if proxy is not None else None,
         )
 
     async def __aenter__(self) -> Self:
@@ -97,6 +116,7 @@ class VenueHttp:
                 wait_s = 60.0
                 if lane.queue[0] is me and lane.free:
                     wait_ns = self.budget.wait_ns(request.weight, now_ns, urgent=urgent)
+                    self._tell_if_heavy(request, urgent=urgent)
                     if wait_ns == 0:
                         self.budget.spend(request.weight, now_ns)
                         lane.free -= 1
@@ -111,6 +131,13 @@ class VenueHttp:
         finally:
             lane.queue.remove(me)
             self._wake()
+
+    def _tell_if_heavy(self, request: Get, *, urgent: bool) -> None:
+        most = self.budget.most(urgent=urgent)
+        if request.weight > max(most, self._heavy):
+            self._heavy = request.weight
+            text = "%s: %s weighs %d, and %s allows %d: each one is sent when nothing else counts any more"
+            log.warning(text, self._venue.name, request.path, request.weight, self.budget.limit, most)
 
     def _wake(self) -> None:
         """Let every waiting request look again."""
@@ -130,8 +157,9 @@ class VenueHttp:
                             raise Unreachable(self._venue.name, request.path, f"a body of more than {MAX_BODY} bytes")
         except TimeoutError as error:
             raise Unreachable(self._venue.name, request.path, f"no whole answer in {self._timeout_s:g} s") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unreachable(self._venue.name, request.path, f"{type(error).__name__}: {error}") from error
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:  # or what a header can't be made of
+            why = tls_words(error, self._root) or f"{type(error).__name__}: {error}"
+            raise Unreachable(self._venue.name, request.path, why) from error
         return self._judge(request, response, bytes(body))
 
     def _observe(self, response: httpx.Response) -> None:
@@ -161,7 +189,10 @@ class VenueHttp:
         refusal = self._venue.refusal(body) if status != 200 or len(body) < 1024 else None
         if status in (418, 429) or (status == 403 and refusal is None):
             wall_ns = self._clock.wall_ns()
-            wait_s = retry_after_s(response.headers.get("Retry-After"), wall_ns)
+            stated = response.headers.get("Retry-After")
+            wait_s = retry_after_s(stated, wall_ns)
+            if (remark := retry_after_remark(stated, wait_s)) is not None:
+                log.warning("%s: HTTP %d: %s", venue, status, remark)
             if wait_s is None and refusal is not None and refusal.until_ns is not None:
                 wait_s = min(max(0.0, (refusal.until_ns - wall_ns) / SECOND_NS), MAX_RETRY_AFTER_S)
             if wait_s is None:

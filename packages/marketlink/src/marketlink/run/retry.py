@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-MAX_RETRY_AFTER_S: Final = 3 * 86400.0  # the longest ban that the exchange documents
+from marketlink.times import SECOND_NS, WallNs
+
+MAX_RETRY_AFTER_S: Final = 3 * 86400.0  # the longest ban that the exchange documents: nothing is waited for longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,11 @@ class Backoff:
         return whole_s * self._rng.uniform(0.5, 1.0)
 
 
-def retry_after_s(header: str | None, wall_ns: int) -> float | None:
-    """Read a Retry-After header, seconds or an HTTP date (RFC 9110 10.2.3); None when it is absent or says nothing usable."""
+def retry_after_s(header: str | None, wall_ns: WallNs) -> float | None:
+    """Read a Retry-After header, seconds or an HTTP date (RFC 9110 10.2.3), as 0 to `MAX_RETRY_AFTER_S`.
+
+    None when it is absent or says nothing usable. The date is the one thing here that needs the wall clock.
+    """
     if header is None:
         return None
     try:
@@ -46,9 +51,21 @@ def retry_after_s(header: str | None, wall_ns: int) -> float | None:
     except ValueError:
         try:
             when = parsedate_to_datetime(header)
-        except ValueError:
+        except (ValueError, TypeError, OverflowError, LookupError):  # it splits whatever it is given
             return None
         if when.tzinfo is None:  # "-0000": UTC all the same
             when = when.replace(tzinfo=UTC)
-        seconds = (when - datetime.fromtimestamp(wall_ns / 1e9, UTC)).total_seconds()
+        seconds = (when - _EPOCH).total_seconds() - wall_ns / SECOND_NS
     return None if math.isnan(seconds) else min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+
+
+def retry_after_remark(header: str | None, wait_s: float | None) -> str | None:
+    """What there is to say of a Retry-After header and what was read from it; None when it is as it should be."""
+    if header is None or (wait_s is not None and wait_s < MAX_RETRY_AFTER_S):
+        return None
+    if wait_s is None:
+        return f"Retry-After {header[:60]!r} can't be read and is left out"
+    return f"Retry-After {header[:60]!r} is taken as {MAX_RETRY_AFTER_S / 86400:g} days, the longest that is waited"
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
