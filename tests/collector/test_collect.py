@@ -312,6 +312,27 @@ def test_first_signal_ends_also_a_recorder_whose_main_thread_hangs(tmp_path: Pat
     assert "not ended 1 s after SIGTERM" in err
 
 
+def test_second_signal_ends_also_a_recorder_without_stderr(tmp_path: Path) -> None:
+    roots = ("--stream-url", "ws://127.0.0.1:9", "--api-url", "http://127.0.0.1:9")
+    words = (str(tmp_path), "binancefutures", "btcusdt", *roots)
+    with collector(*words, program=hung("write", 30, 60), before="exec 2>&-") as process:
+        wait_for(lambda: bool(list(tmp_path.glob("btcusdt_*.gz"))), process)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)  # two signals at once would be one
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 1
+
+
+def test_recorder_of_a_link_on_a_hung_disk_ends_with_words(tmp_path: Path, small_link: dict[str, str]) -> None:
+    words = (str(tmp_path), "btcusdt", "--ipc", "t", "--json")
+    with collector(*words, program=hung("write", 1, 60), environment=small_link) as process:
+        lines_until(process, "hanging")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "not written and lost" in err
+
+
 @pytest.mark.parametrize("limit", [12, 20, 30])
 @pytest.mark.parametrize("words", [("binancefutures", "btcusdt"), ("btcusdt", "--ipc", "t")])
 def test_too_few_open_files_are_said_in_a_sentence(tmp_path: Path, limit: int, words: tuple[str, ...]) -> None:
