@@ -1,4 +1,4 @@
-"""The command `data-convert`. Exit codes: 0 done, 1 error, 2 wrong usage, 3 --strict met damage, 4 faults found."""
+"""The command `data-convert`; its exit codes are those of `data_convert.exits`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ import typer
 
 from data_convert.commands import register
 from data_convert.commands.options import (
+    Accepted,
+    AllowEmpty,
     BaseLatency,
     CompressOption,
     Force,
     HtmlFile,
     Json,
     Levels,
+    MaxLost,
     SnapshotOption,
     Strict,
     Symbol,
@@ -29,23 +32,22 @@ from data_convert.commands.options import (
     VenueOption,
     check_report,
     depth_of,
+    leave,
     show,
 )
 from data_convert.errors import ConvertError, StrictError
+from data_convert.exits import HELP, MAX_LOST, Exit
 
 if TYPE_CHECKING:
     from data_convert.events import Events
     from data_convert.report import Report
-
-EXIT_ERROR, EXIT_STRICT, EXIT_FAULTS = 1, 3, 4
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich would double the time it takes
-    help="Market data recordings and vendor files to HftBacktest event arrays. "
-    "Exit codes: 0 done, 1 error, 2 wrong usage, 3 --strict met damage, 4 validate found faults.",
+    help="Market data recordings and vendor files to HftBacktest event arrays. " + HELP,
 )
 
 
@@ -99,6 +101,8 @@ def collector(
         typer.Option(help="Binance: make rows of these too (kinds 103, 104; 100 to 102); may be given twice."),
     ] = None,
     strict: Strict = False,
+    allow_empty: AllowEmpty = False,
+    max_lost: MaxLost = MAX_LOST,
     force: Force = False,
     json: Json = False,
     report: HtmlFile = None,
@@ -129,8 +133,10 @@ def collector(
         also=tuple(dict.fromkeys(option.value for option in also or ())),
     )
     save(events, output, force=force, compress=compress.value)
-    show(found, json, report, force)
+    accepted = Accepted(allow_empty, max_lost)
+    show(found, json, report, force, accepted)
     typer.echo(f"{output}: {len(events):,} rows, {output.stat().st_size:,} bytes", err=True)
+    leave(found, accepted)
 
 
 @app.command()
@@ -144,6 +150,8 @@ def validate(
     unanchored: UnanchoredFlag = UnanchoredOption.DROP,
     symbol: Symbol = None,
     strict: Strict = False,
+    allow_empty: AllowEmpty = False,
+    max_lost: MaxLost = MAX_LOST,
     force: Force = False,
     json: Json = False,
     report: HtmlFile = None,
@@ -169,9 +177,9 @@ def validate(
             symbol=symbol,
             strict=strict,
         )
-    show(found, json, report, force)
-    if found.faults:
-        raise typer.Exit(EXIT_FAULTS)
+    accepted = Accepted(allow_empty, max_lost)
+    show(found, json, report, force, accepted)
+    leave(found, accepted)
 
 
 def _convert(paths: list[Path], **options: Any) -> tuple[Events, Report]:
@@ -212,7 +220,7 @@ def main() -> None:
         app()
     except ConvertError as error:
         typer.echo(f"data-convert: {error}", err=True)
-        sys.exit(EXIT_STRICT if isinstance(error, StrictError) else EXIT_ERROR)
+        sys.exit(Exit.INCOMPLETE if isinstance(error, StrictError) else Exit.ERROR)
 
 
 import data_convert.cli_tardis  # noqa: E402, F401 - adds its commands

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from data_convert.ingest import Ingested, Paths, Progress, first_stamp, ingest, 
 from data_convert.messages import Ints, Messages, What
 from data_convert.plan import Plan
 from data_convert.report.measure import Figures, check_book, figures_of, make_series, quantiles
-from data_convert.report.values import Latency, Report
+from data_convert.report.values import Latency, Loss, Report
 from data_convert.snapshot import POLICIES, Policy, Unanchored, make_plan
 from data_convert.timeline import check_places, order_times, smallest_and_shift, write_events
 from data_convert.unit_rows import build_rows
@@ -76,7 +76,7 @@ def convert_recording(
     if unknown := [name for name in also if name not in ALSO]:
         raise ValueError(f"also is of {', '.join(ALSO)}, not {unknown[0]!r}")
     earlier = [path for path in listed_paths(before) if first_stamp(path) is not None]
-    read = ingest([*earlier, *listed_paths(paths)], dialect, time, strict, progress, venue, levels, also)
+    read = ingest([*earlier, *listed_paths(paths)], dialect, time, strict, progress, venue, levels, also, earlier)
     for path, file in zip(earlier, read.files, strict=False):
         if Path(file.path) not in earlier:
             raise InputError(path, f"does not begin before {file.path}", "name the recording of the day before")
@@ -93,6 +93,9 @@ def convert_recording(
         settings["also"] = ", ".join(also)
     if levels:
         settings["levels"] = str(levels)
+        if not np.any((messages.what == What.UPDATE) | (messages.what == What.SNAPSHOT)):
+            there = ", ".join(name for name in read.decoder.filtered if "not the" in name) or "none"
+            read.broken.append(f"no book of {levels} levels is in the recording; left out: {there}")
     if symbol:
         settings["symbol"] = symbol
     if earlier:
@@ -133,7 +136,17 @@ def assemble(
         written = beside.submit(write_events, rows, ordered)
         figures = figures_of(rows, ordered)
         events, kinds = written.result()
-    return Result(events, report_of(read, plan, figures, kinds, latency, settings, latency_ns))
+    losses = [lost_updates(messages, plan)]
+    return Result(events, report_of(read, plan, figures, kinds, latency, settings, latency_ns, losses))
+
+
+def lost_updates(messages: Messages, plan: Plan) -> Loss:
+    """Count the updates that were left out because no snapshot joins them."""
+    remedy = (
+        "no snapshot joins them, so the book is unknown there; --before takes the book of the day before, "
+        "--unanchored keep emits a partial book"
+    )
+    return Loss("updates", plan.lost_updates, int(np.count_nonzero(messages.what == What.UPDATE)), remedy)
 
 
 def one_symbol(read: Ingested, symbol: str | None) -> Messages:
@@ -169,6 +182,7 @@ def report_of(
     latency: Latency | None,
     settings: dict[str, str],
     latency_ns: Ints,
+    losses: Sequence[Loss] = (),
 ) -> Report:
     """Describe a conversion: what was read, what was planned, what the rows came to and of which kinds they are."""
     warnings = [*read.warnings, *plan.warnings]
@@ -199,5 +213,7 @@ def report_of(
         latency=latency,
         books={"local": check_book(figures.local), "exchange": check_book(figures.exchange)},
         warnings=tuple(warnings),
+        losses=tuple(losses),
+        broken=tuple(read.broken),
         series=make_series(figures.local_ns, figures.counts, figures.local, figures.walked_ns, corrected_ns),
     )

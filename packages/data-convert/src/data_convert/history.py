@@ -85,7 +85,7 @@ class _History:
             kind, header = binance
             self._once(kind, path)
             symbol = path.name.partition("-")[0]
-            table = history_binance.table(kind, columns if header else None, self.time)
+            table = history_binance.table(kind, columns if header else None, len(columns), self.time)
             match kind:
                 case "bookTicker":
                     sink = QuoteSink(builder, streams, file, symbol)

@@ -22,6 +22,9 @@ Ints = npt.NDArray[np.int64]
 NO_ID: Final = -1
 """Stands where a message names no update id."""
 
+EVERY_SYMBOL: Final = "*"
+"""The symbol of messages that concern every symbol of a recording."""
+
 _INTS: Final = 9  # integers a message: file, line, local, exch, first, last, prev, begin, end
 _EXCH_AT: Final = 3
 _COLUMNS: Final = ("what", "file", "line", "local_ns", "exch_ns", "first_id", "last_id", "prev_id", "begin", "end")
@@ -130,7 +133,7 @@ class MessagesBuilder:
     ) -> None:
         """Append one message: `place` is (file, line), `ids` (first, last, prev), `rows` (ev, px, qty) columns."""
         number = self.symbols.setdefault(symbol, len(self.symbols))
-        if symbol:
+        if symbol and symbol != EVERY_SYMBOL and what != What.GAP:
             self.symbol_counts[symbol] += 1
         begin = len(self.ev)
         ev, px, qty = rows
@@ -178,7 +181,8 @@ class MessagesBuilder:
         keep: Ints = np.arange(len(what))
         if symbol is not None:
             numbers = np.frombuffer(self.symbol, dtype=np.intc) if self.symbol else np.empty(0, np.intc)
-            wanted = [n for name, n in self.symbols.items() if name == symbol or (nameless and not name)]
+            names = (symbol, EVERY_SYMBOL, "") if nameless else (symbol, EVERY_SYMBOL)
+            wanted = [n for name, n in self.symbols.items() if name in names]
             keep = np.flatnonzero(np.isin(numbers, wanted))
         column = [np.ascontiguousarray(table[keep, i]) for i in range(_INTS)]
         moved = {int(old): new for new, old in enumerate(keep)} if self.reasons else {}

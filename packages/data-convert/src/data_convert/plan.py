@@ -13,6 +13,8 @@ import numpy as np
 
 from data_convert.messages import Ints
 
+ANCHOR_NS: Final = 10_000_000_000
+"""Updates received so shortly before the snapshot that contains them are no loss."""
 _INTS: Final = 5  # integers a unit, in the order of Units' columns
 
 
@@ -149,3 +151,4 @@ class Plan:
     gaps: tuple[Gap, ...]
     counts: Counter[str]
     warnings: list[str] = field(default_factory=list)
+    lost_updates: int = 0

@@ -67,7 +67,7 @@ def _by_id(messages: Messages, machine: IdChain | LinkOrder) -> Plan:
         np.concatenate((slot, others)),
         units.rows,
     )
-    return Plan(both.sorted(), tuple(machine.gaps), +counts, list(machine.warnings))
+    return Plan(both.sorted(), tuple(machine.gaps), +counts, list(machine.warnings), machine.lost)
 
 
 def _depth_of(messages: Messages) -> Ints:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data_convert.commands.options import (
+    Accepted,
+    AllowEmpty,
     BaseLatency,
     Compress,
     CompressOption,
@@ -16,6 +18,7 @@ from data_convert.commands.options import (
     HtmlFile,
     Json,
     Levels,
+    MaxLost,
     ModeOption,
     Output,
     SnapshotOption,
@@ -26,9 +29,11 @@ from data_convert.commands.options import (
     VenueOption,
     check_report,
     depth_of,
+    leave,
     save_result,
     tell_written,
 )
+from data_convert.exits import MAX_LOST
 
 if TYPE_CHECKING:
     from data_convert.readers import ReadStats
@@ -44,6 +49,8 @@ def register(app: typer.Typer) -> None:
 def merge(
     paths: Annotated[list[Path], typer.Argument(metavar="IN IN... OUT.gz", show_default=False)],
     strict: Strict = False,
+    allow_empty: AllowEmpty = False,
+    max_lost: MaxLost = MAX_LOST,
     force: Force = False,
 ) -> None:
     """Merge direct recordings of the same streams: every message once, at its earliest receive time."""
@@ -53,6 +60,7 @@ def merge(
     from data_convert.ingest import find_source
     from data_convert.merging import MergeCounts, merge_lines, pack
     from data_convert.readers import ReadStats
+    from data_convert.report.values import Loss, Report
     from data_convert.writer import check_target, whole_file
 
     *inputs, output = paths
@@ -74,6 +82,10 @@ def merge(
         for damage in found.damage:
             typer.echo(f"  damage: {damage}")
     tell_written(output, counts.taken.total())
+    lost = sum(found.lost_lines for found in stats)
+    all_lines = counts.taken.total() + counts.dropped.total() + lost
+    unusable = Loss("lines", lost, all_lines, "look at the lines named as damage")
+    leave(Report("Merge", rows=counts.taken.total(), losses=(unusable,)), Accepted(allow_empty, max_lost))
 
 
 def _lines(path: Path, stats: ReadStats, strict: bool) -> Iterator[tuple[int, bytes]]:
@@ -110,17 +122,19 @@ def to_tardis(
     levels: Levels = "fused",
     symbol: Symbol = None,
     strict: Strict = False,
+    allow_empty: AllowEmpty = False,
+    max_lost: MaxLost = MAX_LOST,
     force: Force = False,
 ) -> None:
     """Write a recording as Tardis' trades and incremental_book_L2 files."""
-    from data_convert.to_tardis import recording_to_tardis
+    from data_convert.to_tardis import tardis_files
     from data_convert.writer import check_target
 
     for path in (trades, depth):
         check_target(path, force, ".gz")
     if trades == depth:
         raise typer.BadParameter("--trades and --depth are two files")
-    counts = recording_to_tardis(
+    counts, report = tardis_files(
         paths,
         trades,
         depth,
@@ -135,6 +149,7 @@ def to_tardis(
     )
     tell_written(trades, counts["trades"])
     tell_written(depth, counts["depth"])
+    leave(report, Accepted(allow_empty, max_lost))
 
 
 def fuse(
@@ -145,6 +160,8 @@ def fuse(
     snapshot_mode: Annotated[ModeOption, typer.Option(help="What becomes of snapshot blocks.")] = ModeOption.PROCESS,
     base_latency_ns: BaseLatency = 0,
     strict: Strict = False,
+    allow_empty: AllowEmpty = False,
+    max_lost: MaxLost = MAX_LOST,
     force: Force = False,
     json: Json = False,
     report: HtmlFile = None,
@@ -166,4 +183,4 @@ def fuse(
         base_latency_ns=base_latency_ns,
         strict=strict,
     )
-    save_result(result, output, force, compress, json, report)
+    save_result(result, output, force, compress, json, report, Accepted(allow_empty, max_lost))

@@ -29,7 +29,8 @@ from data_convert.events import (
     SELL,
     TRADE,
 )
-from data_convert.formats.decimals import decimal, flag, integer, levels, load_object, stamp_to_ns, text
+from data_convert.formats.decimals import decimal, flag, integer, levels, load_object, millis_to_ns, stamp_to_ns, text
+from data_convert.formats.dialects import GAP_WORD, own_dialect, take_gap
 from data_convert.messages import NO_ID, Ints, MessagesBuilder, What
 
 _BID: Final = DEPTH | BUY
@@ -76,6 +77,10 @@ class DirectDecoder:
         else:
             data, word = frame, frame.get("e")
             name = f"{word} (bare)" if word is not None else "REST snapshot"
+            if own_dialect(frame) == "link":
+                raise BadLine(
+                    "a line of a connector, no frame of the exchange", payload[:60].decode("utf-8", "replace")
+                )
         match word:
             case "depthUpdate":
                 self._update(builder, place, local_ns, data)
@@ -85,6 +90,11 @@ class DirectDecoder:
                 self._ticker(builder, place, local_ns, data)
             case "markPriceUpdate" if "markPriceUpdate" in self.also_words:
                 self._mark_price(builder, place, local_ns, data)
+            case _ if word == GAP_WORD and data is frame:
+                # The recorder's own word in a direct recording: its run begins here, whatever came before.
+                exch_ns = integer(data["ns"], "ns") if "ns" in data else millis_to_ns(data.get("E"), "E")
+                take_gap(builder, place, local_ns, exch_ns, text(data.get("s"), "s"), data)
+                name = GAP_WORD
             case None if "bids" in data or "asks" in data:
                 self._snapshot(builder, place, local_ns, data)
             case None if "code" in data or "result" in data or "error" in data:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from data_convert.exits import MAX_LOST
 from data_convert.plan import Gap
 
 SERIES_POINTS: Final = 1200
@@ -92,6 +93,16 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """How much of something was lost, of how much, and what may be done about it."""
+
+    what: str
+    lost: int
+    of: int
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything found; fields that do not apply (a validation has no input lines) are empty."""
 
@@ -115,6 +126,8 @@ class Report:
     latency: Latency | None = None
     books: Mapping[str, BookCheck] = field(default_factory=dict)
     order_error: str | None = None
+    losses: tuple[Loss, ...] = ()
+    broken: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     series: Series = field(default_factory=Series)
 
@@ -122,6 +135,28 @@ class Report:
     def bad_lines(self) -> int:
         """Lines left out because they are not what their dialect says."""
         return sum(bad.count for bad in self.bad)
+
+    def incomplete(self, max_lost: float = MAX_LOST, allow_empty: bool = False) -> tuple[str, ...]:
+        """Say why this is no success, if it is none: no row, more lost than the share `max_lost`, a broken part.
+
+        The first two are accepted by `allow_empty` and a `max_lost` of 1.
+        """
+        lines = Loss(
+            "lines",
+            self.bad_lines + sum(file.lost_lines for file in self.files),
+            self.lines - self.empty_lines,
+            "look at the lines named, or name their --venue or --dialect",
+        )
+        found = list(self.broken)
+        if not self.rows and not allow_empty:
+            found.append("the result is empty: no row was made of the input; --allow-empty accepts that")
+        for loss in (lines, *self.losses):
+            if loss.of and loss.lost / loss.of > max_lost:
+                share = f"{loss.lost:,} of {loss.of:,} {loss.what} ({loss.lost / loss.of:.1%})"
+                found.append(
+                    f"{share} are lost, more than {max_lost:.3g} of them: {loss.remedy}; --max-lost accepts more"
+                )
+        return tuple(found)
 
     @property
     def faults(self) -> tuple[str, ...]:
