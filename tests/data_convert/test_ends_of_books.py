@@ -191,7 +191,7 @@ def test_the_same_ids_again_at_a_later_time_are_a_new_book(tmp_path):
 
 
 def test_ids_that_begin_anew_without_a_snapshot_leave_no_frozen_book(tmp_path, run):
-    first, frames = direct_lines(seed=3, updates=400)
+    _, frames = direct_lines(seed=3, updates=400)
     second = Exchange(4)
     again = later([second.update() for _ in range(100)], 60_000)
     path = write(tmp_path / "a.gz", [*frames, *again])

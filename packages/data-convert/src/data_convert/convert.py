@@ -16,6 +16,7 @@ from data_convert.errors import InputError, SymbolError
 from data_convert.events import Events
 from data_convert.formats.binance import ALSO
 from data_convert.ingest import Ingested, Paths, Progress, first_stamp, ingest, listed_paths
+from data_convert.judging import judge
 from data_convert.messages import Ints, Messages, What
 from data_convert.plan import Plan
 from data_convert.report.measure import Figures, check_book, figures_of, make_series, quantiles
@@ -137,7 +138,12 @@ def assemble(
         figures = figures_of(rows, ordered)
         events, kinds = written.result()
     losses = [lost_updates(messages, plan)]
-    return Result(events, report_of(read, plan, figures, kinds, latency, settings, latency_ns, losses))
+    report = report_of(read, plan, figures, kinds, latency, settings, latency_ns, losses)
+    if snapshots != "ignore":  # without snapshots the book is partial, as it was asked to be
+        as_recorded_ns = figures.walked_ns - shift_ns
+        found = judge(messages, plan, figures.walked_unit, figures.local, as_recorded_ns, before_files)
+        report = replace(report, compared=found.compared, contradictions=found.contradictions)
+    return Result(events, report)
 
 
 def lost_updates(messages: Messages, plan: Plan) -> Loss:

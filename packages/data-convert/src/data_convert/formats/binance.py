@@ -41,6 +41,7 @@ _SNAPSHOT_ASK: Final = DEPTH_SNAPSHOT | SELL
 OTHER_MARKET: Final = "update of another market than the first one (pu in one, none in the other)"
 UNDATED: Final = "snapshots without E and T, dated by the newest exchange time before them"
 UNDATED_QUOTES: Final = "book tickers without E and T, dated by the newest exchange time before them"
+UNUSED_QUOTES: Final = "book tickers that name no update id or no prices"
 NO_CAUSE: Final = "trade_without_X"
 ALSO: Final = {"book-ticker": "bookTicker", "mark-price": "markPriceUpdate"}
 """What may be taken beside books and trades, and its event word."""
@@ -86,8 +87,10 @@ class DirectDecoder:
                 self._update(builder, place, local_ns, data)
             case "trade":
                 self._trade(builder, place, local_ns, data)
-            case "bookTicker" if "bookTicker" in self.also_words:
-                self._ticker(builder, place, local_ns, data)
+            case "bookTicker":
+                if word in self.also_words:
+                    self._ticker(builder, place, local_ns, data)
+                self._quote(builder, place, local_ns, data)
             case "markPriceUpdate" if "markPriceUpdate" in self.also_words:
                 self._mark_price(builder, place, local_ns, data)
             case _ if word == GAP_WORD and data is frame:
@@ -164,6 +167,16 @@ class DirectDecoder:
         if not self._newest_ns:
             self._undated.append(len(builder))
         return self._newest_ns or local_ns
+
+    def _quote(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: dict[str, Any]) -> None:
+        """Keep a ticker's touch beside the book, which is judged by it; one that names no update id says nothing of it."""
+        try:
+            bid, ask = decimal(data.get("b"), "b"), decimal(data.get("a"), "a")
+            symbol, update_id = text(data.get("s"), "s"), integer(data.get("u"), "u")
+        except BadLine:
+            self.notes[UNUSED_QUOTES] += 1
+            return
+        builder.add_quote(symbol, place, local_ns, update_id, bid, ask)
 
     def _ticker(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: dict[str, Any]) -> None:
         numbers = [decimal(data.get(key), key) for key in "bBaA"]

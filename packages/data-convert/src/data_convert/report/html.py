@@ -65,6 +65,7 @@ def render_html(report: Report, more: Sequence[Section] = ()) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>',
         f'<body><main><h1>{escape(report.title)}</h1><p class="sub">{_subtitle(report)}</p>',
         *(f'<div class="warning">{escape(warning)}</div>' for warning in report.warnings),
+        *(f'<div class="warning bad">{escape(fault)}</div>' for fault in report.faults),
         f'<div class="tiles">{"".join(_tiles(report))}</div>',
         *_plots(report),
         _latency(report),

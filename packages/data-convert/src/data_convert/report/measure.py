@@ -44,8 +44,8 @@ def walk_clock(events: Events, side: str) -> Walk:
 class Figures:
     """What a report tells of the rows of a conversion.
 
-    `walked_ns` are the local times of the groups of the local walk; `local_ns` those of all rows, or of units that have
-    `counts` rows each.
+    `walked_ns` and `walked_unit` are the local times and units (of the plan, if there is one) of the groups of the local
+    walk; `local_ns` are the times of all rows, or of units that have `counts` rows each.
     """
 
     sides: dict[str, int]
@@ -53,6 +53,7 @@ class Figures:
     exch_span_ns: tuple[int, int] | None
     local: Walk
     walked_ns: Ints
+    walked_unit: Ints
     exchange: Walk
     local_ns: Ints
     counts: Ints | None
@@ -81,6 +82,7 @@ def figures_of(rows: UnitRows, ordered: Ordered) -> Figures:
         exch_span_ns=_span(rows.exch_ns),
         local=local,
         walked_ns=rows.local_ns[order[local.last]],
+        walked_unit=rows.unit[order[local.last]],
         exchange=exchange,
         local_ns=rows.local_ns,
         counts=counts,

@@ -43,6 +43,8 @@ def render_text(report: Report, width: int = 110, colour: bool = False) -> str:
     _bad(console, report)
     _gaps(console, report)
     _latency(console, report)
+    if report.compared:
+        console.print(_judged(report), highlight=False)
     for name, book in report.books.items():
         state = f"[red]crossed {book.crossed:,} times[/]" if book.crossed else "never crossed"
         console.print(
@@ -53,6 +55,8 @@ def render_text(report: Report, width: int = 110, colour: bool = False) -> str:
     console.print(
         f"order: [red]{escape(report.order_error)}[/]" if report.order_error else "order: right on both clocks"
     )
+    for fault in report.faults:
+        console.print(f"[red]fault:[/] {escape(fault)}", highlight=False)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return str(text)
 
@@ -107,6 +111,12 @@ def _latency(console: Console, report: Report) -> None:
             f"{latency.smallest_ns} ns at {escape(latency.smallest_at)}",
             highlight=False,
         )
+
+
+def _judged(report: Report) -> str:
+    against = sum(found.kind in ("half", "wrong") for found in report.contradictions)
+    agree = f"[red]they contradict it in {against:,} stretches[/]" if against else "all agree"
+    return f"book: {report.compared:,} comparisons with book tickers, {agree}"
 
 
 def _figures(found: Quantiles) -> tuple[str, ...]:

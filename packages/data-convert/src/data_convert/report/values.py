@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from data_convert.exits import MAX_LOST
+from data_convert.judging import Contradiction
 from data_convert.plan import Gap
+from data_convert.report.wording import contradiction
 
 SERIES_POINTS: Final = 1200
+FAULTS_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,8 @@ class Report:
     latency: Latency | None = None
     books: Mapping[str, BookCheck] = field(default_factory=dict)
     order_error: str | None = None
+    compared: int = 0
+    contradictions: tuple[Contradiction, ...] = ()
     losses: tuple[Loss, ...] = ()
     broken: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -160,6 +165,13 @@ class Report:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What makes an event array unfit for a backtest: rows out of order, crossed books."""
+        """What makes an event array unfit for a backtest: rows out of order, books that are crossed or contradicted."""
         crossed = [f"{name} book crossed {b.crossed} times" for name, b in self.books.items() if b.crossed]
-        return tuple(([self.order_error] if self.order_error else []) + crossed)
+        contradicted = [contradiction(found, self.files_of(found)) for found in self.contradictions[:FAULTS_SHOWN]]
+        if len(self.contradictions) > FAULTS_SHOWN:
+            contradicted.append(f"and {len(self.contradictions) - FAULTS_SHOWN} more such stretches")
+        return tuple(([self.order_error] if self.order_error else []) + crossed + contradicted)
+
+    def files_of(self, found: Contradiction) -> str:
+        """Name the file of a contradiction."""
+        return self.files[found.file].path if found.file < len(self.files) else ""

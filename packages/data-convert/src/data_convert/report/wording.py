@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from data_convert.judging import Contradiction
 from data_convert.plan import Gap
 
 
@@ -44,6 +45,12 @@ def gap_ids(gap: Gap) -> str:
     if gap.after_id < 0:
         return ""
     return f"u {gap.after_id} → U {gap.first_id} u {gap.last_id} pu {gap.prev_id}"
+
+
+def contradiction(found: Contradiction, path: str) -> str:
+    """Say in words when the book cannot be the exchange's, and what shows it."""
+    span = f"from {when(found.begin_ns)} to {when(found.end_ns)} UTC ({duration(found.end_ns - found.begin_ns)})"
+    return f"{path}:{found.line}: the book is {found.kind} {span}, shown {found.count:,} times: {found.detail}"
 
 
 def spell(text: str) -> str:
