@@ -73,6 +73,14 @@ class AlsoOption(StrEnum):
     MARK_PRICE = "mark-price"
 
 
+class DuplicatesOption(StrEnum):
+    """What becomes of trades that came twice."""
+
+    DROP = "drop"
+    KEEP = "keep"
+
+
+DuplicateTrades = Annotated[DuplicatesOption, typer.Option(help="Trades of the same id, time, price and quantity.")]
 Dialect = Annotated[DialectOption, typer.Option(help="Who wrote the recording; auto looks at its lines.")]
 Time = Annotated[TimeOption, typer.Option(help="Exchange time of direct recordings: T transaction, E event.")]
 Snapshots = Annotated[
@@ -90,6 +98,7 @@ def collector(
     time: Time = TimeOption.TRANSACTION,
     snapshots: Snapshots = SnapshotOption.BY_ID,
     unanchored: UnanchoredFlag = UnanchoredOption.DROP,
+    duplicate_trades: DuplicateTrades = DuplicatesOption.DROP,
     base_latency_ns: BaseLatency = 0,
     symbol: Symbol = None,
     before: Annotated[
@@ -126,6 +135,7 @@ def collector(
         time=time.value,
         snapshots=snapshots.value,
         unanchored=unanchored.value,
+        duplicate_trades=duplicate_trades.value,
         base_latency_ns=base_latency_ns,
         symbol=symbol,
         strict=strict,
@@ -148,6 +158,7 @@ def validate(
     time: Time = TimeOption.TRANSACTION,
     snapshots: Snapshots = SnapshotOption.BY_ID,
     unanchored: UnanchoredFlag = UnanchoredOption.DROP,
+    duplicate_trades: DuplicateTrades = DuplicatesOption.DROP,
     symbol: Symbol = None,
     strict: Strict = False,
     allow_empty: AllowEmpty = False,
@@ -174,6 +185,7 @@ def validate(
             time=time.value,
             snapshots=snapshots.value,
             unanchored=unanchored.value,
+            duplicate_trades=duplicate_trades.value,
             symbol=symbol,
             strict=strict,
         )

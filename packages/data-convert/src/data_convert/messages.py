@@ -127,6 +127,8 @@ class MessagesBuilder:
     extras: dict[int, tuple[int, int, float]] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
     quotes: array[int] = field(default_factory=lambda: array("q"))
+    other_trades: dict[str, list[int]] = field(default_factory=dict)
+    """By symbol, the ids of trades that are left out by rule."""
     symbols: dict[str, int] = field(default_factory=dict)
     symbol_counts: Counter[str] = field(default_factory=Counter)
 

@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 import numpy as np
 import orjson
 
-from data_convert.convert import lost_updates, one_symbol
+from data_convert.convert import lost_updates, one_symbol, trades_once
 from data_convert.events import BUY, DEPTH_CLEAR, KIND_MASK, SELL
 from data_convert.ingest import Ingested, Paths, ingest, listed_paths, split_stamp
 from data_convert.messages import Messages, What
@@ -82,7 +82,7 @@ def tardis_files(
     trades, depth = Path(trades), Path(depth)
     listed = listed_paths(paths)
     read = ingest(listed, "auto", time, strict, venue=venue, depth=levels)
-    messages = one_symbol(read, symbol)
+    messages, losses = trades_once(read, one_symbol(read, symbol), symbol)
     plan = make_plan(messages, "link" if read.in_order else "direct", snapshots)
     name = next((s for s in ([symbol] if symbol else read.builder.symbol_counts)), "")
     texts = _texts(read, messages)
@@ -113,7 +113,7 @@ def tardis_files(
         rows=sum(counts.values()),
         gaps=plan.gaps,
         warnings=(*read.warnings, *plan.warnings),
-        losses=(lost_updates(messages, plan),),
+        losses=(lost_updates(messages, plan), *losses),
         broken=tuple(read.broken),
     )
     return counts, report

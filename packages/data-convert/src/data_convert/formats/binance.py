@@ -203,6 +203,9 @@ class DirectDecoder:
         price, quantity = decimal(data.get("p"), "p"), decimal(data.get("q"), "q")
         symbol, seller = text(data.get("s"), "s"), flag(data.get("m"), "m")
         cause = data.get("X")
+        used = (cause is None or cause == "MARKET") and price > 0 and quantity > 0
+        if not used and "t" in data:
+            builder.other_trades.setdefault(symbol, []).append(integer(data["t"], "t"))
         if cause is not None and cause != "MARKET":
             self.filtered[f"trade with X {str(cause)[:40]}"] += 1
             return

@@ -9,7 +9,7 @@ from typing import Final
 
 from data_convert import svg
 from data_convert.report.values import Quantiles, Report
-from data_convert.report.wording import duration, gap_ids, milliseconds, size, spell, when
+from data_convert.report.wording import EMITTED, duration, gap_ids, milliseconds, size, spell, unknown_for, when
 
 GAPS_SHOWN: Final = 500
 
@@ -169,13 +169,15 @@ def _gaps(report: Report) -> str:
         (
             f"{gap.found_file + 1}:{gap.found_line}",
             when(gap.found_local_ns),
-            duration(gap.length_ns),
+            unknown_for(gap),
             gap.reason,
             gap_ids(gap),
         )
         for gap in report.gaps[:GAPS_SHOWN]
     )
     table = _table(("file:line", "local time", "book unknown for", "reason", "ids"), rows)
+    if any(gap.emitted for gap in report.gaps):
+        table += f'<p class="note">{escape(EMITTED)}.</p>'
     more = len(report.gaps) - GAPS_SHOWN
     return _section(f"Gaps: {len(report.gaps)}", table + (f"<p>and {more} more</p>" if more > 0 else ""))
 

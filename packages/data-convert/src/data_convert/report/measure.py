@@ -127,9 +127,12 @@ def histogram(latency_ns: Ints, bins: int = _BINS) -> Histogram | None:
     """Count latencies in ms between their minimum and their 99.9th percentile, in bins of equal width."""
     if not len(latency_ns):
         return None
-    low, high = np.quantile(latency_ns, [0.0, 0.999])
-    counts, edges = np.histogram(latency_ns / 1e6, bins=bins, range=(low / 1e6, max(high, low + 1e3) / 1e6))
-    return Histogram(tuple(edges.tolist()), tuple(counts.tolist()))
+    # From the smallest on: between latencies of years, as an absurd stamp has them, there are no floats for narrow bins.
+    low = int(latency_ns.min())
+    above = (latency_ns - low).astype(np.uint64)  # a span of 64 bits may not fit its sign
+    width_ns = max(float(np.quantile(above, 0.999)), 1e3)
+    counts, edges = np.histogram(above / 1e6, bins=bins, range=(0.0, width_ns / 1e6))
+    return Histogram(tuple((edges + low / 1e6).tolist()), tuple(counts.tolist()))
 
 
 def _or_none(values: npt.NDArray[np.float64]) -> tuple[float | None, ...]:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_convert.report.values import Quantiles, Report
-from data_convert.report.wording import duration, gap_ids, milliseconds, size, spell, when
+from data_convert.report.wording import EMITTED, duration, gap_ids, milliseconds, size, spell, unknown_for, when
 
 GAPS_SHOWN: Final = 20
 
@@ -90,8 +90,10 @@ def _gaps(console: Console, report: Report) -> None:
     table = _table(f"gaps: {len(report.gaps)}", ("found at line", "local time", "book unknown for", "reason", "ids"))
     for gap in report.gaps[:GAPS_SHOWN]:
         line = str(gap.found_line) if len(report.files) < 2 else f"{gap.found_file + 1}:{gap.found_line}"
-        table.add_row(line, when(gap.found_local_ns), duration(gap.length_ns), escape(gap.reason), gap_ids(gap))
+        table.add_row(line, when(gap.found_local_ns), unknown_for(gap), escape(gap.reason), gap_ids(gap))
     console.print(table)
+    if any(gap.emitted for gap in report.gaps):
+        console.print(EMITTED, highlight=False)
     if len(report.gaps) > GAPS_SHOWN:
         console.print(f"... and {len(report.gaps) - GAPS_SHOWN} more (all are in --json)")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from data_convert.judging import Contradiction
 from data_convert.plan import Gap
@@ -25,6 +26,16 @@ def duration(ns: int | None) -> str:
         if abs(ns) >= size:
             return f"{ns / size:,.3f} {unit}"
     return f"{ns / 1000:,.3f} µs"
+
+
+def unknown_for(gap: Gap) -> str:
+    """Say how long the book was unknown, and what became of it meanwhile."""
+    return duration(gap.length_ns) + (" (emitted)" if gap.emitted else "")
+
+
+EMITTED: Final = (
+    "emitted: no clear stands at these gaps; the book is not unknown but may be wrong until the next snapshot"
+)
 
 
 def milliseconds(ns: int) -> str:
