@@ -56,7 +56,7 @@ def merge(
     """Merge direct recordings of the same streams: every message once, at its earliest receive time."""
     if len(paths) < 3:
         raise typer.BadParameter("name at least two recordings and, last, the output: IN IN... OUT.gz")
-    from data_convert.errors import FormatError, SymbolError
+    from data_convert.errors import FormatError, MarketError, SymbolError
     from data_convert.ingest import find_source
     from data_convert.merging import MergeCounts, merge_lines, pack
     from data_convert.readers import ReadStats
@@ -75,7 +75,10 @@ def merge(
             file.write(member)
         symbols = set().union(*counts.symbols.values())
         if len(symbols) > 1:
-            raise SymbolError(None, {symbol: sum(symbol in s for s in counts.symbols.values()) for symbol in symbols})
+            in_files = {symbol: sum(symbol in s for s in counts.symbols.values()) for symbol in symbols}
+            raise SymbolError(None, in_files, "of the recordings", "merge recordings of one symbol")
+        if len(counts.markets) > 1:
+            raise MarketError({market: str(inputs[number]) for market, number in counts.markets.items()})
     for number, found in enumerate(stats):
         taken, dropped = counts.taken[number], counts.dropped[number]
         typer.echo(f"{found.path}: {taken:,} lines taken, {dropped:,} known already, {found.lost_lines:,} unusable")

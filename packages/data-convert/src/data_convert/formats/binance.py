@@ -30,7 +30,7 @@ from data_convert.events import (
     TRADE,
 )
 from data_convert.formats.decimals import decimal, flag, integer, levels, load_object, millis_to_ns, stamp_to_ns, text
-from data_convert.formats.dialects import GAP_WORD, own_dialect, take_gap
+from data_convert.formats.dialects import GAP_WORD, market_of, own_dialect, take_gap
 from data_convert.messages import NO_ID, Ints, MessagesBuilder, What
 
 _BID: Final = DEPTH | BUY
@@ -61,6 +61,9 @@ class DirectDecoder:
         self._undated: list[int] = []
         self.time, self.other_time = (time, "E" if time == "T" else "T")
         self.other_time_note = f"messages without {self.time}, dated by {self.other_time}"
+        self.markets: dict[str, tuple[int, int]] = {}
+        """Where the first line of each market stands, of those whose members tell it."""
+        self._odd_updates = 0
         self.streams: Counter[str] = Counter()
         self.filtered: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
@@ -124,6 +127,11 @@ class DirectDecoder:
             builder.redate(message, exch_ns)
         self._undated.clear()
 
+    def _mark(self, place: tuple[int, int], data: dict[str, Any]) -> None:
+        market = market_of(data)
+        if market is not None:
+            self.markets.setdefault(market, place)
+
     def _exchange_ns(self, data: dict[str, Any]) -> int:
         if self.time in data:
             return stamp_to_ns(data[self.time], self.time)
@@ -141,7 +149,11 @@ class DirectDecoder:
             first, last = integer(data.get("U"), "U"), integer(data.get("u"), "u")
             spot = "pu" not in data
             if self.spot is not None and spot != self.spot:
+                self._odd_updates += 1
+                if self._odd_updates > 1:  # one alone may be mangled
+                    self._mark(place, data)
                 raise BadLine(OTHER_MARKET)
+            self._mark(place, data)
             ids = (first, last, max(first - 1, 0) if spot else integer(data["pu"], "pu"))
             exch_ns, self.spot = self._exchange_ns(data), spot
         else:
@@ -213,6 +225,7 @@ class DirectDecoder:
             self.filtered["trade without price or quantity"] += 1
             return
         exch_ns = self._exchange_ns(data)
+        self._mark(place, data)
         if cause is None:
             self.notes[NO_CAUSE] += 1
         ids = (NO_ID, integer(data["t"], "t") if "t" in data else NO_ID, NO_ID)

@@ -34,6 +34,23 @@ def own_dialect(data: dict[str, Any]) -> Literal["binance", "link"] | None:
     return "link" if word in WORDS and "s" in data else None
 
 
+def market_of(data: dict[str, Any]) -> Literal["futures", "spot"] | None:
+    """Tell the market of the data of a Binance update, trade or book ticker by its members; None where they say nothing.
+
+    Updates of futures name their predecessor (`pu`), trades their cause (`X`), tickers their times; only spot's trades have
+    an `M`.
+    """
+    if "U" in data and "u" in data:
+        return "futures" if "pu" in data else "spot"
+    if "p" in data and "q" in data:
+        return "futures" if "X" in data else "spot" if "M" in data else None
+    if "B" in data and "A" in data:
+        if "T" in data and "E" in data:
+            return "futures"
+        return None if "e" in data or "E" in data else "spot"
+    return None
+
+
 def take_gap(
     builder: MessagesBuilder, place: tuple[int, int], local_ns: int, exch_ns: int, symbol: str, data: dict[str, Any]
 ) -> None:
