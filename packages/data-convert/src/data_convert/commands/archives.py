@@ -24,6 +24,7 @@ from data_convert.commands.options import (
     save_result,
 )
 from data_convert.exits import MAX_LOST
+from data_convert.sizes import MOST_NS
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +36,8 @@ def history(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)],
     output: Output,
     latency_ns: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Local time is exchange time + N ns where files have none.")
+        int | None,
+        typer.Option(min=0, max=MOST_NS, metavar="N", help="Local time is exchange time + N ns where files have none."),
     ] = None,
     latency_file: Annotated[
         Path | None, typer.Option(metavar="EVENTS.npz", help="Or + the latency of this event file at that time of day.")

@@ -29,6 +29,7 @@ from data_convert.commands.options import (
     depth_of,
 )
 from data_convert.exits import MAX_LOST, Exit
+from data_convert.sizes import MOST_NS
 
 if TYPE_CHECKING:
     from data_convert.batch import Outcome
@@ -51,7 +52,7 @@ def batch(
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use instead (data-convert[dask]).")
     ] = None,
-    latency_ns: Annotated[int | None, typer.Option(min=0, help="As for `history`, for archives.")] = None,
+    latency_ns: Annotated[int | None, typer.Option(min=0, max=MOST_NS, help="As for `history`, for archives.")] = None,
     time: Annotated[TimeOption, typer.Option(help="As for `collector`.")] = TimeOption.TRANSACTION,
     snapshots: Annotated[SnapshotOption, typer.Option(help="As for `collector`.")] = SnapshotOption.BY_ID,
     venue: Venue = VenueOption.AUTO,

@@ -31,6 +31,7 @@ from data_convert.commands.options import (
     depth_of,
     leave,
     save_result,
+    sizes_or_usage,
     tell_written,
 )
 from data_convert.exits import MAX_LOST
@@ -171,8 +172,7 @@ def fuse(
     compress: Compress = CompressOption.DEFAULT,
 ) -> None:
     """Fuse Tardis' trades, incremental_book_L2 and book_ticker files, told by their headers, into one array."""
-    if any(size is not None and not size > 0 for size in (tick_size, lot_size)):
-        raise typer.BadParameter("--tick-size and --lot-size must be positive")
+    sizes_or_usage({"--tick-size": tick_size, "--lot-size": lot_size})
     from data_convert.tardis_fuse import fuse_tardis
     from data_convert.writer import check_target
 

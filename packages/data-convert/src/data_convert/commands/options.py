@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from data_convert.exits import MAX_LOST, Exit
+from data_convert.sizes import MOST_NS, check_size
 
 if TYPE_CHECKING:
     from data_convert.convert import Result
@@ -74,7 +76,10 @@ Levels = Annotated[
     str, typer.Option(metavar="N|fused", help="Bybit, Hyperliquid: the book of N levels alone, or all of them fused.")
 ]
 BaseLatency = Annotated[
-    int, typer.Option("--base-latency-ns", help="Added to the shift when local times must be moved.")
+    int,
+    typer.Option(
+        "--base-latency-ns", min=-MOST_NS, max=MOST_NS, help="Added to the shift when local times must be moved."
+    ),
 ]
 Symbol = Annotated[str | None, typer.Option(help="Take this symbol out of a recording of several.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop with exit code 3 at the first bad line or damage.")]
@@ -100,6 +105,15 @@ def depth_of(levels: str) -> int | None:
     if not levels.isdecimal() or not int(levels):
         raise typer.BadParameter(f"--levels is a number of levels or 'fused', not {levels!r}")
     return int(levels)
+
+
+def sizes_or_usage(sizes: Mapping[str, float | None]) -> None:
+    """Raise BadParameter for a tick or lot size that is none."""
+    for option, size in sizes.items():
+        try:
+            check_size(size, option)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
 
 
 def check_report(report: Path | None, force: bool) -> None:
