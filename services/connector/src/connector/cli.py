@@ -6,7 +6,7 @@ import os
 import random
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -112,7 +112,7 @@ def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
     return uvloop.Loop
 
 
-def _quit(text: str, code: int) -> None:
+def _quit(text: str, code: int) -> NoReturn:
     typer.echo(f"connector: {text}", err=True)
     raise typer.Exit(code)
 
