@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from data_convert.batch_plan import Job, State
 from data_convert.errors import BatchError, ConvertError
+from data_convert.workers import process_pool
 
 if TYPE_CHECKING:
     from data_convert.report import Report
@@ -25,6 +26,8 @@ _AHEAD: Final = 2
 _CONNECT_S: Final = 10
 
 Opener = Callable[[], Any]
+
+__all__ = ["Options", "Outcome", "cluster", "process_pool", "run_job", "run_jobs", "state_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +141,6 @@ def _convert(job: Job, options: Options) -> Report:
 
 
 @contextmanager
-def process_pool(workers: int) -> Iterator[Executor]:
-    """Open a pool of processes on this machine; they start from nothing, so that no thread or lock is inherited."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
-        yield executor
-
-
-@contextmanager
 def cluster(address: str) -> Iterator[Executor]:
     """Open a Dask cluster as an executor; its workers need this package and the same paths. Raises BatchError."""
     try:
@@ -155,13 +151,24 @@ def cluster(address: str) -> Iterator[Executor]:
         client = distributed.Client(address, timeout=_CONNECT_S)
     except (OSError, ValueError, TypeError) as error:
         raise BatchError(f"no Dask scheduler answers at {address} ({error})", "check the address") from error
+    for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is said here, once
     with client:
         executor: Executor = client.get_executor(pure=False)
-        with executor:
+        try:
             yield executor
+        except CancelledError:
+            problem = f"the Dask scheduler at {address} is gone, and with it the answers of what was under way"
+            raise BatchError(problem, "start it again; the same command goes on with what is left") from None
+        except BaseException:
+            executor.shutdown(wait=False)
+            raise
+        executor.shutdown()
 
 
-def run_jobs(jobs: Sequence[Job], options: Options, open_executor: Opener, workers: int) -> Iterator[Outcome]:
+def run_jobs(
+    jobs: Sequence[Job], options: Options, open_executor: Opener, workers: int
+) -> Generator[Outcome, None, None]:
     """Yield the outcome of every job as it is known, at most a few jobs ahead of the workers.
 
     When a worker dies the jobs that were under way are tried again one by one, each in an executor of its own: the
@@ -195,10 +202,13 @@ def run_jobs(jobs: Sequence[Job], options: Options, open_executor: Opener, worke
 
 
 def _outcome(future: Future[Outcome], job: Job) -> Outcome:
-    """Return what a job told, or what its executor says became of it; raise BrokenExecutor when that is broken."""
+    """Return what a job told, or what its executor says became of it.
+
+    Raises BrokenExecutor when that is broken, CancelledError when it is gone.
+    """
     try:
         return future.result()
-    except BrokenExecutor:
+    except (BrokenExecutor, CancelledError):
         raise
     except Exception as error:  # noqa: BLE001  jobs raise nothing: this is the executor's own trouble with one of them
         return Outcome(job.name, error=f"{type(error).__name__}: {error}")

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from data_convert.batch import Outcome
     from data_convert.batch_plan import Job
 
-EXIT_FAILED = 1
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
 
 def register(app: typer.Typer) -> None:
@@ -68,7 +68,8 @@ def batch(
     from data_convert.batch import Options, process_pool, run_jobs, state_of
     from data_convert.batch import cluster as open_cluster
     from data_convert.batch_plan import State, make_plan
-    from data_convert.errors import InputError, OutputError
+    from data_convert.errors import BatchError, InputError, OutputError
+    from data_convert.leftovers import remove_leftovers
 
     if not root.is_dir():
         raise InputError(root, "is no directory", "name the directory with the files")
@@ -99,14 +100,27 @@ def batch(
         carry=carry,
     )
     count = workers or os.cpu_count() or 1
-    opener = partial(open_cluster, cluster) if cluster else partial(process_pool, min(count, max(len(to_do), 1)))
+    places = tuple(sorted({job.output.parent for job in plan.jobs}))
+    for leftover in [path for place in places for path in remove_leftovers(place)]:
+        typer.echo(f"{leftover}: left by a run that was killed, removed", err=True)
+    pool_size = min(count, max(len(to_do), 1))
+    opener = partial(open_cluster, cluster) if cluster else partial(process_pool, pool_size, places)
     sizes = {job.name: sum(path.stat().st_size for path in job.inputs) for job in to_do}
     outcomes: list[Outcome] = []
-    with _progress(len(to_do), sum(sizes.values())) as tell:
-        for outcome in run_jobs(to_do, options, opener, count):
-            outcomes.append(outcome)
-            tell(outcome, sizes[outcome.name])
     left = {job.name: state.value for job, state in states.items() if state is not State.TO_DO}
+    try:
+        with (
+            _progress(len(to_do), sum(sizes.values())) as tell,
+            closing(run_jobs(to_do, options, opener, count)) as run,
+        ):
+            for outcome in run:
+                outcomes.append(outcome)
+                tell(outcome, sizes[outcome.name])
+    except (KeyboardInterrupt, SystemExit, BatchError) as stop:
+        _show_stop(stop, outcomes, to_do, left, unknown, json)
+        if isinstance(stop, KeyboardInterrupt):
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise
     _show_outcomes(sorted(outcomes, key=lambda o: o.name), left, unknown, json)
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(EXIT_FAILED)
@@ -150,6 +164,28 @@ def _progress(count: int, size: int) -> Iterator[Callable[[Outcome, int], None]]
             bar.update(task, advance=input_bytes, description=f"{done}/{count} days")
 
         yield tell_bar
+
+
+def _show_stop(
+    stop: BaseException,
+    outcomes: list[Outcome],
+    to_do: list[Job],
+    left: dict[str, str],
+    unknown: list[Path],
+    json: bool,
+) -> None:
+    """Close a batch that does not come to its end: what is done, and what is not."""
+    known = {outcome.name for outcome in outcomes}
+    failed = sum(bool(outcome.error) for outcome in outcomes)
+    undone = [job.name for job in to_do if job.name not in known]
+    by = {KeyboardInterrupt: "by Ctrl-C", SystemExit: "by SIGTERM"}.get(type(stop), "")
+    if json:
+        _show_outcomes(outcomes, left | dict.fromkeys(undone, "stopped"), unknown, json)
+    typer.echo(
+        f"stopped{' ' * bool(by)}{by}: {len(outcomes) - failed} of {len(to_do)} days written, {failed} failed, "
+        f"{len(undone)} left; the same command goes on with them",
+        err=True,
+    )
 
 
 def _show_plan(states: dict[Job, str], unknown: list[Path], json: bool) -> None:
