@@ -122,9 +122,16 @@ def _convert(job: Job, options: Options) -> Report:
         latency = ConstantLatency(options.latency_ns)
         result = convert_history(inputs, latency, time=options.time, strict=options.strict)
     elif any("_book_ticker_" in path.name for path in inputs):
-        from data_convert.tardis_fuse import fuse_tardis
+        from data_convert.tardis_fuse import fuse_tardis_file
 
-        result = fuse_tardis(inputs, base_latency_ns=options.base_latency_ns, strict=options.strict)
+        return fuse_tardis_file(
+            inputs,
+            job.output,
+            base_latency_ns=options.base_latency_ns,
+            strict=options.strict,
+            force=options.force,
+            compress=options.compress,
+        )
     else:
         from data_convert.stream.tardis import convert_tardis_file
 

@@ -15,19 +15,13 @@ from data_convert.commands.options import (
     Force,
     HtmlFile,
     Json,
+    ModeOption,
+    SnapshotMode,
     Strict,
     Symbol,
     check_report,
     show,
 )
-
-
-class SnapshotModeOption(StrEnum):
-    """What becomes of blocks of snapshot rows."""
-
-    PROCESS = "process"
-    IGNORE_SOD = "ignore_sod"
-    IGNORE = "ignore"
 
 
 class LatencyShiftOption(StrEnum):
@@ -41,10 +35,7 @@ class LatencyShiftOption(StrEnum):
 def tardis(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.npz", help="The event file to write.")],
-    snapshot_mode: Annotated[
-        SnapshotModeOption,
-        typer.Option(help="process: into clears and levels; ignore_sod: not those that open a file; ignore: none."),
-    ] = SnapshotModeOption.PROCESS,
+    snapshot_mode: SnapshotMode = ModeOption.DISCARD,
     base_latency_ns: BaseLatency = 0,
     latency_shift: Annotated[
         LatencyShiftOption,

@@ -18,6 +18,7 @@ from data_convert.commands.options import (
     Levels,
     ModeOption,
     Output,
+    SnapshotMode,
     SnapshotOption,
     Strict,
     Symbol,
@@ -26,7 +27,7 @@ from data_convert.commands.options import (
     VenueOption,
     check_report,
     depth_of,
-    save_result,
+    show,
     tell_written,
 )
 
@@ -142,28 +143,34 @@ def fuse(
     output: Output,
     tick_size: Annotated[float | None, typer.Option(help="Prices of one tick are one level; exact by default.")] = None,
     lot_size: Annotated[float | None, typer.Option(help="What rounds to no lot is none; exact by default.")] = None,
-    snapshot_mode: Annotated[ModeOption, typer.Option(help="What becomes of snapshot blocks.")] = ModeOption.PROCESS,
+    snapshot_mode: SnapshotMode = ModeOption.DISCARD,
     base_latency_ns: BaseLatency = 0,
+    symbol: Symbol = None,
     strict: Strict = False,
     force: Force = False,
     json: Json = False,
     report: HtmlFile = None,
     compress: Compress = CompressOption.DEFAULT,
 ) -> None:
-    """Fuse Tardis' trades, incremental_book_L2 and book_ticker files, told by their headers, into one array."""
+    """Fuse Tardis files (trades, incremental_book_L2 or book_snapshot, quotes, derivative_ticker) into one array."""
     if any(size is not None and not size > 0 for size in (tick_size, lot_size)):
         raise typer.BadParameter("--tick-size and --lot-size must be positive")
-    from data_convert.tardis_fuse import fuse_tardis
+    from data_convert.tardis_fuse import fuse_tardis_file
     from data_convert.writer import check_target
 
     check_target(output, force, ".npz")
     check_report(report, force)
-    result = fuse_tardis(
+    found = fuse_tardis_file(
         paths,
+        output,
         tick_size=tick_size,
         lot_size=lot_size,
         snapshot_mode=snapshot_mode.value,
         base_latency_ns=base_latency_ns,
+        symbol=symbol,
         strict=strict,
+        force=force,
+        compress=compress.value,
     )
-    save_result(result, output, force, compress, json, report)
+    show(found, json, report, force)
+    tell_written(output, found.rows)

@@ -48,6 +48,7 @@ class SnapshotOption(StrEnum):
 class ModeOption(StrEnum):
     """What becomes of Tardis' snapshot blocks."""
 
+    DISCARD = "discard"
     PROCESS = "process"
     IGNORE_SOD = "ignore_sod"
     IGNORE = "ignore"
@@ -64,6 +65,13 @@ class VenueOption(StrEnum):
     HYPERLIQUID = "hyperliquid"
 
 
+SnapshotMode = Annotated[
+    ModeOption,
+    typer.Option(
+        help="Snapshot blocks: discard the book before each; HftBacktest's rules: process (keep what is beyond a block), "
+        "ignore_sod (the same, but none that opens a file), ignore."
+    ),
+]
 Clock = Annotated[ClockOption, typer.Option(help="Whose clock the book is played on.")]
 Compress = Annotated[CompressOption, typer.Option(help="Size against speed.")]
 Venue = Annotated[VenueOption, typer.Option(help="Whose frames a direct recording holds; auto looks at its lines.")]
