@@ -154,6 +154,8 @@ def check_target(path: Path, force: bool, suffix: str) -> None:
         raise OutputError(path, "is a directory", "name a file in it")
     if not path.parent.is_dir():
         raise OutputError(path, "its directory does not exist", f"create it: mkdir -p {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(path, "its directory cannot be written to", "name another one, or check its permissions")
     if path.exists() and not force:
         raise OutputError(path, "exists", "choose another name or give --force")
 

@@ -114,8 +114,12 @@ def _tile(figure: str, name: str, style: str = "") -> str:
 def _plots(report: Report) -> Iterable[str]:
     series = report.series
     if series.seconds:
-        yield _section("Mid price", svg.line(series.seconds, series.mid, label="mid price over time"))
-        yield _section("Spread", svg.line(series.seconds, series.spread, label="spread over time", steps=True))
+        gaps = _dark(report)
+        mid = svg.line(series.seconds, series.mid, label="mid price over time", gaps=gaps)
+        spread = svg.line(series.seconds, series.spread, label="spread over time", steps=True, gaps=gaps)
+        note = '<p class="note">Shaded: no book was known.</p>' if gaps else ""
+        yield _section("Mid price", mid + note)
+        yield _section("Spread", spread + note)
     if series.rate:
         plot = svg.line(series.rate_seconds, series.rate, label="rows a second over time", steps=True, zero=True)
         yield _section("Rows a second", plot)
@@ -123,6 +127,24 @@ def _plots(report: Report) -> Iterable[str]:
         bins = series.latency_ms
         plot = svg.histogram(bins.edges, bins.counts, label="latency histogram", unit="ms")
         yield _section("Latency, corrected, up to the 99.9th percentile", plot)
+
+
+def _dark(report: Report) -> list[tuple[float, float]]:
+    """Return when no book was known, in seconds: where the rows have none, and where updates are missing."""
+    spans = list(report.series.gaps)
+    if report.local_span_ns:
+        first, last = report.local_span_ns
+        shift = report.latency.shift_ns if report.latency else 0
+        for gap in report.gaps[:GAPS_SHOWN]:
+            until = last if gap.until_local_ns is None else min(gap.until_local_ns + shift, last)
+            spans.append(((gap.after_local_ns + shift - first) / 1e9, (until - first) / 1e9))
+    joined: list[tuple[float, float]] = []
+    for begin, end in sorted(spans):
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((begin, end))
+    return joined
 
 
 def _section(title: str, inside: str) -> str:

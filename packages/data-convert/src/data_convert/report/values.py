@@ -9,6 +9,7 @@ from typing import Final
 from data_convert.plan import Gap
 
 SERIES_POINTS: Final = 1200
+SERIES_GAPS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,10 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Curves thinned for plotting: seconds since the first row, mid, spread, rows a second."""
+    """Curves thinned for plotting: seconds since the first row, mid, spread, rows a second.
+
+    `gaps`: from and to when (seconds) there was no book of two sides; the longest ones, in order.
+    """
 
     seconds: tuple[float, ...] = ()
     mid: tuple[float | None, ...] = ()
@@ -89,6 +93,7 @@ class Series:
     rate_seconds: tuple[float, ...] = ()
     rate: tuple[float, ...] = ()
     latency_ms: Histogram | None = None
+    gaps: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
