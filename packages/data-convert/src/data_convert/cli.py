@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from data_convert.commands import register
 from data_convert.commands.options import (
@@ -21,6 +22,7 @@ from data_convert.commands.options import (
     HtmlFile,
     Json,
     Levels,
+    OutputOrLast,
     SnapshotOption,
     Strict,
     Symbol,
@@ -30,6 +32,8 @@ from data_convert.commands.options import (
     check_report,
     depth_of,
     show,
+    split_output,
+    tell_written,
 )
 from data_convert.errors import ConvertError, StrictError
 
@@ -39,14 +43,43 @@ if TYPE_CHECKING:
 
 EXIT_ERROR, EXIT_STRICT, EXIT_FAULTS = 1, 3, 4
 
+
+class _Commands(TyperGroup):
+    """The list of commands with their whole first lines; click would cut them to the width of the terminal."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, (found.help or "").partition("\n")[0]) for name, found in commands if found is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich would double the time it takes
     help="Market data recordings and vendor files to HftBacktest event arrays. "
     "Exit codes: 0 done, 1 error, 2 wrong usage, 3 --strict met damage, 4 validate found faults.",
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"data-convert {version('data-convert')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options of the program itself; they end it before a command is looked for."""
 
 
 class DialectOption(StrEnum):
@@ -81,7 +114,8 @@ UnanchoredFlag = Annotated[UnanchoredOption, typer.Option(help="Updates that no 
 
 @app.command()
 def collector(
-    paths: Annotated[list[Path], typer.Argument(metavar="IN... OUT.npz", show_default=False)],
+    paths: Annotated[list[Path], typer.Argument(metavar="IN...", show_default=False)],
+    output: OutputOrLast = None,
     dialect: Dialect = DialectOption.AUTO,
     venue: Venue = VenueOption.AUTO,
     levels: Levels = "fused",
@@ -105,11 +139,9 @@ def collector(
     compress: Annotated[CompressOption, typer.Option(help="Size against speed.")] = CompressOption.DEFAULT,
 ) -> None:
     """Convert recordings (.gz, .jsonl, plain; several days at once) of one symbol to an event array."""
-    if len(paths) < 2:
-        raise typer.BadParameter("name at least one recording and, last, the output: IN... OUT.npz")
-    *inputs, output = paths
+    inputs, output = split_output(paths, output, 1, "name at least one recording and the output: IN... -o OUT.npz")
     if output.suffix != ".npz":
-        raise typer.BadParameter(f"the last path is the output and must end in .npz, not {output.name!r}")
+        raise typer.BadParameter(f"the output must end in .npz, not {output.name!r}: name it with -o, or last")
     from data_convert.writer import check_target, save
 
     check_target(output, force, ".npz")
@@ -130,7 +162,7 @@ def collector(
     )
     save(events, output, force=force, compress=compress.value)
     show(found, json, report, force)
-    typer.echo(f"{output}: {len(events):,} rows, {output.stat().st_size:,} bytes", err=True)
+    tell_written(output, len(events))
 
 
 @app.command()
@@ -153,10 +185,10 @@ def validate(
     if any(path.suffix == ".npz" for path in paths):
         if len(paths) != 1:
             raise typer.BadParameter("one .npz at a time, or recordings only")
-        from data_convert.validation import validate as check
-        from data_convert.writer import load
+        from data_convert.stream.chunks import npz_chunks
+        from data_convert.validation import validate_chunks
 
-        found = check(load(paths[0]))
+        found = validate_chunks(npz_chunks(paths[0]))
     else:
         _, found = _convert(
             paths,

@@ -21,6 +21,8 @@ from data_convert.commands.options import (
     Symbol,
     check_report,
     show,
+    show_json,
+    tell_written,
 )
 
 
@@ -77,16 +79,25 @@ def tardis(
             progress=progress,
         )
     show(found, json, report, force)
-    typer.echo(f"{output}: {found.rows:,} rows, {output.stat().st_size:,} bytes", err=True)
+    tell_written(output, found.rows)
 
 
 @app.command()
 def generate_sample(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    directory: Annotated[Path | None, typer.Argument(metavar="DIR", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="The same.")] = None,
     force: Force = False,
+    json: Json = False,
 ) -> None:
     """Write two small Tardis files, trades and depth, that every version makes alike."""
     from data_convert.sample import write_sample
 
-    for path in write_sample(directory, force):
+    place = output or directory
+    if place is None:
+        raise typer.BadParameter("name the directory: -o DIR")
+    written = write_sample(place, force)
+    if json:
+        show_json({"outputs": [str(path) for path in written]})
+        return
+    for path in written:
         typer.echo(str(path))

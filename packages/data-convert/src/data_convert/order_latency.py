@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from data_convert.events import EXCH, LOCAL, Events, has_flag
+from data_convert.events import EVENT_DTYPE, EXCH, LOCAL, Events, has_flag
 
 LATENCY_DTYPE: Final = np.dtype([("req_ts", "<i8"), ("exch_ts", "<i8"), ("resp_ts", "<i8"), ("_padding", "<i8")])
 Ints = npt.NDArray[np.int64]
@@ -44,6 +45,19 @@ def order_latencies(
     if np.any(result["exch_ts"] < local) or np.any(result["resp_ts"] < result["exch_ts"]):
         raise ValueError("an order would arrive before it was sent: negative feed latency or offset")
     return result
+
+
+def last_of_windows(chunks: Iterable[Events], every_ns: int) -> Events:
+    """Return the rows that `order_latencies` needs of an array that comes in chunks: the last of every window."""
+    kept = np.empty(0, EVENT_DTYPE)
+    parts = []
+    for events in chunks:
+        rows = np.concatenate((kept[-1:], events[has_flag(events, EXCH | LOCAL)]))
+        window = rows["local_ts"] // max(every_ns, 1)
+        if len(rows):
+            parts.append(kept[:-1])
+            kept = rows[np.append(window[1:] != window[:-1], True)]
+    return np.concatenate((*parts, kept))
 
 
 def _times(latency_ns: Ints, factor: Fraction) -> Ints:

@@ -41,7 +41,10 @@ def register(app: typer.Typer) -> None:
 
 def batch(
     root: Annotated[Path, typer.Argument(metavar="IN_DIR", show_default=False)],
-    target: Annotated[Path, typer.Argument(metavar="OUT_DIR", show_default=False)],
+    target: Annotated[Path | None, typer.Argument(metavar="[OUT_DIR]", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT_DIR", help="Where the results go.")
+    ] = None,
     symbols: Annotated[str, typer.Option(metavar="A,B", help="Only these symbols.")] = "",
     first: Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD", help="First day.")] = "",
     last: Annotated[str, typer.Option("--to", metavar="YYYY-MM-DD", help="Last day.")] = "",
@@ -71,6 +74,9 @@ def batch(
     from data_convert.errors import BatchError, InputError, OutputError
     from data_convert.leftovers import remove_leftovers
 
+    target = output or target
+    if target is None:
+        raise typer.BadParameter("name the directory of the results: -o OUT_DIR")
     if not root.is_dir():
         raise InputError(root, "is no directory", "name the directory with the files")
     if target.exists() and not target.is_dir():

@@ -18,6 +18,7 @@ from data_convert.commands.options import (
     Levels,
     ModeOption,
     Output,
+    OutputOrLast,
     SnapshotMode,
     SnapshotOption,
     Strict,
@@ -28,6 +29,8 @@ from data_convert.commands.options import (
     check_report,
     depth_of,
     show,
+    show_json,
+    split_output,
     tell_written,
 )
 
@@ -43,20 +46,21 @@ def register(app: typer.Typer) -> None:
 
 
 def merge(
-    paths: Annotated[list[Path], typer.Argument(metavar="IN IN... OUT.gz", show_default=False)],
+    paths: Annotated[list[Path], typer.Argument(metavar="IN IN...", show_default=False)],
+    output: OutputOrLast = None,
     strict: Strict = False,
     force: Force = False,
+    json: Json = False,
 ) -> None:
     """Merge direct recordings of the same streams: every message once, at its earliest receive time."""
-    if len(paths) < 3:
-        raise typer.BadParameter("name at least two recordings and, last, the output: IN IN... OUT.gz")
+    usage = "name at least two recordings and the output: IN IN... -o OUT.gz"
+    inputs, output = split_output(paths, output, 2, usage)
     from data_convert.errors import FormatError, SymbolError
     from data_convert.ingest import find_source
     from data_convert.merging import MergeCounts, merge_lines, pack
     from data_convert.readers import ReadStats
     from data_convert.writer import check_target, whole_file
 
-    *inputs, output = paths
     check_target(output, force, ".gz")
     for path in inputs:
         if find_source([path]) == "link":
@@ -69,12 +73,19 @@ def merge(
         symbols = set().union(*counts.symbols.values())
         if len(symbols) > 1:
             raise SymbolError(None, {symbol: sum(symbol in s for s in counts.symbols.values()) for symbol in symbols})
+    files: list[dict[str, object]] = []
     for number, found in enumerate(stats):
         taken, dropped = counts.taken[number], counts.dropped[number]
+        files.append({"path": str(found.path), "taken": taken, "known": dropped, "unusable": found.lost_lines})
+        files[-1]["damage"] = found.damage
+        if json:
+            continue
         typer.echo(f"{found.path}: {taken:,} lines taken, {dropped:,} known already, {found.lost_lines:,} unusable")
         for damage in found.damage:
             typer.echo(f"  damage: {damage}")
     tell_written(output, counts.taken.total())
+    if json:
+        show_json({"output": str(output), "rows": counts.taken.total(), "files": files})
 
 
 def _lines(path: Path, stats: ReadStats, strict: bool) -> Iterator[tuple[int, bytes]]:
@@ -112,6 +123,7 @@ def to_tardis(
     symbol: Symbol = None,
     strict: Strict = False,
     force: Force = False,
+    json: Json = False,
 ) -> None:
     """Write a recording as Tardis' trades and incremental_book_L2 files."""
     from data_convert.to_tardis import recording_to_tardis
@@ -136,6 +148,13 @@ def to_tardis(
     )
     tell_written(trades, counts["trades"])
     tell_written(depth, counts["depth"])
+    if json:
+        show_json(
+            {
+                "trades": {"output": str(trades), "rows": counts["trades"]},
+                "depth": {"output": str(depth), "rows": counts["depth"]},
+            }
+        )
 
 
 def fuse(

@@ -85,8 +85,21 @@ Symbol = Annotated[str | None, typer.Option(help="Take this symbol out of a reco
 Strict = Annotated[bool, typer.Option("--strict", help="Stop with exit code 3 at the first bad line or damage.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over existing files.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
-HtmlFile = Annotated[Path | None, typer.Option("--report", help="Also write the report as an HTML page.")]
+HtmlFile = Annotated[
+    Path | None, typer.Option("--report", "--html", metavar="FILE.html", help="Also write the report as an HTML page.")
+]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT.npz", help="Where the result goes.")]
+OutputOrLast = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="OUT", help="Where the result goes; without it, the last path.")
+]
+
+
+def split_output(paths: list[Path], output: Path | None, least: int, usage: str) -> tuple[list[Path], Path]:
+    """Return the inputs and the output: the option's, or the last path as in older versions. Raises BadParameter."""
+    inputs, target = (paths, output) if output is not None else (paths[:-1], paths[-1] if paths else None)
+    if len(inputs) < least or target is None:
+        raise typer.BadParameter(usage)
+    return inputs, target
 
 
 def depth_of(levels: str) -> int | None:
@@ -110,11 +123,9 @@ def check_report(report: Path | None, force: bool) -> None:
 def show(found: Report, json: bool, html: Path | None, force: bool) -> None:
     """Print a report as text or JSON, and write its page where one is asked for."""
     from data_convert.report import render_html, render_json, render_text
-    from data_convert.writer import whole_file
 
     if html is not None:
-        with whole_file(html, force) as file:
-            file.write(render_html(found).encode())
+        write_page(html, render_html(found), force)
     if json:
         typer.echo(render_json(found), nl=False)
     else:
@@ -132,6 +143,25 @@ def save_result(
     tell_written(output, len(result.events))
 
 
-def tell_written(path: Path, rows: int) -> None:
-    """Say on stderr what was written."""
-    typer.echo(f"{path}: {rows:,} rows, {path.stat().st_size:,} bytes", err=True)
+def write_page(path: Path, page: str, force: bool) -> None:
+    """Write a page whole and say where it is."""
+    from data_convert.writer import whole_file
+
+    with whole_file(path, force) as file:
+        file.write(page.encode())
+    typer.echo(f"{path}: the report", err=True)
+
+
+def tell_written(path: Path, rows: int, json: bool = False) -> None:
+    """Say on stderr what was written, and as JSON on stdout where it is asked for and there is no report."""
+    size = path.stat().st_size
+    typer.echo(f"{path}: {rows:,} rows, {size:,} bytes", err=True)
+    if json:
+        show_json({"output": str(path), "rows": rows, "bytes": size})
+
+
+def show_json(value: object) -> None:
+    """Print plain values as JSON."""
+    import orjson
+
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
