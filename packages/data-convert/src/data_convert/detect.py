@@ -7,12 +7,13 @@ from typing import Final, Literal
 from data_convert.errors import BadLine
 from data_convert.formats.decimals import load_object
 from data_convert.formats.link import WORDS
+from data_convert.formats.mexc import PREFIX as MEXC
 
 Dialect = Literal["direct", "link"]
-Source = Literal["binance", "link", "bybit", "hyperliquid", "files"]
+Source = Literal["binance", "link", "bybit", "hyperliquid", "mexc", "files"]
 """`files`: vendor files, which are no recordings and never told by a line."""
 
-VENUES: Final = ("binance", "binance-futures", "binance-spot", "bybit", "hyperliquid")
+VENUES: Final = ("binance", "binance-futures", "binance-spot", "bybit", "hyperliquid", "mexc")
 
 _BYBIT_TOPICS: Final = frozenset(
     {"orderbook", "publicTrade", "tickers", "kline", "liquidation", "allLiquidation", "priceLimit", "insurance"}
@@ -23,7 +24,8 @@ _HYPERLIQUID_CHANNELS: Final = frozenset({"l2Book", "trades", "bbo", "activeAsse
 def detect_line(payload: bytes) -> Source | None:
     """Tell the source of one line's JSON; None when this line does not say.
 
-    A `topic` of a known kind with `data` is Bybit, a known `channel` with `data` Hyperliquid. A wrapper, a REST
+    A `topic` of a known kind with `data` is Bybit, a known `channel` with `data` Hyperliquid, a
+    public spot channel `c` with `d` MEXC. A wrapper, a REST
     snapshot or an exchange's own transaction time, first id or previous id is Binance. Link lines have an event
     word of their table, and none of these. A line with the marks of two sources says nothing.
     """
@@ -37,6 +39,9 @@ def detect_line(payload: bytes) -> Source | None:
         found.append("bybit")
     if channel in _HYPERLIQUID_CHANNELS if isinstance(channel, str) else False:
         found += ["hyperliquid"] if "data" in data else []
+    place = data.get("c")
+    if isinstance(place, str) and place.startswith(MEXC) and "d" in data:
+        found.append("mexc")
     own = _binance_or_link(data)
     if own is not None:
         found.append(own)

@@ -19,6 +19,7 @@ _RECORDINGS: Final = {
     "binance": "recording of Binance's frames",
     "bybit": "recording of Bybit's frames",
     "hyperliquid": "recording of Hyperliquid's frames",
+    "mexc": "recording of MEXC's frames",
     "link": "recording beside a connector",
 }
 

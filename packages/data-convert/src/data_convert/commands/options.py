@@ -63,6 +63,7 @@ class VenueOption(StrEnum):
     BINANCE_SPOT = "binance-spot"
     BYBIT = "bybit"
     HYPERLIQUID = "hyperliquid"
+    MEXC = "mexc"
 
 
 SnapshotMode = Annotated[
