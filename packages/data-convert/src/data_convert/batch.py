@@ -9,10 +9,12 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from data_convert.batch_plan import Job, State
 from data_convert.errors import BatchError, ConvertError
+from data_convert.remote import any_url, is_url, staged, stat
 from data_convert.workers import process_pool
 
 if TYPE_CHECKING:
@@ -66,19 +68,42 @@ class Outcome:
 
 def state_of(job: Job, force: bool) -> State:
     """Tell what is to be done about a job. An output appears whole or not at all, so one that exists is done."""
-    if force or not job.output.exists():
+    written_ns = None if force else _modified_ns(job.output)
+    if written_ns is None:
         return State.TO_DO
-    written_ns = job.output.stat().st_mtime_ns
-    changed_ns = max((path.stat().st_mtime_ns for path in job.inputs), default=0)
+    changed_ns = max((_modified_ns(path) or 0 for path in job.inputs), default=0)
     return State.OLDER if changed_ns > written_ns else State.DONE
+
+
+def _modified_ns(path: Path) -> int | None:
+    if is_url(path):
+        found = stat(path)
+        return None if found is None else found.modified_ns
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def _convert_where_it_is(job: Job, options: Options) -> tuple[Report, int]:
+    """Convert a day whose files may be in an object store; return its report and the size of the output."""
+    if not any_url((*job.inputs, *job.before, job.output)):
+        return _convert(job, options), job.output.stat().st_size
+    with staged() as stage:
+
+        def local(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+            return tuple(stage.input(path) if is_url(path) else path for path in paths)
+
+        output = stage.output(job.output) if is_url(job.output) else job.output
+        before = local(job.before) if options.carry else ()
+        report = _convert(replace(job, inputs=local(job.inputs), before=before, output=output), options)
+        size = output.stat().st_size
+        stage.finish(options.force)
+        return report, size
 
 
 def run_job(job: Job, options: Options) -> Outcome:
     """Convert one day and tell what became of it; nothing is raised, so that no failure travels to the other days."""
     began = time.perf_counter()
     try:
-        report = _convert(job, options)
-        size = job.output.stat().st_size
+        report, size = _convert_where_it_is(job, options)
     except ConvertError as error:
         return Outcome(job.name, seconds=time.perf_counter() - began, error=str(error))
     except Exception as error:  # noqa: BLE001  the edge of a worker: a defect met by one day must not stop the others

@@ -241,10 +241,34 @@ def main() -> None:
     """Run the command; errors become one line on stderr and an exit code."""
     signal.signal(signal.SIGTERM, _stop)
     try:
-        app()
+        if any("://" in argument for argument in sys.argv[1:]):
+            _main_with_objects()
+        else:
+            app()
     except ConvertError as error:
-        typer.echo(f"data-convert: {error}", err=True)
-        sys.exit(EXIT_STRICT if isinstance(error, StrictError) else EXIT_ERROR)
+        _fail(error, str(error))
+
+
+def _fail(error: ConvertError, text: str) -> NoReturn:
+    typer.echo(f"data-convert: {text}", err=True)
+    sys.exit(EXIT_STRICT if isinstance(error, StrictError) else EXIT_ERROR)
+
+
+def _main_with_objects() -> None:
+    """Run the command on files that stand for URLs, and put its results into the store."""
+    from data_convert.remote import brought, staged
+
+    with staged() as stage:
+        try:
+            code: Any = app(brought(sys.argv[1:], stage), standalone_mode=True)
+        except ConvertError as error:
+            _fail(error, stage.named(str(error)))
+        except SystemExit as end:
+            code = end.code
+        if code in (None, 0, EXIT_STRICT, EXIT_FAULTS):
+            for url in stage.finish("--force" in sys.argv):
+                typer.echo(f"{url}: written", err=True)
+        raise SystemExit(code)
 
 
 import data_convert.cli_tardis  # noqa: E402, F401 - adds its commands

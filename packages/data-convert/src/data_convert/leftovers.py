@@ -12,6 +12,8 @@ import fcntl
 import os
 import re
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -69,8 +71,21 @@ def remove_leftovers(directory: Path, name: str | None = None) -> list[Path]:
     return removed
 
 
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Open a folder for the time being, and remove it however this process is told to end."""
+    with tempfile.TemporaryDirectory(prefix="data-convert-") as name:
+        _own.add(Path(name))
+        try:
+            yield Path(name)
+        finally:
+            _own.discard(Path(name))
+
+
 def drop_own() -> None:
     """Remove what this process has under way, because it ends now."""
-    for partial in list(_own):
+    for place in list(_own):
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
         with suppress(OSError):
-            partial.unlink(missing_ok=True)
+            place.unlink(missing_ok=True)

@@ -73,20 +73,19 @@ def batch(
     from data_convert.batch_plan import State, make_plan
     from data_convert.errors import BatchError, InputError, OutputError
     from data_convert.leftovers import remove_leftovers
+    from data_convert.remote import is_url
 
     target = output or target
     if target is None:
         raise typer.BadParameter("name the directory of the results: -o OUT_DIR")
-    if not root.is_dir():
+    if not is_url(root) and not root.is_dir():
         raise InputError(root, "is no directory", "name the directory with the files")
-    if target.exists() and not target.is_dir():
+    if not is_url(target) and target.exists() and not target.is_dir():
         raise OutputError(target, "is no directory", "name another place")
     days = [_day(first, "--from"), _day(last, "--to")]
-    files = [path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    inside = target.resolve()
-    files = [path for path in files if inside == root.resolve() or inside not in path.resolve().parents]
+    size_of = _files_below(root, target)
     wanted = frozenset(symbol.strip() for symbol in symbols.split(",") if symbol.strip())
-    plan = make_plan(files, root, target, wanted, *days)
+    plan = make_plan(size_of, root, target, wanted, *days)
     states = {job: state_of(job, force) for job in plan.jobs}
     to_do = [job for job, state in states.items() if state is State.TO_DO]
     unknown = [path for path in plan.unknown if path.suffix != ".npz"]
@@ -106,12 +105,12 @@ def batch(
         carry=carry,
     )
     count = workers or os.cpu_count() or 1
-    places = tuple(sorted({job.output.parent for job in plan.jobs}))
+    places = tuple(sorted({job.output.parent for job in plan.jobs if not is_url(job.output)}))
     for leftover in [path for place in places for path in remove_leftovers(place)]:
         typer.echo(f"{leftover}: left by a run that was killed, removed", err=True)
     pool_size = min(count, max(len(to_do), 1))
     opener = partial(open_cluster, cluster) if cluster else partial(process_pool, pool_size, places)
-    sizes = {job.name: sum(path.stat().st_size for path in job.inputs) for job in to_do}
+    sizes = {job.name: sum(size_of[path] for path in job.inputs) for job in to_do}
     outcomes: list[Outcome] = []
     left = {job.name: state.value for job, state in states.items() if state is not State.TO_DO}
     try:
@@ -130,6 +129,19 @@ def batch(
     _show_outcomes(sorted(outcomes, key=lambda o: o.name), left, unknown, json)
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(EXIT_FAILED)
+
+
+def _files_below(root: Path, target: Path) -> dict[Path, int]:
+    """Return the files of a directory or below a URL and their sizes, without hidden ones and those of the target."""
+    from data_convert.remote import is_url, listing
+
+    if is_url(root):
+        below = [entry for entry in listing(root) if not entry.path.name.startswith(".")]
+        return {entry.path: entry.size_bytes for entry in below if target == root or target not in entry.path.parents}
+    files = [path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    inside = target.resolve()
+    whole = inside == root.resolve()
+    return {path: path.stat().st_size for path in files if whole or inside not in path.resolve().parents}
 
 
 def _day(text: str, option: str) -> str:
