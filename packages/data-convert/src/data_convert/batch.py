@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
@@ -26,6 +27,8 @@ _AHEAD: Final = 2
 """Jobs handed to the executor per worker, so that none waits for the next one to be sent."""
 
 _CONNECT_S: Final = 10
+_CHANGES: Final = re.compile(r"_(?:trades|incremental_book_L2)_")
+"""Names of the Tardis files that need no fusing."""
 
 Opener = Callable[[], Any]
 
@@ -146,7 +149,7 @@ def _convert(job: Job, options: Options) -> Report:
             raise BatchError("archives have no local times", "give --latency-ns")
         latency = ConstantLatency(options.latency_ns)
         result = convert_history(inputs, latency, time=options.time, strict=options.strict)
-    elif any("_book_ticker_" in path.name for path in inputs):
+    elif any(not _CHANGES.search(path.name) for path in inputs):
         from data_convert.tardis_fuse import fuse_tardis_file
 
         return fuse_tardis_file(
