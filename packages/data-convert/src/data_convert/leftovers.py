@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import secrets
@@ -16,6 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Final
 
@@ -45,12 +45,21 @@ def _create(path: Path) -> tuple[Path, IO[bytes]]:
         file = partial.open("xb")
         try:
             with suppress(OSError):  # a file system without locks: then nobody takes it for a leftover either
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(file)
             if partial.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 return partial, file
         except FileNotFoundError:
             pass  # taken for a leftover between the two calls
         file.close()
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Lock a file for this process; raise OSError where it is locked, or nothing can be."""
+    try:
+        fcntl = import_module("fcntl")
+    except ImportError:
+        raise OSError("this system has no such locks") from None
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def remove_leftovers(directory: Path, name: str | None = None) -> list[Path]:
@@ -65,7 +74,7 @@ def remove_leftovers(directory: Path, name: str | None = None) -> list[Path]:
         if found is None or (name is not None and found["name"] != name):
             continue
         with suppress(OSError), open(entry.path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while its writer lives
+            _lock(file)  # fails while its writer lives
             os.unlink(entry.path)
             removed.append(Path(entry.path))
     return removed

@@ -174,22 +174,25 @@ def fuse(
     """Fuse Tardis files (trades, incremental_book_L2 or book_snapshot, quotes, derivative_ticker) into one array."""
     if any(size is not None and not size > 0 for size in (tick_size, lot_size)):
         raise typer.BadParameter("--tick-size and --lot-size must be positive")
+    from data_convert.cli import _progress
     from data_convert.tardis_fuse import fuse_tardis_file
     from data_convert.writer import check_target
 
     check_target(output, force, ".npz")
     check_report(report, force)
-    found = fuse_tardis_file(
-        paths,
-        output,
-        tick_size=tick_size,
-        lot_size=lot_size,
-        snapshot_mode=snapshot_mode.value,
-        base_latency_ns=base_latency_ns,
-        symbol=symbol,
-        strict=strict,
-        force=force,
-        compress=compress.value,
-    )
+    with _progress() as progress:
+        found = fuse_tardis_file(
+            paths,
+            output,
+            tick_size=tick_size,
+            lot_size=lot_size,
+            snapshot_mode=snapshot_mode.value,
+            base_latency_ns=base_latency_ns,
+            symbol=symbol,
+            strict=strict,
+            force=force,
+            compress=compress.value,
+            progress=progress,
+        )
     show(found, json, report, force)
     tell_written(output, found.rows)
