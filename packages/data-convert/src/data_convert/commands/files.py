@@ -83,6 +83,8 @@ def merge(
     for number, found in enumerate(stats):
         taken, dropped = counts.taken[number], counts.dropped[number]
         typer.echo(f"{found.path}: {taken:,} lines taken, {dropped:,} known already, {found.lost_lines:,} unusable")
+        if counts.gaps[number]:
+            typer.echo(f"  {counts.gaps[number]:,} gap lines left out: the ids tell what all of the recordings lack")
         for damage in found.damage:
             typer.echo(f"  damage: {damage}")
     tell_written(output, counts.taken.total())
