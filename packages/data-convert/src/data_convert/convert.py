@@ -12,7 +12,7 @@ import numpy as np
 
 from data_convert.carry import carry_book
 from data_convert.detect import VENUES
-from data_convert.errors import InputError, SymbolError
+from data_convert.errors import InputError, MarketError, SymbolError
 from data_convert.events import Events
 from data_convert.formats.binance import ALSO
 from data_convert.ingest import Ingested, Paths, Progress, first_stamp, ingest, listed_paths
@@ -198,7 +198,9 @@ def _left_out(loss: Loss) -> list[str]:
 
 
 def one_symbol(read: Ingested, symbol: str | None) -> Messages:
-    """Return the messages of one symbol; raise SymbolError when that leaves none or several."""
+    """Return the messages of one symbol of one market; raise SymbolError when that leaves none or several, MarketError."""
+    if len(read.markets) > 1:
+        raise MarketError(read.markets)
     counts = read.builder.symbol_counts
     if symbol is not None and symbol not in counts:
         symbol = symbol.upper()  # Hyperliquid's coins are as they are (kPEPE), all others upper case
