@@ -13,6 +13,9 @@ Dialect = Literal["direct", "link"]
 Source = Literal["binance", "link", "bybit", "hyperliquid", "mexc", "files"]
 """`files`: vendor files, which are no recordings and never told by a line."""
 
+_GAP_HEAD: Final = 64
+"""Bytes in which a gap line names itself."""
+
 VENUES: Final = ("binance", "binance-futures", "binance-spot", "bybit", "hyperliquid", "mexc")
 
 _BYBIT_TOPICS: Final = frozenset(
@@ -23,6 +26,8 @@ _HYPERLIQUID_CHANNELS: Final = frozenset({"l2Book", "trades", "bbo", "activeAsse
 
 def is_gap_line(payload: bytes) -> bool:
     """Tell whether a line is a recorder's gap line, which stands in recordings of any dialect."""
+    if GAP_WORD.encode() not in payload[:_GAP_HEAD]:
+        return False
     try:
         return load_object(payload).get("e") == GAP_WORD
     except BadLine:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from data_convert.detect import Source, detect_line, is_gap_line
-from data_convert.errors import BadLine, FormatError, InputError, MarketError, StrictError
+from data_convert.errors import BadLine, FormatError, InputError, StrictError
 from data_convert.formats import Counted, Decoder
 from data_convert.formats.binance import DirectDecoder
 from data_convert.formats.binance_scan import BinanceScanner
@@ -52,6 +52,12 @@ class Ingested:
     bad: tuple[BadLines, ...]
     warnings: list[str]
     broken: list[str] = field(default_factory=list)
+
+    @property
+    def markets(self) -> dict[str, str]:
+        """The markets of Binance that were met, and the line of each that showed it first."""
+        found = self.decoder.markets if isinstance(self.decoder, DirectDecoder) else {}
+        return {name: f"{self.files[file].path}:{line}" for name, (file, line) in found.items()}
 
     @property
     def in_order(self) -> bool:
@@ -211,7 +217,7 @@ def ingest(
     also: Collection[str] = (),
     before: Sequence[Path] = (),
 ) -> Ingested:
-    """Read and decode all files. Raises InputError, FormatError, MarketError, and StrictError at the first flaw if `strict`.
+    """Read and decode all files. Raises InputError, FormatError, and StrictError at the first flaw if `strict`.
 
     The files `before` do not decide whose lines are read.
     """
@@ -238,8 +244,6 @@ def ingest(
         if not stats.lines:
             warnings.append(f"{path} holds no line")
     decoder.finish(intake.builder)
-    if isinstance(decoder, DirectDecoder) and len(decoder.markets) > 1:
-        raise MarketError({name: f"{ordered[at[0]]}:{at[1]}" for name, at in decoder.markets.items()})
     bad, broken = intake.bad.listed(), intake.changes.listed()
     return Ingested(intake.builder, decoder, source, tuple(files), lines, intake.empty, bad, warnings, broken)
 

@@ -89,10 +89,12 @@ def merge(
     for number, found in enumerate(stats):
         taken, dropped = counts.taken[number], counts.dropped[number]
         files.append({"path": str(found.path), "taken": taken, "known": dropped, "unusable": found.lost_lines})
-        files[-1]["damage"] = found.damage
+        files[-1] |= {"gap_lines": counts.gaps[number], "damage": found.damage}
         if json:
             continue
         typer.echo(f"{found.path}: {taken:,} lines taken, {dropped:,} known already, {found.lost_lines:,} unusable")
+        if counts.gaps[number]:
+            typer.echo(f"  {counts.gaps[number]:,} gap lines left out: the ids tell what all of the recordings lack")
         for damage in found.damage:
             typer.echo(f"  damage: {damage}")
     tell_written(output, counts.taken.total())
@@ -108,11 +110,11 @@ def _lines(path: Path, stats: ReadStats, strict: bool) -> Iterator[tuple[int, by
     import orjson
 
     from data_convert.errors import BadLine, StrictError
-    from data_convert.ingest import split_stamp
+    from data_convert.ingest import is_capture_note, split_stamp
     from data_convert.readers import lose_line, read_lines
 
     for number, line, _ in read_lines(path, stats):
-        if not line.strip():
+        if not line.strip() or is_capture_note(line):
             continue
         try:
             stamp, payload = split_stamp(line)
