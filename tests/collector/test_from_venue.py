@@ -222,3 +222,19 @@ def test_trades_and_quotes_are_written_and_ask_for_nothing() -> None:
         bench.frame(frame)
     assert [text.split(b" ", 1)[1][:-1] for _, _, text in bench.wrote] == [trade, quote]
     assert bench.asked == []
+
+
+def test_a_symbol_whose_updates_fell_silent_is_begun_anew_by_its_next_one_and_others_are_not() -> None:
+    bench = Bench("btcusdt", "ethusdt")
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        bench.frame(depth(5, 7, 4, symbol))
+        bench.fetch(book(6), symbol.lower())
+    assert bench.recorder.in_sync == 2
+    bench.recorder.on_stale(["btcusdt@trade"])
+    assert bench.recorder.in_sync == 2
+    bench.recorder.on_stale(["btcusdt@depth@0ms", "never@depth@0ms"])
+    assert bench.recorder.in_sync == 1
+    bench.wait(1.0)
+    bench.frame(depth(8, 9, 7))
+    bench.wait(1.0)
+    assert bench.asked == ["btcusdt"]

@@ -185,7 +185,7 @@ def test_a_habit_outlasts_its_connection() -> None:
 def test_what_is_not_wanted_any_more_is_forgotten() -> None:
     bench = Bench("a", "other")
     bench.run(20_000, {"a": 50, "other": 50})
-    bench.machine.on_unwanted(["a", "never"])
+    bench.machine.on_ended(["a", "never"])
     bench.run(60_000, {"other": 50})
     assert bench.found == []
 

@@ -108,7 +108,8 @@ class VenueRecorder:
     def on_stale(self, streams: Sequence[str]) -> None:
         """Start the books anew of which no updates come any more."""
         log.warning("%s: silent while others run: %s", self._venue.name, ", ".join(streams))
-        for symbol in {self._symbol_of[stream] for stream in streams if "@depth" in stream}:
+        depths = [stream for stream in streams if "@depth" in stream and stream in self._symbol_of]
+        for symbol in {self._symbol_of[stream] for stream in depths}:
             self._carry_out(symbol, self._syncs[symbol].on_reconnect(self._mono_ns()))
 
     def on_disconnected(self, reason: str) -> None:

@@ -105,7 +105,7 @@ class Staleness:
             self._whole.last_ns = max(self._whole.last_ns, now_ns)
         return fresh
 
-    def on_unwanted(self, streams: Iterable[str]) -> None:
+    def on_ended(self, streams: Iterable[str]) -> None:
         """Forget streams."""
         for stream in streams:
             self._known.pop(stream, None)
