@@ -1,5 +1,5 @@
 # One verb a line. `make test` needs only python3 (3.11 or newer), git and make: uv is installed privately when missing.
-.PHONY: demo test check lint types bench bench-convert soak wheels alone clean
+.PHONY: demo programs test check lint types bench bench-convert docs soak pairing wheels alone clean
 PYTHON ?= python3
 # Hundreds of processes are started by the tests: none of them should compile its imports again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -14,6 +14,8 @@ $(UV):
 
 demo: .venv
 	@$(RUN) python -m tests.demo --out demo-out $(if $(CAPTURE),--capture $(CAPTURE)) $(if $(SPEED),--speed $(SPEED)) $(if $(DURATION),--duration $(DURATION))
+
+programs: .venv
 
 test: .venv
 	$(RUN) pytest -m "not soak"
@@ -32,11 +34,17 @@ bench: .venv
 bench-convert: .venv
 	$(RUN) python -m tests.bench_convert $(if $(ROWS),--rows $(ROWS))
 
+docs: .venv
+	$(RUN) pytest tests/docs -m "soak or not soak" --timeout 1200
+
 soak: .venv
 	$(RUN) pytest -m soak --timeout 3600
 
+pairing: .venv
+	$(RUN) python -m tests.pairing
+
 wheels: .venv
-	$(RUN) python -m tests.wheels
+	$(RUN) python -m tests.wheels $(if $(PYTHONS),--pythons $(PYTHONS))
 
 alone: .venv
 	$(RUN) python -m tests.alone

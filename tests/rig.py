@@ -32,7 +32,9 @@ class Rig:
         self.folder = Path(tempfile.mkdtemp(prefix="ml", dir="/tmp"))
         self.prefix = f"{self.folder.name}_"
         self.link = {"MARKETLINK_LINK_ROOT": str(self.folder / "x"), "MARKETLINK_LINK_PREFIX": self.prefix}
-        self.environment = {**os.environ, **self.link, "PYTHONUNBUFFERED": "1"}
+        # What outlives a process stays within the rig too.
+        own = {"XDG_STATE_HOME": str(self.folder / "state"), "PYTHONUNBUFFERED": "1"}
+        self.environment = {**os.environ, **self.link, **own}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.addresses: dict[str, str] = {}
 
@@ -67,6 +69,20 @@ class Rig:
             )
         self.processes[label] = process
         return process
+
+    @contextlib.contextmanager
+    def under(self, **variables: str) -> Iterator[None]:
+        """Start processes with these environment variables besides."""
+        before = self.environment
+        self.environment = {**before, **variables}
+        try:
+            yield
+        finally:
+            self.environment = before
+
+    def read_json(self, name: str) -> Any:
+        """What a process wrote into a file of the folder."""
+        return json.loads((self.folder / name).read_text())
 
     def exchange(self, *arguments: object) -> None:
         """Start the simulated exchange and learn its addresses."""

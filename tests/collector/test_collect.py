@@ -4,13 +4,15 @@ import asyncio
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +44,9 @@ INFO = {
 class Exchange:
     """Streams depth with unbroken ids, and ends a connection cleanly after `frames_each` frames."""
 
-    def __init__(self, frames_each: int) -> None:
+    def __init__(self, frames_each: int, status: str = "TRADING") -> None:
         self.frames_each = frames_each
+        self.info = INFO | {"symbols": [INFO["symbols"][0] | {"status": status}]}  # type: ignore[dict-item, operator]
         self.sent: list[bytes] = []
         self.connections = 0
         self.last_id = 100
@@ -89,7 +92,7 @@ class Exchange:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            body = json.dumps(INFO).encode()
+            body = json.dumps(self.info).encode()
             if b"/depth" in head:
                 body = b'{"lastUpdateId":%d,"E":2,"T":1,"bids":[["1.0","2"]],"asks":[["1.1","2"]]}' % self.last_id
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
@@ -100,11 +103,14 @@ class Exchange:
 
 @contextmanager
 def collector(
-    *words: str, environment: dict[str, str] | None = None, limit_kib: int | None = None
+    *words: str,
+    environment: dict[str, str] | None = None,
+    before: str = "",
+    program: tuple[str, ...] = ("-m", "collector"),
 ) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "collector", *words]
-    if limit_kib is not None:
-        command = ["bash", "-c", f'ulimit -f {limit_kib}; exec "$@"', "bash", *command]
+    command = [sys.executable, *program, *words]
+    if before:
+        command = ["bash", "-c", f'{before}; exec "$@"', "bash", *command]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | (environment or {})
     )
@@ -121,6 +127,10 @@ def lines_in(directory: Path) -> list[tuple[int, bytes]]:
         with gzip.open(path) as file:
             found += [(int(line.split(b" ", 1)[0]), line.split(b" ", 1)[1][:-1]) for line in file]
     return found
+
+
+def frames_of(bodies: Iterable[bytes]) -> list[bytes]:
+    return [body for body in bodies if not body.startswith((b'{"lastUpdateId"', b'{"e":"gap"'))]
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -143,7 +153,7 @@ def test_exchange_is_recorded_to_the_byte_across_clean_ends_of_the_connection(tm
     assert "created" in err
     recorded = [body for _, body in lines_in(target)]
     snapshots = [body for body in recorded if body.startswith(b'{"lastUpdateId"')]
-    frames = [body for body in recorded if not body.startswith(b'{"lastUpdateId"')]
+    frames = frames_of(recorded)
     assert frames == exchange.sent[: len(frames)]
     assert len(frames) >= 80
     assert snapshots
@@ -153,13 +163,161 @@ def test_exchange_is_recorded_to_the_byte_across_clean_ends_of_the_connection(tm
     assert (summary["ended"], summary["exit_code"], summary["lines"]) == ("SIGTERM", 0, len(recorded))
 
 
-def test_duration_ends_a_recording_of_an_exchange_that_is_not_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_recording_of_nothing_at_all_is_an_error_that_quiet_does_not_hide(
+    tmp_path: Path, quiet: tuple[str, ...]
+) -> None:
     roots = ("--stream-url", "ws://127.0.0.1:9", "--api-url", "http://127.0.0.1:9")
-    with collector(str(tmp_path), "binancefutures", "btcusdt", "--duration", "0.5", *roots) as process:
+    with collector(str(tmp_path), "binancefutures", "btcusdt", "--duration", "0.5", *roots, *quiet) as process:
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+    assert process.returncode == 1, err
     assert "symbols are not checked" in err
-    assert lines_in(tmp_path) == []
+    assert "nothing at all was heard of what should trade: btcusdt" in err
+    assert words_in(tmp_path) == ["gap recorder started"]
+
+
+def test_silent_symbol_that_does_not_trade_is_no_error(tmp_path: Path) -> None:
+    with Exchange(frames_each=0, status="SETTLING") as exchange:
+        roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
+        with collector(str(tmp_path), "binancefutures", "btcusdt", "--duration", "0.5", *roots) as process:
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "does not trade now" in err
+
+
+def test_log_lines_are_in_utc_and_of_the_form_that_the_other_programs_have(tmp_path: Path) -> None:
+    roots = ("--stream-url", "ws://127.0.0.1:9", "--api-url", "http://127.0.0.1:9")
+    words = (str(tmp_path / "new"), "binancefutures", "btcusdt", "--duration", "0.1", *roots)
+    before = datetime.now(UTC).replace(tzinfo=None)
+    with collector(*words, environment={"TZ": "Asia/Tokyo"}) as process:
+        _, err = process.communicate(timeout=60)
+    found = re.match(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} INFO collector created ", err)
+    assert found is not None, err
+    assert abs(datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S") - before) < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_hangup_ends_in_order_unless_it_is_ignored(tmp_path: Path, ignored: bool) -> None:
+    with Exchange(frames_each=100_000) as exchange:
+        roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
+        words = (str(tmp_path), "binancefutures", "btcusdt", "--json", *roots)
+        with collector(*words, before="trap '' HUP" if ignored else "") as process:
+            wait_for(lambda: len(lines_in(tmp_path)) > 5, process)
+            process.send_signal(signal.SIGHUP)
+            if ignored:
+                recorded = len(lines_in(tmp_path))
+                wait_for(lambda: len(lines_in(tmp_path)) > recorded + 100, process)
+                process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    summary = json.loads(out)
+    assert (summary["ended"], summary["lines"]) == ("SIGTERM" if ignored else "SIGHUP", len(lines_in(tmp_path)))
+
+
+def test_every_run_begins_with_a_gap_and_gets_a_new_book(tmp_path: Path) -> None:
+    with Exchange(frames_each=100_000) as exchange:
+        roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
+        for run in range(1, 3):
+            with collector(str(tmp_path), "binancefutures", "btcusdt", *roots) as process:
+                wait_for(lambda n=run: words_in(tmp_path).count("book") == n, process)  # type: ignore[misc]
+                process.send_signal(signal.SIGTERM)
+                _, err = process.communicate(timeout=60)
+            assert process.returncode == 0, err
+    found = words_in(tmp_path)
+    starts = [n for n, word in enumerate(found) if word == "gap recorder started"]
+    assert starts[0] == 0
+    assert len(starts) == 2
+    assert "book" in found[: starts[1]]
+    assert "book" in found[starts[1] :]
+
+
+def hung(where: str, stalled_s: float, patience_s: float) -> tuple[str, ...]:
+    return (str(Path(__file__).with_name("hung.py")), where, str(stalled_s), str(patience_s))
+
+
+def lines_until(process: subprocess.Popen[str], words: str) -> None:
+    """Read what the process says until these words come."""
+    assert process.stderr is not None
+    said = []
+    while words not in (line := process.stderr.readline()):
+        said.append(line)
+        assert line, said
+
+
+def test_first_signal_ends_a_recorder_on_a_hung_disk_with_words_and_bounded_memory(tmp_path: Path) -> None:
+    with Exchange(frames_each=100_000) as exchange:
+        roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
+        words = (str(tmp_path), "binancefutures", "btcusdt", "--json", *roots)
+        with collector(*words, program=hung("write", 1, 60)) as process:
+            lines_until(process, "MiB behind")
+            sent = len(exchange.sent)
+            wait_for(lambda: len(exchange.sent) > sent + 100, process)
+            began_s = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "not written and lost" in err
+    assert "Traceback" not in err
+    assert time.monotonic() - began_s < 30
+    assert json.loads(out)["source"]["connections"][0]["left_out"] >= 50, (
+        "reading went on, and what did not fit is counted"
+    )
+
+
+@pytest.mark.parametrize("where", ["write", "open"])
+def test_second_signal_ends_at_once_whatever_hangs(tmp_path: Path, where: str) -> None:
+    with Exchange(frames_each=100_000) as exchange:
+        roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
+        words = (str(tmp_path), "binancefutures", "btcusdt", *roots)
+        with collector(*words, program=hung(where, 5, 60)) as process:
+            lines_until(process, "MiB behind" if where == "write" else "hanging")
+            process.send_signal(signal.SIGTERM)
+            if where == "write":
+                lines_until(process, "a second signal ends at once")
+            else:
+                time.sleep(0.5)
+                assert process.poll() is None
+            began_s = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "SIGTERM again" in err
+    assert time.monotonic() - began_s < 20
+
+
+def test_first_signal_ends_also_a_recorder_whose_main_thread_hangs(tmp_path: Path) -> None:
+    with Exchange(frames_each=1) as exchange:
+        roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
+        words = (str(tmp_path), "binancefutures", "btcusdt", *roots)
+        with collector(*words, program=hung("open", 1, 1)) as process:
+            lines_until(process, "hanging")
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "not ended 1 s after SIGTERM" in err
+
+
+@pytest.mark.parametrize("limit", [12, 20, 30])
+@pytest.mark.parametrize("words", [("binancefutures", "btcusdt"), ("btcusdt", "--ipc", "t")])
+def test_too_few_open_files_are_said_in_a_sentence(tmp_path: Path, limit: int, words: tuple[str, ...]) -> None:
+    roots = ("--stream-url", "ws://127.0.0.1:9", "--api-url", "http://127.0.0.1:9", "--duration", "1")
+    with collector(str(tmp_path), *words, *roots, before=f"ulimit -n {limit}") as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    assert f"the limit of open files is {limit}" in err
+    assert "ulimit -n" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_soft_limit_of_open_files_is_raised_as_far_as_is_needed(tmp_path: Path) -> None:
+    with Exchange(frames_each=100_000) as exchange:
+        roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
+        words = (str(tmp_path), "binancefutures", "btcusdt", *roots)
+        with collector(*words, before="ulimit -S -n 14") as process:
+            wait_for(lambda: "book" in words_in(tmp_path), process)
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
 
 
 def test_unknown_symbol_is_told_with_the_nearest_and_leaves_no_file(tmp_path: Path) -> None:
@@ -175,12 +333,12 @@ def test_unknown_symbol_is_told_with_the_nearest_and_leaves_no_file(tmp_path: Pa
 def test_failed_write_ends_with_code_one_and_whole_lines(tmp_path: Path) -> None:
     with Exchange(frames_each=100_000) as exchange:
         roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
-        with collector(str(tmp_path), "binancefutures", "btcusdt", *roots, limit_kib=1) as process:
+        with collector(str(tmp_path), "binancefutures", "btcusdt", *roots, before="ulimit -f 1") as process:
             _, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert "errno 27" in err
     assert "btcusdt_" in err
-    frames = [body for _, body in lines_in(tmp_path) if b"lastUpdateId" not in body]
+    frames = frames_of(body for _, body in lines_in(tmp_path))
     assert frames == exchange.sent[: len(frames)]
 
 
@@ -244,7 +402,10 @@ def small_link(link_environment: dict[str, str], tmp_path_factory: pytest.TempPa
 
 def words_in(directory: Path) -> list[str]:
     bodies = [json.loads(body) for _, body in lines_in(directory)]
-    return [body["e"] if body["e"] != "gap" else f"gap {body['reason']}" for body in bodies]
+    return [
+        f"gap {body['reason']}" if "reason" in body else body.get("e", "book" if "bids" in body else "")
+        for body in bodies
+    ]
 
 
 def test_connector_is_recorded_when_it_starts_later_and_after_its_restart(
@@ -282,6 +443,25 @@ def test_second_recorder_of_the_same_file_is_refused(tmp_path: Path, small_link:
             _, err = second.communicate(timeout=60)
         assert second.returncode == 1
         assert f"process {first.pid}" in err
+
+
+def test_recording_of_the_other_dialect_is_refused_with_the_remedy_and_not_touched(
+    tmp_path: Path, small_link: dict[str, str]
+) -> None:
+    with Exchange(frames_each=100_000) as exchange:
+        roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
+        with collector(str(tmp_path), "binancefutures", "btcusdt", *roots) as process:
+            wait_for(lambda: "book" in words_in(tmp_path), process)
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+    (path,) = tmp_path.glob("btcusdt_*.gz")
+    before = path.read_bytes()
+    with collector(str(tmp_path), "btcusdt", "--ipc", "t", "--duration", "1", environment=small_link) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 2, err
+    assert "recorded from the exchange itself" in err
+    assert "another directory" in err
+    assert path.read_bytes() == before
 
 
 def test_duration_ends_a_recording_without_a_connector(tmp_path: Path, small_link: dict[str, str]) -> None:

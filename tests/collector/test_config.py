@@ -15,6 +15,10 @@ from collector.errors import UnknownExchange
         (["binancefutures", "btcusdt"], "bf", ("binancefutures", ("btcusdt",))),
         (["bybit", "btcusdt"], "bf", ("bybit", ("btcusdt",))),
         (["btcusdt", "BTCUSDT", " btcusdt"], "bf", ("", ("btcusdt",))),
+        (["binancefutures", "btcusdt", "BTCUSDT"], "", ("binancefutures", ("btcusdt",))),
+        (["binancefutures", "BTCUSDT,ethusdt, xrpusdt ,"], "", ("binancefutures", ("btcusdt", "ethusdt", "xrpusdt"))),
+        (["", "btcusdt,ethusdt"], "bf", ("", ("btcusdt", "ethusdt"))),
+        (["btcusdt ethusdt"], "bf", ("", ("btcusdt", "ethusdt"))),
     ],
 )
 def test_words_are_read_as_the_source_does_and_without_its_trap(
@@ -23,7 +27,9 @@ def test_words_are_read_as_the_source_does_and_without_its_trap(
     assert read_words(words, ipc) == read
 
 
-@pytest.mark.parametrize("words", [["binancefutures"], [], [""], ["", "btcusdt"], ["binancefutures", "../x"]])
+@pytest.mark.parametrize(
+    "words", [["binancefutures"], ["binancefutures", " , "], [], [""], ["", "btcusdt"], ["binancefutures", "../x"]]
+)
 def test_words_that_say_too_little_are_refused(words: list[str]) -> None:
     with pytest.raises(BadUsage):
         read_words(words, "")

@@ -7,13 +7,16 @@ import random
 
 import pytest
 from collector.from_venue import VenueRecorder
-from collector.rotation import Day, day_of
+from collector.rotation import DAY_NS, Day, day_of
+from hypothesis import given
+from hypothesis import strategies as st
 from marketlink.errors import RateLimited, Unreachable
+from marketlink.run.clock import ManualClock
+from marketlink.times import SECOND_NS, WallNs
 from marketlink.venues.base import Get
 from marketlink.venues.binance import USDM
 
 RECV_NS = 1_723_100_000_000_000_000
-SECOND_NS = 1_000_000_000
 
 
 def depth(first: int, last: int, prev: int, symbol: str = "BTCUSDT") -> bytes:
@@ -39,7 +42,9 @@ class Bench:
     """A recorder with its exchange in the test's hands."""
 
     def __init__(self, *symbols: str) -> None:
-        self.now_ns = 0
+        self.clock = ManualClock(RECV_NS)
+        self.room = True
+        self.holes: set[str] = set()
         self.wrote: list[tuple[str, Day, bytes]] = []
         self.asked: list[str] = []
         self.answer: bytes | Exception = book(0)
@@ -50,13 +55,19 @@ class Bench:
             self,
             self.asked.append,
             rng=random.Random(1),
-            wall_ns=lambda: RECV_NS + self.now_ns,
-            mono_ns=lambda: self.now_ns,
+            clock=self.clock,
         )
 
-    def put(self, symbol: str, day: Day, text: bytes, lines: int = 1) -> None:
+    def offer(self, symbol: str, day: Day, text: bytes, lines: int = 1) -> bool:
         assert text.count(b"\n") == lines
-        self.wrote.append((symbol, day, text))
+        if self.room:
+            self.wrote += [(symbol, day, line) for line in text.splitlines(keepends=True)]
+        return self.room
+
+    def take_hole(self, symbol: str) -> bool:
+        hole = symbol in self.holes
+        self.holes.discard(symbol)
+        return hole
 
     async def get(self, request: Get, *, urgent: bool = False) -> bytes:
         self.requests.append(request)
@@ -65,7 +76,7 @@ class Bench:
         return self.answer
 
     def frame(self, frame: bytes) -> None:
-        self.recorder.on_frame(RECV_NS + self.now_ns, frame)
+        self.recorder.on_frame(self.clock.wall_ns(), frame)
 
     def fetch(self, answer: bytes | Exception, symbol: str = "btcusdt") -> None:
         assert symbol in self.asked
@@ -73,16 +84,25 @@ class Bench:
         self.answer = answer
         asyncio.run(self.recorder.fetch(symbol, self))
 
+    def words(self, symbol: str = "btcusdt") -> list[str]:
+        """What was written of a symbol, in short: depth, book, trade, or a gap's reason."""
+        found = []
+        for name, _, text in self.wrote:
+            data = json.loads(text.split(b" ", 1)[1])
+            short = "book" if "lastUpdateId" in data else data.get("reason", data.get("stream", "").split("@")[-1][:5])
+            found += [{"0ms": "depth"}.get(short, short)] if name == symbol else []
+        return found
+
     def wait(self, seconds: float) -> None:
         for _ in range(int(seconds * 4)):
-            self.now_ns += SECOND_NS // 4
+            self.clock.advance(SECOND_NS // 4)
             self.recorder.on_time()
 
 
 def test_frame_is_written_untouched_with_its_stamp() -> None:
     bench = Bench()
     bench.frame(depth(1, 2, 0))
-    assert bench.wrote == [("btcusdt", day_of(RECV_NS), b"%d %b\n" % (RECV_NS, depth(1, 2, 0)))]
+    assert bench.wrote == [("btcusdt", day_of(WallNs(RECV_NS)), b"%d %b\n" % (RECV_NS, depth(1, 2, 0)))]
 
 
 def test_first_update_asks_for_one_snapshot_and_a_lossless_stream_for_no_more() -> None:
@@ -99,9 +119,9 @@ def test_first_update_asks_for_one_snapshot_and_a_lossless_stream_for_no_more() 
 def test_snapshot_body_is_written_stamped_when_it_was_read() -> None:
     bench = Bench()
     bench.frame(depth(1, 2, 0))
-    bench.now_ns = 70
+    bench.clock.advance(70)
     bench.fetch(book(2))
-    assert bench.wrote[-1] == ("btcusdt", day_of(RECV_NS), b"%d %b\n" % (RECV_NS + 70, book(2)))
+    assert bench.wrote[-1] == ("btcusdt", day_of(WallNs(RECV_NS)), b"%d %b\n" % (RECV_NS + 70, book(2)))
 
 
 def test_frames_are_written_while_out_of_sync_and_a_gap_costs_one_snapshot() -> None:
@@ -113,7 +133,7 @@ def test_frames_are_written_while_out_of_sync_and_a_gap_costs_one_snapshot() -> 
     bench.frame(depth(11, 12, 10))
     bench.fetch(book(11))
     assert bench.recorder.in_sync == 1
-    assert (len(bench.wrote), len(bench.requests), bench.recorder.counts.out_of_sync) == (5, 2, 1)
+    assert (len(bench.wrote), len(bench.requests), bench.recorder.counts.out_of_sync) == (6, 2, 1)
 
 
 def test_snapshot_that_is_too_old_is_written_and_asked_for_again() -> None:
@@ -224,17 +244,153 @@ def test_trades_and_quotes_are_written_and_ask_for_nothing() -> None:
     assert bench.asked == []
 
 
-def test_a_symbol_whose_updates_fell_silent_is_begun_anew_by_its_next_one_and_others_are_not() -> None:
-    bench = Bench("btcusdt", "ethusdt")
-    for symbol in ("BTCUSDT", "ETHUSDT"):
-        bench.frame(depth(5, 7, 4, symbol))
-        bench.fetch(book(6), symbol.lower())
-    assert bench.recorder.in_sync == 2
-    bench.recorder.on_stale(["btcusdt@trade"])
-    assert bench.recorder.in_sync == 2
-    bench.recorder.on_stale(["btcusdt@depth@0ms", "never@depth@0ms"])
+TRADE = b'{"stream":"btcusdt@trade","data":{"e":"trade","E":2,"T":1,"s":"BTCUSDT","t":7,"p":"1","q":"1","X":"MARKET","m":true}}'
+DEPTH_STREAM, TRADE_STREAM = "btcusdt@depth@0ms", "btcusdt@trade"
+
+
+def synced(*symbols: str) -> Bench:
+    bench = Bench(*symbols)
+    bench.recorder.begin()
+    bench.frame(depth(1, 2, 0))
+    bench.fetch(book(2))
+    bench.wait(20)
     assert bench.recorder.in_sync == 1
-    bench.wait(1.0)
-    bench.frame(depth(8, 9, 7))
-    bench.wait(1.0)
-    assert bench.asked == ["btcusdt"]
+    return bench
+
+
+def test_first_line_of_every_symbol_states_the_start_as_a_gap() -> None:
+    bench = Bench("btcusdt", "ethusdt")
+    bench.recorder.begin()
+    assert [(name, day) for name, day, _ in bench.wrote] == [
+        (n, day_of(WallNs(RECV_NS))) for n in ("btcusdt", "ethusdt")
+    ]
+    assert bench.wrote[0][2] == (
+        b'1723100000000000000 {"e":"gap","E":1723100000000,"s":"BTCUSDT","ns":1723100000000000000,"reason":"recorder started"}\n'
+    )
+
+
+def test_two_spellings_of_a_symbol_are_one() -> None:
+    bench = Bench("BTCUSDT", "btcusdt")
+    bench.recorder.begin()
+    bench.frame(depth(1, 2, 0))
+    assert bench.words() == ["recorder started", "depth"]
+    assert bench.recorder.streams == ["btcusdt@trade", "btcusdt@bookTicker", "btcusdt@depth@0ms"]
+
+
+def test_hole_in_the_ids_is_stated_before_the_update_that_shows_it() -> None:
+    bench = synced()
+    bench.frame(depth(9, 10, 8))
+    assert bench.words() == ["recorder started", "depth", "book", "book out of sync", "depth"]
+
+
+def test_outage_is_one_gap_line_however_many_connections_it_takes() -> None:
+    bench = synced()
+    bench.recorder.on_stale([DEPTH_STREAM, TRADE_STREAM])
+    for _ in range(3):
+        bench.recorder.on_disconnected("closed")
+        bench.recorder.on_connected()
+    bench.frame(depth(21, 22, 20))
+    assert bench.words()[3:] == ["stream silent", "depth"]
+    bench.recorder.on_disconnected("closed")
+    assert bench.words()[3:] == ["stream silent", "depth", "connection lost"]
+
+
+def test_silent_stream_is_a_gap_once_and_its_next_update_gets_a_new_book() -> None:
+    bench = synced()
+    for _ in range(3):
+        bench.recorder.on_stale([DEPTH_STREAM])
+        bench.frame(TRADE)
+    assert bench.words()[3:] == ["stream silent", "trade", "trade", "trade"]
+    bench.frame(depth(3, 4, 2))
+    bench.fetch(book(4))
+    assert bench.recorder.in_sync == 1
+    bench.recorder.on_stale([DEPTH_STREAM, "nobody@depth@0ms"])
+    bench.recorder.on_stale([TRADE_STREAM])
+    assert bench.words()[7:] == ["depth", "book", "stream silent"]
+
+
+def test_frames_without_room_are_left_out_and_the_hole_is_stated_with_their_number() -> None:
+    bench = synced()
+    bench.room = False
+    for last in range(4, 24, 2):
+        bench.frame(depth(last - 1, last, last - 2))
+    bench.wait(20)
+    assert bench.asked == [], "a snapshot that can't be written is not asked for"
+    bench.room = True
+    bench.frame(depth(23, 24, 22))
+    assert bench.words()[3:] == ["disk behind", "depth"]
+    assert b'"lost":10}' in bench.wrote[-2][2]
+    bench.fetch(book(24))
+    assert bench.recorder.in_sync == 1
+    assert (bench.recorder.counts.left_out, bench.recorder.hit) == (10, ["btcusdt"])
+
+
+def test_snapshot_without_room_is_asked_for_again() -> None:
+    bench = Bench()
+    bench.recorder.begin()
+    bench.frame(depth(1, 2, 0))
+    bench.room = False
+    bench.fetch(book(2))
+    assert bench.recorder.in_sync == 0
+    bench.room = True
+    bench.wait(3)
+    bench.fetch(book(2))
+    assert bench.words() == ["recorder started", "depth", "disk behind", "book"]
+    bench.frame(depth(3, 4, 2))
+    assert bench.recorder.in_sync == 1
+
+
+def test_file_that_lost_its_beginning_gets_a_new_book() -> None:
+    bench = synced()
+    bench.holes.add("btcusdt")
+    bench.wait(3)
+    bench.fetch(book(30))
+    bench.wait(2)
+    assert bench.recorder.in_sync == 1
+    assert bench.words()[3:] == ["book"]
+
+
+def test_symbol_without_any_frame_is_told_after_ten_seconds_and_ever_more_rarely(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench("btcusdt", "ethusdt")
+    bench.recorder.begin()
+    bench.frame(depth(1, 2, 0))
+    bench.wait(9.75)
+    assert "no frame" not in caplog.text
+    bench.wait(90)
+    told = [record.message for record in caplog.records if "no frame" in record.message]
+    assert told == [f"ethusdt: no frame at all for {seconds} s" for seconds in (10, 20, 40, 80)]
+    assert bench.recorder.unheard == ["ethusdt"]
+    caplog.clear()
+    bench.recorder.on_disconnected("closed")
+    bench.wait(10)
+    assert "btcusdt: no frame at all for 10 s" in caplog.text
+
+
+@given(st.lists(st.tuples(st.sampled_from("dtgrsw"), st.integers(-2 * DAY_NS, 2 * DAY_NS)), max_size=40))
+def test_stepping_wall_clock_changes_nothing_but_stamps(plan: list[tuple[str, int]]) -> None:
+    """The same frames, troubles and waits with and without steps: the same lines and asks, and every line in the day of its stamp."""
+    benches = [Bench(), Bench()]
+    for bench, steps in zip(benches, (False, True), strict=True):
+        last = 0
+        bench.recorder.begin()
+        for what, step_ns in plan:
+            if steps:
+                bench.clock.step_wall(step_ns)
+            if what in "dg":
+                first = last + (1 if what == "d" else 5)
+                bench.frame(depth(first, first + 1, first - 1))
+                last = first + 1
+            elif what == "t":
+                bench.frame(TRADE)
+            elif what == "r":
+                bench.recorder.on_disconnected("closed")
+            elif what == "s" and bench.asked:
+                bench.fetch(book(last))
+            elif what == "w":
+                bench.wait(2)
+    plain, stepped = benches
+    assert stepped.words() == plain.words()
+    assert (stepped.asked, len(stepped.requests)) == (plain.asked, len(plain.requests))
+    assert all(day == day_of(WallNs(int(text.split()[0]))) for _, day, text in stepped.wrote)

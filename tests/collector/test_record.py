@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from collector.record import LinkLines, decimal_text, frame_line
+from collector.record import RECORDER_STARTED, LinkLines, decimal_text, frame_line, gap_line
 from collector.rotation import DAY_NS, day_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -188,6 +188,15 @@ def test_gap_line_counts_samples_only_when_samples_were_lost() -> None:
         b'1500000 {"e":"gap","E":1,"s":"BTCUSDT","ns":1500000,"reason":"samples lost","lost":3}\n'
     )
     assert b"lost" not in lines.gap(1_500_000, "connector silent", 0).text
+
+
+def test_gap_line_is_the_same_in_both_dialects() -> None:
+    line = gap_line("btcusdt", RECV_NS, RECORDER_STARTED)
+    assert line == LinkLines("btcusdt").gap(RECV_NS, RECORDER_STARTED)
+    assert line.text == (
+        b'1723100000123456789 {"e":"gap","E":1723100000123,"s":"BTCUSDT","ns":1723100000123456789,"reason":"recorder started"}\n'
+    )
+    assert (line.day, line.count) == (day_of(RECV_NS), 1)
 
 
 def test_frame_is_written_as_it_is() -> None:

@@ -5,7 +5,7 @@ from collector import stopping
 from collector.stopping import Stop
 
 
-def test_second_signal_ends_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_second_signal_ends_at_once(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     codes: list[int] = []
     monkeypatch.setattr(stopping.os, "_exit", codes.append)
     stop = Stop()
@@ -13,7 +13,7 @@ def test_second_signal_ends_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert (stop.is_asked, stop.reason, codes) == (True, "SIGINT", [])
     stop.on_signal(signal.SIGTERM)
     assert codes == [1]
-    assert "SIGTERM again" in capsys.readouterr().err
+    assert "SIGTERM again" in capfd.readouterr().err
 
 
 def test_first_signal_after_another_reason_is_not_the_second(monkeypatch: pytest.MonkeyPatch) -> None:

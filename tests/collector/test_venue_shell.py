@@ -37,7 +37,7 @@ def test_list_that_can_not_be_had_stops_nothing(caplog: pytest.LogCaptureFixture
     async def fetch() -> dict[str, Instrument]:
         raise Unreachable("v", "exchangeInfo", "refused")
 
-    asyncio.run(listed_or_warning(USDM, ["nobody"], fetch))
+    assert asyncio.run(listed_or_warning(USDM, ["nobody"], fetch)) == []
     assert "not checked" in caplog.text
 
 
@@ -66,8 +66,11 @@ class NoRest:
 
 
 class NoSink:
-    def put(self, symbol: str, day: Day, text: bytes, lines: int = 1) -> None:
-        pass
+    def offer(self, symbol: str, day: Day, text: bytes, lines: int = 1) -> bool:
+        return True
+
+    def take_hole(self, symbol: str) -> bool:
+        return False
 
 
 async def nothing() -> None:

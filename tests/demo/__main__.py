@@ -1,6 +1,7 @@
 """`make demo`: a minute of a synthetic market, or a recording (`CAPTURE=file SPEED=n`), through the whole path, with every result checked.
 
-The strategy runs dry beside the recorders, and is backtested on what they recorded.
+The strategy runs dry beside the recorders, and is backtested on what they recorded. Above SPEED=5, and with SPEED=0, something else is
+asked: a burst, in which samples may be lost, and nothing wrong is ever called right (tests/demo/burst.py).
 
 Exit code 0: every check held. 1: one did not, or something did not run; it says which.
 """
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from tests.demo import checks, page, strategy
+from tests.demo import burst, checks, page, strategy
 from tests.demo.watch import Watch, sizes_of
 from tests.rig import Rig
 from tests.truth import recorded_lines, symbols_of
@@ -34,7 +35,7 @@ def main() -> int:
         "--speed",
         type=float,
         default=1.0,
-        help="how fast to replay it; 0: as fast as the connector reads; a bot that can't follow loses samples, and checks fail",
+        help="how fast to replay it; 0: as fast as the clients read; 0, or more than 5, is a burst with checks of its own",
     )
     parser.add_argument("--duration", type=float, default=60.0, help="seconds of synthetic market")
     parser.add_argument("--rate", type=float, default=400.0, help="synthetic messages a second")
@@ -62,6 +63,10 @@ def main() -> int:
             f"demo: {options.capture}: no snapshot of the book in it: nothing tells the true book to compare with"
         )
         return 1
+    if options.capture is not None and burst.is_burst(options.speed):
+        found, seconds = burst.run(console, options.capture, options.speed, symbols, out)
+        console.print(f"replayed in {seconds:.1f} s")
+        return _verdict(console, found)
     with Rig() as rig:
         run = _record(rig, console, options, symbols, out)
         console.print("converting both recordings ...")
@@ -70,15 +75,20 @@ def main() -> int:
         runs = strategy.judge(rig, run, found, run.sizes, out)
     report = out / "report.html"
     report.write_text(page.render(run, found, runs))
+    console.print(found.summary)
+    console.print(f"report: {report}")
+    return _verdict(console, found)
+
+
+def _verdict(console: Console, found: checks.Found) -> int:
+    """Print what was checked; returns the exit code."""
     table = Table(title="what was checked")
     table.add_column("check")
     table.add_column("result")
     table.add_column("figures", overflow="fold")
     for check in found.checks:
         table.add_row(check.name, "[green]holds[/]" if check.holds else "[bold red]FAILS[/]", check.figures)
-    console.print(found.summary)
     console.print(table)
-    console.print(f"report: {report}")
     failed = [check.name for check in found.checks if not check.holds]
     if failed:
         console.print(f"[bold red]{len(failed)} of {len(found.checks)} checks fail[/]: {', '.join(failed)}")

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from marketlink.bot import Confidence
+from marketlink.errors import InstrumentRefused
 from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, EVENT_DTYPE, EXCH, LOCAL, SELL, TRADE, Events
 from marketlink.link.port import MemoryConnectorPort, MemoryLink
-from marketlink.messages import Batch, ErrorEvent, ErrorKind, Feed, LiveError, PositionEvent
+from marketlink.messages import Batch, ErrorEvent, Feed, PositionEvent
+from marketlink.notices import Contradicted, OutOfSync, Refused, Remark, Stated, to_error
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
+from marketlink.times import MonoNs, WallNs
 from obi_mm.config import Config, change_config, parse_config
 from obi_mm.decisions import Header, Instrument, Writer, read_log
-from obi_mm.errors import Contradicted
 from obi_mm.layout import (
     NO_ASK_TICK,
     NO_BID_TICK,
@@ -61,6 +63,19 @@ def change(time_ns: int, qty: float, symbol: str = "btcusdt") -> Batch:
     return Batch((Feed(symbol, rows(time_ns, (BUY, 50_000.0, qty))),))
 
 
+class Ticking:
+    """A clock that moves a nanosecond whenever it is read."""
+
+    def __init__(self, ticks: Iterator[int]) -> None:
+        self._ticks = ticks
+
+    def wall_ns(self) -> WallNs:
+        return WallNs(START + next(self._ticks))
+
+    def mono_ns(self) -> MonoNs:
+        return MonoNs(next(self._ticks))
+
+
 class Rigged:
     """A shell and the connector's end of its link."""
 
@@ -79,7 +94,7 @@ class Rigged:
             writer=self.writer,
             send=lambda number, actions: self.sent.append((number, actions)),
             note=self.notes.append,
-            clock_ns=lambda: START + next(ticks),
+            clock=Ticking(ticks),
             timer_ns=lambda: next(ticks),
         )
 
@@ -171,7 +186,7 @@ def test_a_restarted_connector_is_seen_shown_and_survived(rigged: Rigged) -> Non
 
 def test_a_book_that_its_connector_calls_out_of_sync_is_not_quoted_on(rigged: Rigged) -> None:
     rigged.connector.send(book(START))
-    error = LiveError(ErrorKind.CONNECTION_INTERRUPTED, {"symbol": "btcusdt", "reason": "a hole"})
+    error = to_error(OutOfSync("btcusdt", "a hole", 1))
     rigged.connector.send(Batch((ErrorEvent(error),), framed=False))
     rigged.connector.send(change(START + SECOND, 3.0))
     rigged.take_all()
@@ -194,15 +209,21 @@ def test_symbols_keep_their_own_clock_position_and_ids(rigged: Rigged) -> None:
     assert strategies[0].own[0] != strategies[1].own[0]
 
 
-@pytest.mark.parametrize("what", ["tick_size", "lot_size", "symbol"])
-def test_other_sizes_than_the_exchanges_end_the_run(rigged: Rigged, what: str) -> None:
-    remark = LiveError(ErrorKind.CUSTOM, {"symbol": "btcusdt", "msg": "tick_size of btcusdt is what it was"})
+@pytest.mark.parametrize("what", [Stated.TICK_SIZE, Stated.LOT_SIZE])
+def test_other_sizes_than_the_exchanges_end_the_run(rigged: Rigged, what: Stated) -> None:
+    remark = to_error(Remark("btcusdt", "tick_size of btcusdt is what it was"))
     rigged.connector.send(Batch((ErrorEvent(remark),), framed=False))
     rigged.take_all()
     assert "what it was" in rigged.notes[-1]  # words alone end nothing
-    error = LiveError(ErrorKind.CUSTOM, {"symbol": "btcusdt", "msg": "said otherwise", "contradicts": what})
-    rigged.connector.send(Batch((ErrorEvent(error),), framed=False))
-    with pytest.raises(Contradicted, match="said otherwise; say so as SYMBOL:TICK:LOT"):
+    stated = 0.1 if what is Stated.TICK_SIZE else 0.001
+    rigged.connector.send(Batch((ErrorEvent(to_error(Contradicted("btcusdt", what, stated, 5.0))),), framed=False))
+    with pytest.raises(InstrumentRefused, match=f"Write {what.value}=5.0, or leave it out"):
+        rigged.take_all()
+
+
+def test_an_unknown_symbol_ends_the_run(rigged: Rigged) -> None:
+    rigged.connector.send(Batch((ErrorEvent(to_error(Refused("btcusdt", "no such instrument"))),), framed=False))
+    with pytest.raises(InstrumentRefused, match="no such instrument"):
         rigged.take_all()
 
 

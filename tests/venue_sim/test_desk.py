@@ -118,6 +118,37 @@ def test_a_stale_snapshot_is_a_true_older_book() -> None:
     assert [tuple(level) for level in body["bids"]] == state.bids[:1000]
 
 
+def test_an_inside_snapshot_is_the_true_book_with_an_id_within_the_last_update() -> None:
+    exchange, desk = desk_of(inside=True)
+    history = exchange.market.books["btcusdt"]
+    book = history.at()
+    assert book is not None
+    first_id = history.first_id_of(book.last_id)
+    body = orjson.loads(ask(desk, symbol="BTCUSDT", limit="1000").body)
+    assert first_id is not None
+    assert first_id <= body["lastUpdateId"] < book.last_id
+    assert [tuple(level) for level in body["bids"]] == book.bids[:1000]
+
+
+def test_an_inside_snapshot_waits_for_an_update_of_more_than_one_id() -> None:
+    market = SyntheticMarket(["btcusdt"], rate=0, seed=1, start_ms=0, levels=5)
+    exchange = Exchange(market, Timeline(0.0), FaultScript(), Rules(start_on_subscribe=False))
+    desk = Desk(exchange, inside=True)
+    ticket = desk.ask("GET", DEPTH, {"symbol": "BTCUSDT"}, "", 0, 0.0)
+    assert isinstance(ticket, Ticket)
+    assert desk.poll(ticket, 0, 0.0) is None
+    exchange.timeline.start(0)
+    history = market.books["btcusdt"]
+    answered = 0
+    for _ in range(500):
+        exchange.pump(0, 1)
+        reply = desk.poll(ticket, 0, 0.0)
+        first_id = history.first_id_of(history.last_id)
+        assert (reply is None) == (first_id is None or first_id == history.last_id)
+        answered += reply is not None
+    assert answered > 100
+
+
 def test_a_boundary_snapshot_comes_when_the_update_is_reached_or_is_given_up() -> None:
     exchange, desk = desk_of({"kind": "boundary_snapshot", "mode": "u", "for_s": 1.0, "count": 2})
     ticket = desk.ask("GET", DEPTH, {"symbol": "BTCUSDT"}, "", 0, 0.0)

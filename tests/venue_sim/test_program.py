@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def start() -> Iterator[Callable[..., Running]]:
 @pytest.fixture(scope="module")
 def lively() -> Iterator[Running]:
     """One synthetic market for all tests that need no other."""
-    off = ("--message-limit", "0", "--weight-limit", "0", "--connection-limit", "0")
+    off = ("--message-limit", "0", "--weight-limit", "1000000", "--connection-limit", "0")
     sim = launch("--rate", "1500", "--symbols", "btcusdt,ethusdt", "--levels", "5", *off)
     yield sim
     assert sim.stop() == 0
@@ -252,8 +253,40 @@ def test_snapshots_under_load_fit_the_stream(lively: Running, stream: str) -> No
             synchronised(lively, ws, 12 if stream == "depth@100ms" else 100)
 
 
+def strictly_inside(sim: Running, ws: ClientConnection) -> None:
+    """Get in sync as a client does that asks at its first update and takes only one with `U <= L < u` as the next."""
+    buffer = [orjson.loads(receive(ws, 1)[0])["data"]]
+    snapshot = sim.depth(limit=1000).json()
+    last_id = snapshot["lastUpdateId"]
+    while buffer[-1]["u"] <= last_id:
+        buffer.append(orjson.loads(receive(ws, 1)[0])["data"])
+    first, *_ = [update for update in buffer if update["u"] > last_id]
+    assert first["U"] <= last_id < first["u"]
+    bids, asks = dict(snapshot["bids"]), dict(snapshot["asks"])
+    for side, changes in ((bids, first["b"]), (asks, first["a"])):
+        side.update((price, quantity) for price, quantity in changes)
+    truth = sim.http.get(sim.control + "/book", params={"symbol": "btcusdt", "u": first["u"], "limit": 100}).json()
+    for name, side in (("bids", bids), ("asks", asks)):
+        best = sorted((price for price in side if float(side[price])), key=float, reverse=name == "bids")[:100]
+        assert truth[name] == [[price, side[price]] for price in best][: len(truth[name])]
+
+
+@pytest.mark.parametrize("market", ["synthetic", "flood", "replay"])
+def test_a_client_that_needs_a_snapshot_within_an_update_gets_in_sync(
+    start: Callable[..., Running], captured: Path, market: str
+) -> None:
+    made = ("--rate", "1000", "--levels", "5")
+    capture = ("--capture", str(captured / "captures" / "usdm_btcusdt_20240808.gz"), "--speed", "1")
+    sim = start("--market", market, *(capture if market == "replay" else made), "--snapshots", "inside")
+    for _ in range(3):
+        with sim.connect("/public/stream?streams=btcusdt@depth@0ms") as ws:
+            strictly_inside(sim, ws)
+
+
 def test_snapshots_of_a_flood_fit_its_stream(start: Callable[..., Running]) -> None:
-    sim = start("--market", "flood", "--rate", "3000", "--symbols", "btcusdt", "--levels", "5", "--weight-limit", "0")
+    sim = start(
+        "--market", "flood", "--rate", "3000", "--symbols", "btcusdt", "--levels", "5", "--weight-limit", "1000000"
+    )
     with sim.connect("/public/stream?streams=btcusdt@depth@0ms") as ws:
         synchronised(sim, ws, 100)
 
@@ -447,6 +480,30 @@ def test_a_signal_ends_everything_even_requests_that_are_never_answered(start: C
     stuck.join(20)
 
 
+def test_an_interrupt_logs_no_warning_and_lines_are_in_utc() -> None:
+    command = [sys.executable, "-m", "venue_sim", "run", "--rate", "500"]
+    environment = {**os.environ, "TZ": "Pacific/Kiritimati"}  # 14 hours ahead
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    sim = Running(process)
+    host, port = sim.rest.removeprefix("http://").split(":")
+    with sim.connect() as ws, sim.raw(), socket.create_connection((host, int(port)), timeout=20) as half:
+        half.sendall(b"POST /sim/faults HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        receive(ws, 10)
+        sim.state()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    assert process.stderr is not None
+    lines = process.stderr.read().splitlines()
+    process.stderr.close()
+    sim.stop()
+    assert len(lines) >= 2
+    for line in lines:
+        day, clock, level, name, _ = line.split(" ", 4)
+        assert (level, name) == ("INFO", "venue_sim"), line
+        logged = datetime.strptime(f"{day} {clock}", "%Y-%m-%d %H:%M:%S,%f").replace(tzinfo=UTC)
+        assert abs(datetime.now(UTC) - logged) < timedelta(hours=1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -456,6 +513,9 @@ def test_a_signal_ends_everything_even_requests_that_are_never_answered(start: C
         (["--rate", "-1"], "negative"),
         (["--wait-for", "all"], "--wait-for"),
         (["--capture", "x.gz"], "--capture"),
+        (["--weight-limit", "0"], "at least 20"),
+        (["--weight-limit", "19"], "at least 20"),
+        (["--log-level", "loud"], "--log-level"),
     ],
 )
 def test_wrong_options_are_refused_in_words(arguments: list[str], text: str) -> None:

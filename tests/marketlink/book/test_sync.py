@@ -71,10 +71,47 @@ def test_gap_among_held_updates_keeps_only_what_comes_behind_it() -> None:
     assert ids(replace) == (112, [(110, 115)])
 
 
+def test_snapshot_ahead_of_the_stream_is_shown_with_the_update_that_joins_it() -> None:
+    machine = sync()
+    machine.on_update(update(90, 95, 89), 0)
+    assert machine.on_snapshot(1, Snapshot(100), 1) == []
+    assert machine.on_update(update(98, 99, 97), 2) == []
+    (replace,) = machine.on_update(update(98, 105, 99), 3)
+    assert ids(replace) == (100, [(98, 105)])
+    assert machine.counts.asked == 1
+
+
+def test_snapshot_that_the_stream_does_not_reach_is_never_shown_and_asked_for_again() -> None:
+    machine = sync()
+    machine.on_update(update(1, 1, 0), 0)
+    machine.on_snapshot(1, Snapshot(1_000_000), 1)
+    effects: list[Effect] = []
+    for number in range(2, 400):
+        now = number * SECOND // 100
+        effects += machine.on_update(update(number, number, number - 1), now) + machine.on_time(now)
+    assert effects == [AskSnapshot(2)]
+    assert machine.counts.too_far_ahead == 1
+    (replace,) = machine.on_snapshot(2, Snapshot(399), 5 * SECOND)
+    assert ids(replace) == (399, [(399, 399)])
+
+
+def test_snapshot_shown_on_a_quiet_stream_does_not_stand_still_for_long_when_its_id_is_wrong() -> None:
+    machine = sync()
+    machine.on_update(update(1, 1, 0), 0)
+    machine.on_snapshot(1, Snapshot(1_000_000), 1)
+    assert ids(machine.on_time(2 * SECOND)[0]) == (1_000_000, [])
+    assert machine.on_update(update(2, 2, 1), 3 * SECOND) == []
+    assert machine.on_update(update(3, 3, 2), 3 * SECOND + 500_000_000) == []
+    (lost, ask) = machine.on_update(update(4, 4, 3), 4 * SECOND + 1)
+    assert lost == OutOfSync(Trouble.IDS_WENT_BACK, 1_000_000)
+    assert isinstance(ask, AskSnapshot)
+
+
 def test_snapshot_alone_is_shown_and_joined_later() -> None:
     machine = sync()
     machine.on_update(update(90, 95, 89), 0)
-    (replace,) = machine.on_snapshot(1, Snapshot(100), 1)
+    assert machine.on_snapshot(1, Snapshot(100), 1) == []
+    (replace,) = machine.on_time(machine.due_ns or 0)
     assert ids(replace) == (100, [])
     assert machine.phase is Phase.JOINING
     assert machine.on_update(update(98, 99, 97), 2) == []
@@ -172,6 +209,8 @@ def test_quiet_symbol_is_asked_for_without_an_update() -> None:
     assert machine.on_time(SyncLimits().quiet_ns - 1) == []
     assert machine.on_time(SyncLimits().quiet_ns) == [AskSnapshot(1)]
     machine.on_snapshot(1, Snapshot(50), 3 * SECOND)
+    assert machine.on_time(4 * SECOND - 1) == []
+    assert ids(machine.on_time(4 * SECOND)[0]) == (50, [])
     assert isinstance(machine.on_update(update(51, 55, 50), 4 * SECOND)[0], Apply)
     assert machine.counts.asked == 1
 
@@ -192,7 +231,8 @@ def test_bad_message_makes_a_snapshot_asked_before_it_worthless() -> None:
     machine.on_update(update(1, 2, 0), 0)
     assert machine.on_bad_message(1) == [AskSnapshot(2)]
     assert machine.on_snapshot(1, Snapshot(2), 2) == []
-    assert machine.on_snapshot(2, Snapshot(4), 3) != []
+    machine.on_snapshot(2, Snapshot(4), 3)
+    assert machine.on_time(2 * SECOND) != []
 
 
 def test_held_updates_are_bounded_and_the_newest_chain_is_kept() -> None:
@@ -239,6 +279,10 @@ def test_published_scenarios_of_peers(shared_data: Path) -> None:
                 effects = machine.on_update(update(*step["ev"]), now)
             elif "snapshot" in step:
                 effects = machine.on_snapshot(ticket, Snapshot(step["snapshot"]), now)
+                if (
+                    not effects and machine.counts.too_old == 0
+                ):  # ahead of the stream: theirs shows it at once, ours a second later
+                    effects = machine.on_time(SECOND * 2)
             elif "reconnect" in step:
                 machine.on_reconnect(now)
             for effect in effects:

@@ -3,8 +3,18 @@
 import sys
 import time
 
+from marketlink.errors import LinkError
 from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort
-from marketlink.messages import Batch, Feed, NewSession, RegisterInstrument, SamplesLost
+from marketlink.messages import (
+    Batch,
+    ErrorEvent,
+    ErrorKind,
+    Feed,
+    LiveError,
+    NewSession,
+    RegisterInstrument,
+    SamplesLost,
+)
 
 from tests.marketlink.link.conformance import feed
 
@@ -47,5 +57,31 @@ def follow(name: str, rows: int) -> None:
     port.close()
 
 
+def flood(name: str, seconds: int) -> None:
+    """Publish all the time, a book of 1,000 levels at once; a refusal is printed for `ready`."""
+    try:
+        port = IceoryxConnectorPort(name)
+    except LinkError as error:
+        print(error, flush=True)
+        return
+    print("ready", flush=True)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        port.requests()
+        port.send(Batch((feed("btcusdt", 1000),)))
+        time.sleep(0.01)
+
+
+def shout(name: str, size: int) -> None:
+    """Send an error text of so many characters many times, and books between them."""
+    port, bot = IceoryxConnectorPort(name), IceoryxBotPort(name)
+    error = ErrorEvent(LiveError(ErrorKind.ORDER_ERROR, {"msg": "x" * size}))
+    for _ in range(30):
+        port.send(Batch((error,), framed=False))
+        port.send(Batch((feed("btcusdt", 2000),)))
+        bot.receive()
+    print("lives", flush=True)
+
+
 if __name__ == "__main__":
-    {"publish": publish, "follow": follow}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
+    {"publish": publish, "follow": follow, "flood": flood, "shout": shout}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))

@@ -5,7 +5,7 @@ import random
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from marketlink.events import empty_events
+from marketlink.events import BUY, KIND_MASK, TRADE, empty_events
 from marketlink.link.assembly import TRAILER, Assembler, Sample
 from marketlink.link.wire import encode_event
 from marketlink.messages import (
@@ -130,22 +130,89 @@ def test_unfinished_batch_stays_back_until_its_end() -> None:
     assert isinstance(batch, Batch)
 
 
-def test_lost_samples_are_counted_and_told_before_what_came_of_the_batch() -> None:
+def test_lost_samples_are_counted_and_nothing_of_their_batchs_book_is_heard() -> None:
     sender = Sender()
     samples = sender.samples(Batch((feed("btcusdt", 10),)))
-    heard = Assembler(ME).take(samples[:4] + samples[9:])
-    assert heard[0] == SamplesLost(5)
-    assert isinstance(heard[1], Batch)
-    assert (
-        sum(
-            len(event.events)
-            for one in heard[1:]
-            if isinstance(one, Batch)
-            for event in one.events
-            if isinstance(event, Feed)
-        )
-        == 5
-    )
+    assert Assembler(ME).take(samples[:4] + samples[9:]) == [SamplesLost(5)]
+
+
+def trade(symbol: str, count: int) -> Feed:
+    events = empty_events(count)
+    events["ev"] = TRADE | BUY
+    return Feed(symbol, events)
+
+
+book_batches = st.builds(
+    Batch,
+    st.lists(
+        st.one_of(
+            some.plain_events,
+            st.builds(feed, some.symbols, st.integers(1, 5), st.integers(0, 99)),
+            st.builds(trade, some.symbols, st.integers(1, 3)),
+        ),
+        max_size=4,
+    ).map(tuple),
+    st.sampled_from([TO_ALL, ME, 5]),
+)
+
+
+@given(st.lists(book_batches, min_size=1, max_size=5), st.data())
+def test_a_batch_cut_at_any_place_is_never_heard_as_a_whole_one(sent: list[Batch], data: st.DataObject) -> None:
+    sender = Sender()
+    samples = [sample for batch in sent for sample in sender.samples(batch)]
+    first = data.draw(st.integers(0, len(samples) - 1))
+    after = data.draw(st.integers(first + 1, len(samples)))
+    heard = Assembler(ME).take([*samples[:first], *samples[after:], *sender.samples(Batch())])
+    whole = [one for one in heard if isinstance(one, Batch) and one.framed]
+    kept = iter(plain([merged(batch) for batch in sent if batch.to != 5]))
+    for batch in plain(whole[:-1]):  # the last one shows where samples were lost at the end
+        assert batch in kept, "a framed batch that was never sent so"
+    bare = [one.events[0] for one in heard if isinstance(one, Batch) and not one.framed]
+    assert all(np.all(one.events["ev"] & KIND_MASK == TRADE) for one in bare if isinstance(one, Feed))
+    if first > 0:
+        assert sum(one.count for one in heard if isinstance(one, SamplesLost)) == after - first
+
+
+@given(st.lists(book_batches, min_size=1, max_size=4), st.data())
+def test_a_source_connectors_batch_without_its_end_is_never_heard_as_a_whole_one(
+    sent: list[Batch], data: st.DataObject
+) -> None:
+    sender = Sender()
+    batches = [sender.samples(batch, trailer=False) for batch in sent]
+    cut = data.draw(st.integers(0, len(sent) - 1))
+    kept_samples = data.draw(st.integers(1, len(batches[cut]) - 1))
+    batches[cut] = batches[cut][:kept_samples]
+    # a batch of the same destination behind it begins while the cut one is open
+    samples = [sample for batch in batches for sample in batch] + sender.samples(Batch((), sent[cut].to), trailer=False)
+    heard = Assembler(ME).take(samples)
+    whole = [one for one in heard if isinstance(one, Batch) and one.framed]
+    kept = plain([merged(batch) for number, batch in enumerate(sent) if batch.to != 5 and number != cut])
+    assert plain(whole) == kept + (plain([Batch((), sent[cut].to)]) if sent[cut].to != 5 else [])
+    assert [one for one in heard if isinstance(one, SamplesLost)] == ([SamplesLost(1)] if sent[cut].to != 5 else [])
+
+
+def test_an_answer_may_stand_inside_a_batch_to_all() -> None:
+    """The source's queue puts a registration's answer wherever it arrives."""
+    sender = Sender()
+    outer = sender.samples(Batch((feed("x", 4),)), trailer=False)
+    answer = sender.samples(Batch((feed("x", 2, 50),), ME), trailer=False)
+    heard = Assembler(ME).take([*outer[:3], *answer, *outer[3:]])
+    assert plain(heard[:1]) == plain([Batch((feed("x", 2, 50),), ME)])
+    assert plain(heard[1:]) == plain([Batch((feed("x", 2), feed("x", 2, 2)))])
+
+
+@given(st.binary(max_size=60), st.integers(0, 2**64 - 1), st.booleans())
+def test_any_bytes_on_the_link_are_heard_or_counted_and_never_an_error(raw: bytes, length: int, numbered: bool) -> None:
+    assembler = Assembler(ME)
+    tail = TRAILER.pack(SESSION, 0) if numbered else b""
+    for stated in (length, len(raw)):
+        for to in (TO_ALL, ME, 5):
+            assembler.take([TRAILER.pack(to, stated) + raw + tail])
+
+
+def test_a_sample_that_states_more_bytes_than_it_has_is_counted_as_lost() -> None:
+    heard = Assembler(ME).take([TRAILER.pack(TO_ALL, 5) + b"\x02"])
+    assert [type(one) for one in heard] == [Unreadable, SamplesLost]
 
 
 @given(st.integers(1, 30), st.integers(0, 30), st.integers(1, 50))
@@ -170,8 +237,22 @@ def test_new_publisher_is_a_new_session_and_not_a_loss() -> None:
     assembler = Assembler(ME)
     assembler.take(first.samples(Batch((feed("x", 5),)))[:3])
     heard = assembler.take(second.samples(Batch()))
-    assert [one for one in heard if not isinstance(one, Batch)] == [NewSession(SESSION + 10)]
-    assert heard[-1] == Batch()
+    assert heard == [NewSession(SESSION + 10), Batch()]
+
+
+def test_another_publisher_without_numbers_is_a_new_session() -> None:
+    sender, assembler = Sender(), Assembler(ME)
+    sample = sender.samples(Batch(), trailer=False)
+    assert assembler.take(sample, publisher=1) == [Batch()]
+    assert assembler.take(sample, publisher=1) == [Batch()]
+    assert assembler.take(sample, publisher=2) == [NewSession(0), Batch()]
+
+
+def test_a_connector_of_the_other_kind_is_a_new_session() -> None:
+    ours, assembler = Sender(), Assembler(ME)
+    assembler.take(ours.samples(Batch()))
+    assert assembler.take(ours.samples(Batch(), trailer=False)) == [NewSession(0), Batch()]
+    assert assembler.take(ours.samples(Batch())) == [NewSession(SESSION), Batch()]
 
 
 def test_late_joiner_has_lost_nothing() -> None:
@@ -195,7 +276,7 @@ def test_unreadable_sample_is_told_and_the_rest_is_heard() -> None:
     cut = TRAILER.pack(TO_ALL, 5) + b"\x02\x01xab" + TRAILER.pack(SESSION, sender.seq)
     sender.seq += 1
     heard = Assembler(ME).take([*good, bad, cut, *sender.samples(Batch())])
-    assert [type(one) for one in heard] == [Batch, Unreadable, Unreadable, Batch]
+    assert [type(one) for one in heard] == [Batch, Unreadable, Unreadable, SamplesLost, Batch]
 
 
 def test_error_of_any_length_is_heard() -> None:

@@ -70,11 +70,16 @@ def test_bot_beyond_the_limit_is_told_why(ends: IceoryxEnds) -> None:
         ends.bot(5)
 
 
-def test_opener_that_asks_for_more_is_refused(ends: IceoryxEnds) -> None:
-    ends.connector()
-    larger = LinkSettings(10 * ends.buffer, 4, ends.settings.root, ends.settings.prefix)
-    with pytest.raises(LinkError, match="same buffer_size"):
-        IceoryxBotPort("bf", 1, larger)
+def test_opener_with_a_larger_buffer_takes_what_is_there_and_says_so(
+    ends: IceoryxEnds, caplog: pytest.LogCaptureFixture
+) -> None:
+    connector = ends.connector()
+    larger = LinkSettings(10 * ends.buffer, 40, ends.settings.root, ends.settings.prefix)
+    bot = IceoryxBotPort("bf", 1, larger)
+    connector.send(Batch())
+    assert bot.receive() == [Batch()]
+    assert f"ToBot was created with a buffer of {ends.buffer} samples, not {10 * ends.buffer}" in caplog.text
+    bot.close()
 
 
 def test_bot_ids_are_random_and_never_zero(ends: IceoryxEnds) -> None:

@@ -9,6 +9,7 @@ MarketlinkError
 ├── LinkError             the shared memory link can't be opened or used
 │   └── AlreadyRunning    another connector owns this name
 └── SettingsError         a setting that can't be used
+    └── InstrumentRefused what a bot asked for is not what the connector has
 """
 
 
@@ -81,3 +82,11 @@ class SettingsError(MarketlinkError):
     def __init__(self, where: str, field: str, what: str, remedy: str) -> None:
         super().__init__(f"{where}: {field}: {what}. {remedy}")
         self.where, self.field, self.what, self.remedy = where, field, what, remedy
+
+
+class InstrumentRefused(SettingsError):
+    """A bot asked for a symbol that the connector refuses, or stated sizes that are not the exchange's; `symbol` names it."""
+
+    def __init__(self, connector: str, symbol: str, what: str, remedy: str) -> None:
+        super().__init__(f"connector {connector!r}", symbol, what, remedy)
+        self.connector, self.symbol = connector, symbol

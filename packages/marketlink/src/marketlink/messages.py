@@ -76,8 +76,8 @@ LiveEvent = Feed | OrderEvent | PositionEvent | ErrorEvent
 class Batch:
     """Events that belong together, for one bot or for all.
 
-    `framed`: sent between BatchStart and BatchEnd; a bot handles it as one unit. Not framed, events are sent bare, as the source sends
-    trades, orders, positions and errors. A framed batch without events is a heartbeat.
+    `framed`: sent between BatchStart and BatchEnd; a bot handles it as one unit, and hears it whole or not at all. Not framed, events
+    are sent bare, as the source sends trades, orders, positions and errors. A framed batch without events is a heartbeat.
     """
 
     events: tuple[LiveEvent, ...] = ()
@@ -102,15 +102,30 @@ class RegisterInstrument:
     lot_size: float = 0.0
 
 
-LiveRequest = SubmitOrder | RegisterInstrument
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A reader says how far it has read: of the publisher `session` all samples before `seq`.
+
+    Told only to a connector that numbers its samples, so the source's never sees it.
+    """
+
+    session: int
+    seq: int
+
+
+LiveRequest = SubmitOrder | RegisterInstrument | Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as the connector hears it, with the id of the bot that sent it."""
+    """A request as the connector hears it, with the id of the bot that sent it.
+
+    `numbered`: it bears a number, as this project's bots send them; the source's do not.
+    """
 
     bot_id: int
     request: LiveRequest
+    numbered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,4 +150,5 @@ class Unreadable:
 
 
 Heard = Batch | SamplesLost | NewSession | Unreadable
-"""What a bot's end of the link hears. A batch cut by a loss is heard as what came of it, after the SamplesLost that says so."""
+"""What a bot's end of the link hears. Of a batch cut by a loss, only what stands for itself is heard (trades, orders, positions, errors),
+bare, after the SamplesLost that says so: a framed batch is whole."""

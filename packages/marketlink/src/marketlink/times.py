@@ -4,7 +4,7 @@ The wall clock says when: its values are stamps, in records, files and messages,
 clock measures: every wait, deadline, age and back-off is on it. A type checker refuses one where the other is meant.
 """
 
-from typing import Final, NewType
+from typing import Final, NamedTuple, NewType
 
 WallNs = NewType("WallNs", int)
 """Nanoseconds since the epoch: a stamp, never a deadline."""
@@ -18,3 +18,10 @@ SECOND_NS: Final = 1_000_000_000
 def after(now: MonoNs, wait_ns: int) -> MonoNs:
     """Return the moment `wait_ns` nanoseconds after `now`."""
     return MonoNs(now + wait_ns)
+
+
+class Moment(NamedTuple):
+    """One moment on both clocks."""
+
+    mono: MonoNs
+    wall: WallNs

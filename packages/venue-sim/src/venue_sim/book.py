@@ -120,6 +120,13 @@ class LoggedBook:
         """Id of the update `updates` before the newest; the oldest kept when there are not so many."""
         return self._ids[max(0, len(self._ids) - 1 - updates)]
 
+    def first_id_of(self, last_id: int) -> int | None:
+        """Id with which the update that ends with `last_id` begins; None for the base and for ids not kept."""
+        offset = bisect_left(self._ids, last_id)
+        if offset == len(self._ids) or self._ids[offset] != last_id or not self._raw[offset]:
+            return None
+        return decode_depth(self._raw[offset]).first_id
+
     def _times(self, index: int) -> tuple[int, int]:
         raw = self._raw[index - self._dropped]
         if not raw:
@@ -227,6 +234,10 @@ class ChainedBook:
     def id_before(self, updates: int) -> int | None:
         """Id of the update `updates` before the newest."""
         return None if self._book is None else self._book.id_before(updates)
+
+    def first_id_of(self, last_id: int) -> int | None:
+        """Id with which the update of the present book that ends with `last_id` begins."""
+        return None if self._book is None else self._book.first_id_of(last_id)
 
 
 def _with_update(snapshot: BookState, data: bytes) -> BookState:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -22,6 +24,13 @@ app = typer.Typer(
     help="A simulated exchange on loopback: REST and websocket as Binance USD-M futures, replayed or synthetic, "
     "with scripted faults.",
 )
+
+
+class Snapshots(StrEnum):
+    """Which id a depth snapshot carries."""
+
+    EDGE = "edge"
+    INSIDE = "inside"
 
 
 class MarketKind(StrEnum):
@@ -99,19 +108,33 @@ def run(
     message_limit: Annotated[
         int, typer.Option(help="Incoming websocket messages a second before the connection is closed, 0: no limit.")
     ] = 10,
-    weight_limit: Annotated[int, typer.Option(help="Request weight a minute before 429, 0: no limit.")] = 2400,
+    weight_limit: Annotated[
+        int,
+        typer.Option(
+            help="Request weight a minute before 429, announced in exchangeInfo; at least one whole snapshot's."
+        ),
+    ] = 2400,
     ban_patience: Annotated[int, typer.Option(help="Requests answered 429 in one minute before 418.")] = 10,
     ban_s: Annotated[int, typer.Option(help="Length of the first ban in seconds; doubles every time.")] = 120,
     depth_wait: Annotated[
         float, typer.Option(help="Seconds a depth request waits for a book not yet known before 503.")
     ] = 10.0,
+    snapshots: Annotated[
+        Snapshots,
+        typer.Option(
+            help="Id of a depth snapshot: edge: that of the last update sent; inside: one within it (U <= id < u), "
+            "as some clients need to get in sync."
+        ),
+    ] = Snapshots.EDGE,
     history: Annotated[int, typer.Option(help="Depth updates a symbol to keep for /sim/book?u=.")] = 100_000,
     max_buffer_mb: Annotated[
         int, typer.Option(help="Unsent megabytes at which a client that does not read is cut off.")
     ] = 256,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.", envvar="VENUE_SIM_LOG")] = "info",
 ) -> None:
-    """Serve until SIGINT or SIGTERM. Prints one JSON line with the addresses when ready."""
+    """Serve until SIGINT or SIGTERM. Prints one JSON line with the addresses when ready; logs to stderr."""
     try:
+        _log_to_stderr(log_level)
         script = parse_script(faults.read_text()) if faults else []
         names = [name.strip().lower() for name in symbols.split(",") if name.strip()]
         source = _market(
@@ -122,10 +145,17 @@ def run(
         from venue_sim.faults import FaultScript
         from venue_sim.shell import Ports, Shell, loopback_only
         from venue_sim.timeline import Timeline
+        from venue_sim.venues.usdm import LEAST_WEIGHT_PER_MINUTE
 
         loopback_only(host)
         if speed < 0:
             raise BadMarket("--speed", "must not be negative")
+        if weight_limit < LEAST_WEIGHT_PER_MINUTE:
+            raise BadMarket(
+                "--weight-limit",
+                f"{weight_limit} would not pass one whole depth snapshot (weight {LEAST_WEIGHT_PER_MINUTE}), so no client "
+                f"could ever get a book; give at least {LEAST_WEIGHT_PER_MINUTE}, or 1000000 for practically no limit",
+            )
         waits = market is not MarketKind.SYNTHETIC if start_on_subscribe is None else start_on_subscribe
         timeline = Timeline(speed if market is MarketKind.REPLAY else (0.0 if rate == 0 else 1.0))
         if paused:
@@ -137,7 +167,13 @@ def run(
             raise BadMarket("--wait-for", "contradicts beginning at once")
         rules = Rules(waits, awaited, ping_interval, pong_timeout, max_connection_age, message_limit)
         exchange = Exchange(source, timeline, FaultScript(script), rules)
-        desk = Desk(exchange, weight_per_minute=weight_limit, patience=ban_patience, ban_s=ban_s)
+        desk = Desk(
+            exchange,
+            weight_per_minute=weight_limit,
+            patience=ban_patience,
+            ban_s=ban_s,
+            inside=snapshots is Snapshots.INSIDE,
+        )
         ports = Ports(
             host, ws_port, rest_port, ready_file, connection_limit, depth_wait, max_buffer_mb << 20, exit_at_end
         )
@@ -186,6 +222,20 @@ def _market(
     from venue_sim.synthetic import SyntheticMarket
 
     return SyntheticMarket(names, rate=rate, seed=seed, start_ms=begins_ms, levels=levels, keep=history)
+
+
+def _log_to_stderr(level_name: str) -> None:
+    """Log as the other programs do: UTC time, level, logger and message."""
+    level = logging.getLevelNamesMapping().get(level_name.upper())
+    if level is None:
+        raise BadMarket("--log-level", f"{level_name!r} is no level; use debug, info, warning or error")
+    line = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    line.converter = time.gmtime
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(line)
+    logging.basicConfig(level=level, handlers=[handler])
+    for chatty in ("uvicorn", "asyncio"):
+        logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
 
 
 def _begin_now(market: Market) -> None:

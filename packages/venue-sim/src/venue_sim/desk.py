@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from venue_sim.config import DEPTH_PATH, Fault
 from venue_sim.exchange import Boundary, Exchange
 from venue_sim.limits import Verdict, WeightLimit
-from venue_sim.market import BookState
+from venue_sim.market import BookHistory, BookState
 from venue_sim.venues import usdm
 
 _HTML = (
@@ -64,7 +64,7 @@ class DepthRequest:
 
 class Desk:
     """Answers REST requests out of an `Exchange`. `epoch_s` is the machine's wall clock, `now_ns` its monotonic
-    one."""
+    one. With `inside`, snapshots carry an id within the last update sent instead of that update's last one."""
 
     def __init__(
         self,
@@ -73,11 +73,13 @@ class Desk:
         weight_per_minute: int = usdm.WEIGHT_PER_MINUTE,
         patience: int = 10,
         ban_s: int = 120,
+        inside: bool = False,
     ) -> None:
         self._exchange = exchange
         self._per_minute = weight_per_minute
         self._patience = patience
         self._ban_s = ban_s
+        self._inside = inside
         self._weights: dict[str, WeightLimit] = {}
         self.requests: Counter[str] = Counter()
         self.depth_requests: dict[str, deque[DepthRequest]] = {}
@@ -94,7 +96,7 @@ class Desk:
         symbol = query.get("symbol", "").lower() or None
         armed = self._exchange.script.on_request(path, symbol, self._exchange.market_s(now_ns))
         fault = armed.fault if armed else None
-        limit = self._weights.setdefault(client, WeightLimit(self._per_minute or 1 << 60, self._patience, self._ban_s))
+        limit = self._weights.setdefault(client, WeightLimit(self._per_minute, self._patience, self._ban_s))
         verdict = limit.charge(epoch_s, self._weight(path, query))
         answer: Reply | Ticket
         if fault is not None and fault.kind in ("status", "timeout", "html_body", "empty_body"):
@@ -142,7 +144,7 @@ class Desk:
                 hold_s = 0.25 if fault.for_s is None else fault.for_s
                 ticket.boundary = self._exchange.request_boundary(ticket.symbol, fault.mode or "pu", hold_s, now_ns)
             return None if ticket.boundary is None else ticket.boundary.book
-        return history.at()
+        return _inside(history) if self._inside else history.at()
 
     def _answer(
         self, method: str, path: str, query: Mapping[str, str], now_ns: int, used: int, fault: Fault | None
@@ -223,6 +225,16 @@ class Desk:
 
     def _note_depth(self, symbol: str, request: DepthRequest) -> None:
         self.depth_requests.setdefault(symbol, deque(maxlen=_DEPTH_TIMES_KEPT)).append(request)
+
+
+def _inside(history: BookHistory) -> BookState | None:
+    """The book now, its id moved into the last update (`U <= L < u`); None while no update with room for that was
+    sent. Quantities are absolute, so applying that update again changes nothing."""
+    book = history.at()
+    first_id = None if book is None else history.first_id_of(book.last_id)
+    if book is None or first_id is None or first_id == book.last_id:
+        return None
+    return replace(book, last_id=(first_id + book.last_id) // 2)
 
 
 def _delayed(reply: Reply, delay_s: float) -> Reply:

@@ -67,6 +67,16 @@ class FloodBook:
         """Id of the update `updates` before the newest."""
         return self._id_of(max(0, self._count() - updates))
 
+    def first_id_of(self, last_id: int) -> int | None:
+        """Id with which the update that ends with `last_id` begins; None when that one has not been sent."""
+        if not self._ids[0] < last_id <= self.last_id:
+            return None
+        lap, rest = divmod(
+            last_id - self._ids[0] - 1, self.span
+        )  # the last update of a lap ends at the next one's base
+        first_id = self._log.first_id_of(self._ids[0] + rest + 1)
+        return None if first_id is None else first_id + lap * self.span
+
     def _count(self) -> int:
         lap, place = divmod(self._market.sent, self._market.length)
         return lap * len(self._indexes) + bisect_left(self._indexes, place)

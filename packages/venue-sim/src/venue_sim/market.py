@@ -91,6 +91,9 @@ class BookHistory(Protocol):
     def id_before(self, updates: int) -> int | None:
         """Id of the update `updates` before the newest, or the oldest one still kept; None while unknown."""
 
+    def first_id_of(self, last_id: int) -> int | None:
+        """Id with which the update that ends with `last_id` begins; None when no update kept ends there."""
+
 
 class Market(Protocol):
     """A source of frames. Times are nanoseconds since the market's own beginning; nothing here reads a clock."""

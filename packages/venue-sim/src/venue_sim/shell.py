@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -33,6 +34,7 @@ BATCH = 256
 TICK_S = 0.02
 SHORT_WAIT_S = 0.02
 SHORTEST_WAIT_S = 0.0005
+_log = logging.getLogger("venue_sim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +108,19 @@ class Shell:
             serving = tasks.create_task(http.serve(sockets=[rest_socket]))
             # both sockets listen already: what comes before uvicorn is up waits in the backlog
             self._announce(ws_socket, rest_socket)
+            _log.info("market %s: %s", self._exchange.market.name, ", ".join(self._exchange.market.instruments))
             if not self._exchange.rules.start_on_subscribe:
                 self._exchange.timeline.start(time.monotonic_ns())
             pump = tasks.create_task(self._pump())
             ticks = tasks.create_task(self._ticks())
             await self._ending.wait()
+            _log.info("ends: frames %d, connections %d", self._exchange.position, self._exchange.opened)
             for task in (pump, ticks):
                 task.cancel()
             self._sockets.close_all()
             ws_server.close()
+            # requests cut off by our own end are no failure
+            logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
             http.should_exit = True
             await asyncio.wait([serving], timeout=1.2)
             http.force_exit = True

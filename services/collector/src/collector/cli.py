@@ -8,6 +8,7 @@ import typer
 
 from collector.config import PLANNED, SUPPORTED, Settings, check, read_words
 from collector.errors import CollectorError
+from collector.stopping import Stop
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -20,9 +21,11 @@ collector PATH "" SYMBOL... --ipc NAME     the same, in the older form
 
 Exchanges: {", ".join(SUPPORTED)}. Not yet: {", ".join(PLANNED)}.
 
-Ends after --duration, or on SIGINT or SIGTERM, when all that was received is written; a second signal ends it at once.
+Ends after --duration, or on SIGINT, SIGTERM or SIGHUP, when all that was received is written; a second signal ends it at once.
+Under nohup SIGHUP is ignored.
 
-Exit codes: 0 ended as asked, 1 error (also: something could not be written), 2 usage (also: unknown symbol).
+Exit codes: 0 ended as asked, 1 error (also: something could not be written, or nothing was heard of a symbol), 2 usage (also: an
+unknown symbol, a file of another kind in the way).
 """
 
 
@@ -77,10 +80,12 @@ def collect(
         )
     except CollectorError as error:
         raise typer.BadParameter(str(error)) from error
+    stop = Stop()
+    stop.listen()  # before numpy and others start threads, see there
     from collector.shell import run, set_up_logs
 
     set_up_logs(quiet)
-    raise typer.Exit(run(settings))
+    raise typer.Exit(run(settings, stop))
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """What the command line says, as one checked value."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ class Settings:
 
 
 def read_words(words: Sequence[str], ipc: str) -> tuple[str, tuple[str, ...]]:
-    """Return exchange and symbols (lower case, each once) of the words behind PATH.
+    """Return exchange and symbols (lower case, each once, also several to a word: `btcusdt,ethusdt`) of the words behind PATH.
 
     With --ipc the first word is an exchange only if it is empty or an exchange's name. Raises BadUsage, UnknownExchange.
     """
@@ -46,7 +47,7 @@ def read_words(words: Sequence[str], ipc: str) -> tuple[str, tuple[str, ...]]:
         raise BadUsage(f"an exchange is needed (one of {', '.join(SUPPORTED)}), or --ipc with a connector's name")
     if not ipc and exchange not in SUPPORTED:
         raise UnknownExchange(exchange, SUPPORTED, exchange in PLANNED)
-    symbols = tuple(dict.fromkeys(word.strip().lower() for word in rest))
+    symbols = tuple(dict.fromkeys(name.lower() for word in rest for name in re.split(r"[,\s]+", word) if name))
     if not symbols:
         raise BadUsage("at least one symbol is needed")
     for symbol in symbols:

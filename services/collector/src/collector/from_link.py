@@ -1,19 +1,26 @@
 """Records what a connector publishes: what is heard on the link in, lines and registrations out. Sans-I/O.
 
-    asked ──(a batch for us, or a whole replacement)──► answered ──(new session, loss)──► asked
-      ▲ again after 2, 4 ... 30 s                           │
-      └───────────── silence of 3 s: all symbols asked every 2 s until something is heard, then once more ◄┘
+    begins: gap ──► no book ──(whole book)──► recorded ──(loss, restart, silence)──► gap ──► no book
+                       └─ registered again with growing waits until the book is there ─┘
 
-So it does not matter whether the connector starts first, and its restart costs what it was away. Registering states no sizes unless it is
-told to: a recorder never decides what an instrument is.
+Nothing of a symbol's depth is written before its book: updates on top of a book from before a hole look right and are not. Trades are
+written always. So it does not matter whether the connector starts first, and its restart costs what it was away.
+
+A recorder never decides what an instrument is: sizes are stated only when it was told them, or to the source's own connector
+once another bot has registered the symbol there, when they no longer count.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
-from marketlink.events import BUY, DEPTH_CLEAR, KIND_MASK, SELL, Events
+import numpy as np
+from marketlink.bot.asking import Asking
+from marketlink.bot.whole import whole_from
+from marketlink.events import DEPTH_BBO, KIND_MASK, TRADE, Events
+from marketlink.link.port import Peer
 from marketlink.messages import (
     Batch,
     ErrorEvent,
@@ -27,19 +34,27 @@ from marketlink.messages import (
     SamplesLost,
     Unreadable,
 )
+from marketlink.notices import Contradicted, OutOfSync, Refused, Remark, Sizes, read_notice
+from marketlink.times import SECOND_NS, MonoNs, WallNs
+from numpy.typing import NDArray
 
 from collector.record import (
     BOOK_OUT_OF_SYNC,
     CONNECTOR_RESTARTED,
     CONNECTOR_SILENT,
+    RECORDER_STARTED,
     SAMPLES_LOST,
     VENUE_INTERRUPTED,
     Lines,
     LinkLines,
+    decimal_text,
 )
 
 _EVERY: Final = 1000  # a repeated complaint is told so often
-_SIDES: Final = BUY | SELL
+SILENT_NS: Final = 3 * SECOND_NS
+"""A connector of ours is heard at least once a second."""
+SETTLED_NS: Final = SECOND_NS
+_SAMPLE_ROWS: Final = 64  # rows whose decimals say how fine a symbol's steps are
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +66,11 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Ask the connector for a symbol."""
+    """Ask the connector for a symbol; sizes of 0 state nothing."""
 
     symbol: str
+    tick_size: float = 0.0
+    lot_size: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +81,30 @@ class Notice:
     serious: bool = True
 
 
-Effect = Write | Register | Notice
-
-
 @dataclass(frozen=True, slots=True)
-class LinkPatience:
-    """How long this recorder waits for a connector; it heartbeats every second."""
+class Refusal:
+    """The connector does not have the symbol: there is nothing to record."""
 
-    silent_s: float = 3.0
-    ask_again_s: float = 2.0
-    ask_ceiling_s: float = 30.0
+    symbol: str
+    text: str
+
+
+Effect = Write | Register | Notice | Refusal
 
 
 @dataclass(slots=True)
 class LinkCounts:
-    """What was heard since the start. `not_asked_for` counts events of other symbols, `passed_over` orders and positions."""
+    """What was heard since the start.
+
+    `not_asked_for` counts events of other symbols, `passed_over` orders and positions, `without_book` depth events that were not written
+    because the book they change was not known.
+    """
 
     batches: int = 0
     events: int = 0
     not_asked_for: int = 0
     passed_over: int = 0
+    without_book: int = 0
     unreadable: int = 0
     samples_lost: int = 0
     registrations: int = 0
@@ -91,48 +112,83 @@ class LinkCounts:
 
 
 class _Symbol:
-    __slots__ = ("again_s", "ask_at_s", "lines", "told")
+    __slots__ = ("asking", "known", "lines", "seen", "told")
 
-    def __init__(self, name: str, now_s: float, again_s: float) -> None:
+    def __init__(self, name: str) -> None:
         self.lines = LinkLines(name)
-        self.told: set[str] = set()  # reasons of gap lines since the last data
-        self.ask_at_s: float | None = now_s  # None: answered
-        self.again_s = again_s
+        self.told = False  # that something is missing, since the last data
+        self.asking = Asking()
+        self.known = False  # whether its book is in the recording, with every update since
+        self.seen: Events | None = None  # some rows of it, heard before it was registered
 
 
 class LinkRecording:
-    """What a recorder of a connector's link knows. Times: `wall_ns` stamps, `now_s` of a monotonic clock."""
+    """What a recorder of a connector's link knows. `wall` stamps, `now` is of a monotonic clock."""
 
-    def __init__(self, symbols: Sequence[str], bot_id: int, now_s: float, patience: LinkPatience | None = None) -> None:
-        self._bot_id, self._patience = bot_id, patience or LinkPatience()
-        self._symbols = {name: _Symbol(name, now_s, self._patience.ask_again_s) for name in symbols}
-        self._heard_s = now_s
+    def __init__(
+        self, symbols: Sequence[str], bot_id: int, *, name: str = "", tick_size: float = 0.0, lot_size: float = 0.0
+    ) -> None:
+        self._bot_id, self._name = bot_id, name
+        self._sizes = (tick_size, lot_size)
+        self._symbols = {symbol: _Symbol(symbol) for symbol in symbols}
+        self._heard: MonoNs | None = None
+        self._began: MonoNs | None = None
         self._silent = False
+        self._numbered = False
+        self._peer: Peer | None = None
+        self._peer_since = MonoNs(0)
+        self._source_told = False
         self.counts = LinkCounts()
 
     @property
     def unanswered(self) -> list[str]:
-        """Symbols the connector has not yet sent a book for since it was last asked."""
-        return [name for name, symbol in self._symbols.items() if symbol.ask_at_s is not None]
+        """Symbols whose book is not in the recording."""
+        return [name for name, symbol in self._symbols.items() if not symbol.known]
 
-    def on_heard(self, heard: Heard, wall_ns: int, now_s: float) -> list[Effect]:
-        """Take one thing heard; `wall_ns` is when it was received."""
+    def start(self, wall: WallNs, now: MonoNs) -> list[Effect]:
+        """Begin: whatever was recorded before, between it and this is a gap, and every book begins anew."""
+        self._began = self._heard = now
+        effects = self._gap(self._symbols, RECORDER_STARTED, wall)
+        for symbol in self._symbols.values():
+            symbol.asking.want(now)
+        return effects
+
+    def on_peer(self, peer: Peer, now: MonoNs) -> list[Effect]:
+        """Note who the connector is; look about twice a second."""
+        if peer is not self._peer:
+            self._peer, self._peer_since = peer, now
+        if peer is not Peer.SOURCE or all(self._sizes) or self._source_told or now - self._peer_since < SETTLED_NS:
+            return []
+        self._source_told = True
+        text = (
+            f"connector {self._name!r} is hftbacktest's own, which takes an instrument's sizes from whoever registers first:"
+            " recording begins when another bot has registered; to register from here, give --tick-size and --lot-size"
+        )
+        return [Notice(text)]
+
+    def on_heard(self, heard: Heard, wall: WallNs, now: MonoNs, *, numbered: bool = True) -> list[Effect]:
+        """Take one thing heard, received at `wall`; `numbered` when the connector numbers its samples and so heartbeats too."""
         effects: list[Effect] = []
+        self._numbered = numbered
         if not isinstance(heard, Unreadable):
-            effects += self._on_life(now_s)
+            effects += self._on_life(now)
         match heard:
             case Batch():
                 self.counts.batches += 1
-                effects += self._batch(heard, wall_ns)
+                effects += self._batch(heard, wall, now)
             case NewSession():
-                effects += self._gap(self._symbols, CONNECTOR_RESTARTED, wall_ns)
+                effects += self._gap(self._symbols, CONNECTOR_RESTARTED, wall)
                 effects.append(Notice("the connector was restarted; registering again"))
-                effects += self._ask_all(now_s)
+                for symbol in self._symbols.values():
+                    symbol.known = False
+                    symbol.asking.anew(now)
             case SamplesLost(count):
+                first = self.counts.samples_lost == 0 or any(symbol.known for symbol in self._symbols.values())
                 self.counts.samples_lost += count
-                effects += self._gap(self._symbols, SAMPLES_LOST, wall_ns, count)
-                effects.append(Notice(f"{count} samples of the link were lost; registering again"))
-                effects += self._ask_all(now_s)
+                effects += self._gap(self._symbols, SAMPLES_LOST, wall, count)
+                if first:
+                    effects.append(Notice(f"{count} samples of the link were lost; registering again"))
+                self._want_all(now)
             case Unreadable(reason):
                 if self.counts.unreadable % _EVERY == 0:
                     effects.append(
@@ -141,52 +197,59 @@ class LinkRecording:
                 self.counts.unreadable += 1
         return effects
 
-    def on_time(self, wall_ns: int, now_s: float) -> list[Effect]:
+    def on_time(self, wall: WallNs, now: MonoNs) -> list[Effect]:
         """Let time pass; call it at least every quarter of a second."""
         effects: list[Effect] = []
-        if not self._silent and now_s - self._heard_s >= self._patience.silent_s:
+        expected = (
+            self._numbered or self._peer is not Peer.SOURCE
+        )  # the source's connector speaks only when there is news
+        if not self._silent and expected and self._heard is not None and now - self._heard >= SILENT_NS:
             self._silent = True
-            effects += self._gap(self._symbols, CONNECTOR_SILENT, wall_ns)
-            text = f"nothing heard of the connector for {self._patience.silent_s:g} s; asking until it answers"
-            effects.append(Notice(text))
-            effects += self._ask_all(now_s)
+            effects += self._gap(self._symbols, CONNECTOR_SILENT, wall)
+            nobody = self._peer is Peer.NOBODY
+            what = f"no connector {self._name!r} runs here" if nobody else f"nothing heard of connector {self._name!r}"
+            effects.append(Notice(f"{what} for {SILENT_NS / SECOND_NS:g} s; waiting for it"))
+            self._want_all(now)
         for name, symbol in self._symbols.items():
-            if symbol.ask_at_s is not None and now_s >= symbol.ask_at_s:
-                effects.append(self._ask(name, symbol, now_s))
+            sizes = self._stated(symbol)
+            if sizes is not None and symbol.asking.is_due(now):
+                symbol.asking.asked(now)
+                self.counts.registrations += 1
+                effects.append(Register(name, *sizes))
         return effects
 
-    def _on_life(self, now_s: float) -> list[Effect]:
-        self._heard_s = now_s
+    def _stated(self, symbol: _Symbol) -> tuple[float, float] | None:
+        """The sizes that a registration may state now; None: none may be sent."""
+        if all(self._sizes) or self._peer is Peer.OURS:
+            return self._sizes
+        if self._peer is Peer.SOURCE and symbol.seen is not None:  # another bot has registered it: its sizes stand
+            return _finest(symbol.seen["px"]), _finest(symbol.seen["qty"])
+        return None
+
+    def _on_life(self, now: MonoNs) -> list[Effect]:
+        self._heard = now
         if not self._silent:
             return []
         self._silent = False
-        return [Notice("the connector is heard again", serious=False), *self._ask_all(now_s)]
+        return [Notice("the connector is heard again", serious=False)]
 
-    def _ask_all(self, now_s: float) -> list[Effect]:
-        effects: list[Effect] = []
-        for name, symbol in self._symbols.items():
-            symbol.again_s = self._patience.ask_again_s
-            effects.append(self._ask(name, symbol, now_s))
-        return effects
+    def _want_all(self, now: MonoNs) -> None:
+        for symbol in self._symbols.values():
+            symbol.known = False
+            symbol.asking.want(now)
 
-    def _ask(self, name: str, symbol: _Symbol, now_s: float) -> Register:
-        self.counts.registrations += 1
-        symbol.ask_at_s = now_s + symbol.again_s
-        if not self._silent:
-            symbol.again_s = min(2 * symbol.again_s, self._patience.ask_ceiling_s)
-        return Register(name)
-
-    def _gap(self, names: Iterable[str], reason: str, wall_ns: int, lost: int = 0) -> list[Effect]:
+    def _gap(self, names: Iterable[str], reason: str, wall: WallNs, lost: int = 0) -> list[Effect]:
+        """Say that something is missing, once for each outage: its first reason stands until data come."""
         effects: list[Effect] = []
         for name in names:
             symbol = self._symbols[name]
-            if reason not in symbol.told:
-                symbol.told.add(reason)
+            if not symbol.told:
+                symbol.told = True
                 self.counts.gaps[reason] += 1
-                effects.append(Write(symbol.lines.gap(wall_ns, reason, lost)))
+                effects.append(Write(symbol.lines.gap(wall, reason, lost)))
         return effects
 
-    def _batch(self, batch: Batch, wall_ns: int) -> list[Effect]:
+    def _batch(self, batch: Batch, wall: WallNs, now: MonoNs) -> list[Effect]:
         effects: list[Effect] = []
         feeds: dict[str, list[Events]] = {}
         for event in batch.events:
@@ -200,37 +263,68 @@ class LinkRecording:
                 case OrderEvent() | PositionEvent():
                     self.counts.passed_over += 1
                 case ErrorEvent(error):
-                    effects += self._feeds(feeds, batch, wall_ns)
+                    effects += self._feeds(feeds, batch, wall, now)
                     feeds = {}
-                    effects += self._error(error, wall_ns)
-        return effects + self._feeds(feeds, batch, wall_ns)
+                    effects += self._error(error, wall)
+        effects += self._feeds(feeds, batch, wall, now)
+        if batch.to == self._bot_id and batch.framed and not batch.events:
+            # The source answers a symbol without a book by an empty batch: answers come in the order of the requests.
+            waiting = next((each for each in self._symbols.values() if each.asking.awaited), None)
+            if waiting is not None:
+                waiting.asking.answered(now)
+        return effects
 
-    def _feeds(self, feeds: dict[str, list[Events]], batch: Batch, wall_ns: int) -> list[Effect]:
+    def _feeds(self, feeds: dict[str, list[Events]], batch: Batch, wall: WallNs, now: MonoNs) -> list[Effect]:
         effects: list[Effect] = []
         for name, arrays in feeds.items():
             symbol = self._symbols[name]
-            self.counts.events += sum(map(len, arrays))
-            if symbol.told:
-                symbol.told.clear()
-            if symbol.ask_at_s is not None and (batch.to == self._bot_id or any(map(_replaces, arrays))):
-                symbol.ask_at_s = None
-            effects += [Write(lines) for lines in symbol.lines.events(arrays, wall_ns, batch.framed)]
+            events = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+            start = whole_from(events, framed=batch.framed, addressed=batch.to == self._bot_id)
+            if start is not None:
+                if not symbol.known:
+                    self.counts.without_book += start
+                    events = events[start:]  # what the clear in front of the book takes back anyway
+                symbol.known = True
+                symbol.asking.answered(now)
+            elif not symbol.known:
+                if symbol.seen is None or len(symbol.seen) < _SAMPLE_ROWS:
+                    before = [] if symbol.seen is None else [symbol.seen]
+                    symbol.seen = np.concatenate([*before, events[:_SAMPLE_ROWS]])
+                kinds = events["ev"] & KIND_MASK
+                alone = (kinds == TRADE) | (kinds == DEPTH_BBO)
+                self.counts.without_book += int(len(events) - alone.sum())
+                events = events[alone]
+            if len(events):
+                self.counts.events += len(events)
+                symbol.told = False
+                effects += [Write(lines) for lines in symbol.lines.events([events], wall, batch.framed)]
         return effects
 
-    def _error(self, error: LiveError, wall_ns: int) -> list[Effect]:
+    def _error(self, error: LiveError, wall: WallNs) -> list[Effect]:
+        notice = read_notice(error)
+        match notice:
+            case OutOfSync(symbol, reason, after_id):
+                hit = [name for name in self._symbols if name in (symbol, symbol.lower())]
+                effects = self._gap(hit, BOOK_OUT_OF_SYNC, wall)
+                text = f"{symbol}: {BOOK_OUT_OF_SYNC} after update {after_id}: {reason}"
+                return [*effects, Notice(text)] if effects else []
+            case Refused(symbol, text):
+                hit = [name for name in self._symbols if name in (symbol, symbol.lower())]
+                return [Refusal(name, text) for name in hit]
+            case Remark(symbol, text):
+                return [Notice(f"{symbol}: {text}")]
+            case Contradicted() | Sizes():
+                return []
         if error.kind is not ErrorKind.CONNECTION_INTERRUPTED:
             return [
                 Notice(f"the connector says: {error.kind.name} {error.number or ''} {error.value!r}", serious=False)
             ]
-        value = error.value if isinstance(error.value, dict) else {}
-        named = str(value.get("symbol") or "").lower()
-        reason = BOOK_OUT_OF_SYNC if named and value.get("state") == "out_of_sync" else VENUE_INTERRUPTED
-        hit: Iterable[str] = [name for name in self._symbols if named in ("", name)]
-        effects = self._gap(hit, reason, wall_ns)
-        return [*effects, Notice(f"{reason}: {error.value!r}")] if effects else []
+        effects = self._gap(self._symbols, VENUE_INTERRUPTED, wall)
+        return [*effects, Notice(f"{VENUE_INTERRUPTED}: {error.value!r}")] if effects else []
 
 
-def _replaces(events: Events) -> bool:
-    """Tell whether the whole book is cleared here."""
-    words = events["ev"]
-    return bool((((words & KIND_MASK) == DEPTH_CLEAR) & ((words & _SIDES) == 0)).any())
+def _finest(numbers: NDArray[np.float64]) -> float:
+    """The power of ten that all these numbers are multiples of, 1 at most; what their decimal texts say."""
+    texts = [decimal_text(number) for number in numbers.tolist()]
+    places = max((len(text.partition(".")[2]) for text in texts), default=0)
+    return float(Decimal(1).scaleb(-places))

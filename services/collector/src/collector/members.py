@@ -10,8 +10,7 @@ Level 2 of igzip was chosen by measurement on 28 MB of USD-M frames, one core (t
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from mmap import mmap
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from isal import igzip_lib, isal_zlib
 
@@ -20,6 +19,16 @@ _MAGIC: Final = b"\x1f\x8b\x08"
 _GZIP: Final = 31  # zlib's wbits for: gzip header, gzip trailer, checksum verified
 _Corrupt = cast("type[Exception]", igzip_lib.IsalError)  # its stub calls it an instance
 _STEP: Final = 1 << 16  # small, because what follows a member in the same step is copied
+
+
+class Bytes(Protocol):
+    """What is read of a file or of bytes in memory: slices."""
+
+    def __len__(self) -> int:
+        """How many bytes there are."""
+
+    def __getitem__(self, span: slice, /) -> bytes:
+        """Return the bytes from `span.start` to `span.stop`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ def pack(text: bytes) -> bytes:
     return member
 
 
-def whole_until(data: bytes | mmap, start: int = 0) -> int:
+def whole_until(data: Bytes, start: int = 0) -> int:
     """Return where the chain of whole members that begins at `start` ends: at `len(data)` when nothing is wrong."""
     end = start
     while end < len(data):
@@ -51,6 +60,31 @@ def whole_until(data: bytes | mmap, start: int = 0) -> int:
             break
         end = after
     return end
+
+
+def first_text(data: Bytes, most: int) -> bytes:
+    """Return up to `most` bytes of the text that comes first, also of a member cut short; behind damage, of the first whole member."""
+    start = 0 if looks_like_member(data) else _next_whole(data[0 : len(data)], 0)
+    text = b""
+    inflater = isal_zlib.decompressobj(wbits=_GZIP)
+    position = len(data) if start is None else start
+    while position < len(data) and len(text) < most:
+        piece = data[position : position + _STEP]
+        position += len(piece)
+        try:
+            text += inflater.decompress(piece)
+        except _Corrupt:
+            break
+        if inflater.eof:
+            position -= len(inflater.unused_data)
+            inflater = isal_zlib.decompressobj(wbits=_GZIP)
+    return text[:most]
+
+
+def looks_like_member(data: Bytes) -> bool:
+    """Tell whether these bytes may be the start of a member, however short."""
+    head = data[0 : len(_MAGIC)]
+    return _MAGIC.startswith(head)
 
 
 def mend(tail: bytes) -> Mended:
@@ -80,7 +114,7 @@ def mend(tail: bytes) -> Mended:
     return Mended(b"".join(parts), cut, lines, torn)
 
 
-def _member_end(data: bytes | mmap, start: int) -> int | None:
+def _member_end(data: Bytes, start: int) -> int | None:
     """Return the end of the member at `start`; None if it is cut short or its checksum is wrong."""
     inflater = isal_zlib.decompressobj(wbits=_GZIP)
     position = start

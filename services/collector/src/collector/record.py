@@ -4,21 +4,29 @@ A trade, a level or a clear costs about a microsecond: rows are read a column at
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Any, Final
 
 from marketlink.events import BUY, DEPTH, DEPTH_BBO, DEPTH_CLEAR, DEPTH_SNAPSHOT, KIND_MASK, LOCAL, SELL, TRADE, Events
 
 from collector.rotation import DAY_NS, Day
 
+RECORDER_STARTED: Final = "recorder started"
 CONNECTOR_RESTARTED: Final = "connector restarted"
 CONNECTOR_SILENT: Final = "connector silent"
 SAMPLES_LOST: Final = "samples lost"
 VENUE_INTERRUPTED: Final = "venue interrupted"
 BOOK_OUT_OF_SYNC: Final = "book out of sync"
+CONNECTION_LOST: Final = "connection lost"
+STREAM_SILENT: Final = "stream silent"
+DISK_BEHIND: Final = "disk behind"
+FILE_CHANGED: Final = "file changed"
 
+_WORDS: Final = frozenset({"depthUpdate", "depthSnapshot", "trade", "bookTicker", "depthClear", "event"})
+_ONLY_DIRECT: Final = frozenset({"T", "U", "pu", "X"})
 _BY_COLUMNS: Final = 6  # from so many rows on, eight columns cost less than so many rows
 _REMEMBERED: Final = 50_000  # number texts kept for each symbol
 _SIDES: Final = BUY | SELL
@@ -45,6 +53,51 @@ def frame_line(recv_ns: int, body: bytes) -> bytes:
     return b"%d %b\n" % (recv_ns, body)
 
 
+class Content(Enum):
+    """What a file's lines are, in the words for a person."""
+
+    DIRECT = "recorded from the exchange itself"
+    LINK = "recorded from a connector"
+    OTHER = "recorded from another exchange or by another program"
+    NO_RECORDING = "no recording: a line does not begin with a time stamp"
+
+
+def content_of(text: bytes) -> Content | None:
+    """Tell what the first lines of a file are (docs/formats.md section 2); None while they do not say, as gap lines do not."""
+    whole, found, _ = text.rpartition(b"\n")
+    for line in (whole if found else text).split(b"\n"):
+        stamp, _, body = line.partition(b" ")
+        if not line:
+            continue
+        if not stamp.isdigit():
+            return Content.NO_RECORDING
+        try:
+            data = json.loads(body)
+        except ValueError:  # a frame that could not be read is written as well
+            continue
+        if isinstance(data, dict) and data.get("e") != "gap":
+            return _content_of(data)
+    return None
+
+
+def _content_of(data: Mapping[str, object]) -> Content:
+    word = data.get("e")
+    if "stream" in data or "lastUpdateId" in data:
+        return Content.DIRECT
+    if not isinstance(word, str):
+        return Content.OTHER
+    return Content.LINK if "ns" in data or (word in _WORDS and not _ONLY_DIRECT & data.keys()) else Content.DIRECT
+
+
+def gap_line(symbol: str, stamp_ns: int, reason: str, lost: int = 0) -> Lines:
+    """Return the line, the same in both dialects, that says that something is missing here; `lost`: how much, where it was counted."""
+    name = json.dumps(symbol.upper(), ensure_ascii=False)
+    count = f',"lost":{lost}' if lost else ""
+    head = f'{{"e":"gap","E":{stamp_ns // 1_000_000},"s":{name},"ns":{stamp_ns}'
+    text = f'{stamp_ns} {head},"reason":"{reason}"{count}}}\n'
+    return Lines(symbol, Day(stamp_ns // DAY_NS), text.encode(), 1)
+
+
 def decimal_text(number: float) -> str:
     """Return the shortest decimal that reads back as `number`: no exponent, no `.0`, no minus before zero (live.md 15.7).
 
@@ -67,10 +120,8 @@ class LinkLines:
         self._texts: dict[float, str] = {}
 
     def gap(self, stamp_ns: int, reason: str, lost: int = 0) -> Lines:
-        """Return the line that says that something is missing here; `lost` belongs to SAMPLES_LOST only."""
-        count = f',"lost":{lost}' if reason == SAMPLES_LOST else ""
-        text = f'{stamp_ns} {{"e":"gap","E":{stamp_ns // 1_000_000},"s":{self._name},"ns":{stamp_ns},"reason":"{reason}"{count}}}\n'
-        return Lines(self.symbol, Day(stamp_ns // DAY_NS), text.encode(), 1)
+        """Return `gap_line` of this symbol."""
+        return gap_line(self.symbol, stamp_ns, reason, lost)
 
     def events(self, arrays: Sequence[Events], recv_ns: int, framed: bool) -> list[Lines]:
         """Return the lines of one batch's events of this symbol, in order; more than one value when their stamps span midnight.

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Final, NewType
 
+from marketlink.times import MonoNs, WallNs
+
 Day = NewType("Day", int)
 """A UTC day, counted from the epoch."""
 
@@ -14,7 +16,7 @@ DAY_NS: Final = 86_400_000_000_000
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
-def day_of(stamp_ns: int) -> Day:
+def day_of(stamp_ns: WallNs) -> Day:
     """Return the UTC day of a stamp in ns since the epoch."""
     return Day(stamp_ns // DAY_NS)
 
@@ -26,9 +28,13 @@ def file_name(symbol: str, day: Day) -> str:
     return f"{symbol}_{date.fromordinal(_EPOCH + day):%Y%m%d}.gz"
 
 
-def finished(last_line_s: Mapping[FileKey, float], today: Day, now_s: float, idle_s: float) -> list[FileKey]:
-    """Return the files to close: of another day than today, and without a line for `idle_s` seconds.
+def finished(last_line: Mapping[FileKey, MonoNs], now: MonoNs, idle_ns: int) -> list[FileKey]:
+    """Return the files to close: without a line for `idle_ns`, and not the last one that its symbol wrote to.
 
-    Late lines keep yesterday's file open a while; one that comes later still opens it again and appends.
+    Late lines keep yesterday's file open a while; one that comes later still opens it again and appends. No wall clock is
+    asked: it may step, and then today's file is not the one with today's lines.
     """
-    return [key for key, at_s in last_line_s.items() if key[1] != today and now_s - at_s >= idle_s]
+    newest: dict[str, MonoNs] = {}
+    for (symbol, _), at in last_line.items():
+        newest[symbol] = max(at, newest.get(symbol, at))
+    return [key for key, at in last_line.items() if at < newest[key[0]] and now - at >= idle_ns]

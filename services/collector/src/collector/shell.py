@@ -11,22 +11,31 @@ from typing import Final
 
 from marketlink.errors import LinkError, MarketlinkError, SettingsError
 from marketlink.link.port import BotPort
+from marketlink.times import SECOND_NS, MonoNs, after
 from marketlink.venues.base import Instrument, PublicVenue
 
 from collector.config import Settings
-from collector.errors import CollectorError, UnknownSymbols, WriteFailed
+from collector.descriptors import make_room
+from collector.errors import CollectorError, Incomplete, Refused, WriteFailed, WriteStalled
 from collector.from_link import LinkRecording
 from collector.from_venue import VenueRecorder
 from collector.link_shell import LinkLoop
+from collector.record import Content
 from collector.status import Progress, TerminalHandler, plain, summary
 from collector.stopping import Stop
-from collector.venue_shell import VenueShell, listed_or_warning, shards, take_signals, until_stopped
+from collector.venue_shell import VenueShell, listed_or_warning, shards, until_stopped
 from collector.writer import Writer
 
 log = logging.getLogger("collector")
 
 ENDED, FAILED, USAGE = 0, 1, 2
 _WAIT_S: Final = 0.2
+_LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+def mono_ns() -> MonoNs:
+    """Return the machine's monotonic clock."""
+    return MonoNs(time.monotonic_ns())
 
 
 def open_bot_port(name: str) -> BotPort:
@@ -41,31 +50,34 @@ class Reporter:
 
     def __init__(self, settings: Settings, writer: Writer, note: Callable[[], str]) -> None:
         self._writer, self._note = writer, note
-        self._progress = Progress(len(settings.symbols), time.monotonic())
+        self._progress = Progress(len(settings.symbols), mono_ns())
         handlers = logging.getLogger().handlers
         self._terminal = next((each for each in handlers if isinstance(each, TerminalHandler)), None)
         self._quiet = settings.quiet
         self.every_s = 1.0 if self._terminal and not settings.quiet else 60.0
-        self._next_s = time.monotonic() + self.every_s
+        self._next_ns = after(mono_ns(), int(self.every_s * SECOND_NS))
 
     def tell_when_due(self) -> None:
         """Say something if it is time to."""
-        now_s = time.monotonic()
-        if now_s < self._next_s or self._quiet:
+        now_ns = mono_ns()
+        if now_ns < self._next_ns or self._quiet:
             return
-        self._next_s = now_s + self.every_s
-        line = self._progress.line(dict(self._writer.counts), now_s, self._note())
+        self._next_ns = after(now_ns, int(self.every_s * SECOND_NS))
+        line = self._progress.line(dict(self._writer.counts), now_ns, self._note())
         if self._terminal:
             self._terminal.show(line[:160])
         else:
             log.info("%s", line)
 
 
-def run(settings: Settings) -> int:
-    """Record as asked and return the exit code: 0 ended as asked, 1 failed, 2 asked for something that isn't there."""
-    began_s = time.monotonic()
-    stop = Stop()
-    stop.listen()
+def run(settings: Settings, stop: Stop) -> int:
+    """Record as asked and return the exit code: 0 ended as asked, 1 failed, 2 asked for something that can't be carried out."""
+    began_ns = mono_ns()
+    try:
+        make_room(len(settings.symbols), link=bool(settings.ipc))
+    except CollectorError as error:
+        log.error("%s", error)
+        return FAILED
     if not settings.path.is_dir():
         try:
             settings.path.mkdir(parents=True, exist_ok=True)
@@ -73,7 +85,12 @@ def run(settings: Settings) -> int:
             log.error("%s", WriteFailed(settings.path, error.errno or 0, "creating the directory"))
             return FAILED
         log.info("created %s", settings.path)
-    writer = Writer(settings.path, on_failed=lambda: stop.ask("write error"))
+    writer = Writer(
+        settings.path,
+        content=Content.LINK if settings.ipc else Content.DIRECT,
+        on_failed=lambda: stop.ask("write error"),
+        is_ending=lambda: stop.is_asked,
+    )
     source: dict[str, object] = {}
     code = ENDED
     try:
@@ -81,26 +98,24 @@ def run(settings: Settings) -> int:
             _record_link(settings, writer, stop, source)
         else:
             _record_venue(settings, writer, stop, source)
-    except UnknownSymbols as error:
-        log.error("%s", error)
-        code = USAGE
-    except WriteFailed as error:
+    except (CollectorError, MarketlinkError) as error:
         if error is not writer.failure:  # that one was told where it happened
             log.error("%s", error)
+        code = USAGE if isinstance(error, SettingsError | Refused) else FAILED
+    except OSError as error:
+        log.error("the operating system refuses: %s", error)
         code = FAILED
-    except (CollectorError, MarketlinkError) as error:
-        log.error("%s", error)
-        code = USAGE if isinstance(error, SettingsError) else FAILED
     except Exception:  # the edge of the process: what was received is written all the same
         log.exception("ended by a fault of this program")
         code = FAILED
-    stop.listen()  # an event loop may have taken the signals away
     try:
         writer.close()
-    except CollectorError:
-        code = FAILED
+    except CollectorError as error:
+        if isinstance(error, WriteStalled):
+            log.error("%s", error)
+        code = code or FAILED
     reason = stop.reason if code == ENDED else "error"
-    report = summary(writer.counts, time.monotonic() - began_s, reason, code, source)
+    report = summary(writer.counts, (mono_ns() - began_ns) / SECOND_NS, reason, code, source)
     log.info("ended (%s): %s lines in %d files", reason, f"{report['lines']:,}", len(writer.counts))
     if settings.json:
         print(json.dumps(report), flush=True)
@@ -117,12 +132,13 @@ def _record_link(settings: Settings, writer: Writer, stop: Stop, source: dict[st
     _open_files(settings, writer)
     port = open_bot_port(settings.ipc)
     try:
-        recording = LinkRecording(settings.symbols, port.bot_id, time.monotonic())
-        loop = LinkLoop(port, recording, writer, tick_size=settings.tick_size, lot_size=settings.lot_size)
+        sizes = {"tick_size": settings.tick_size, "lot_size": settings.lot_size}
+        recording = LinkRecording(settings.symbols, port.bot_id, name=settings.ipc, **sizes)
+        loop = LinkLoop(port, recording, writer, name=settings.ipc)
         log.info("recording %s from connector %r into %s", ", ".join(settings.symbols), settings.ipc, settings.path)
         counts = recording.counts
         reporter = Reporter(
-            settings, writer, lambda: f"{sum(counts.gaps.values())} gaps, {len(recording.unanswered)} without an answer"
+            settings, writer, lambda: f"{sum(counts.gaps.values())} gaps, {len(recording.unanswered)} without a book"
         )
         until_s = time.monotonic() + settings.duration_s if settings.duration_s is not None else float("inf")
         try:
@@ -161,7 +177,6 @@ async def _venue(settings: Settings, writer: Writer, stop: Stop, source: dict[st
     from marketlink.run.limits import WeightBudget
     from marketlink.venues.binance import USDM, reduced_root
 
-    take_signals(asyncio.get_running_loop(), stop)
     venue: PublicVenue = USDM
     for given in (settings.stream_root, settings.rest_root):
         if (shorter := reduced_root(given)) is not None:
@@ -174,9 +189,9 @@ async def _venue(settings: Settings, writer: Writer, stop: Stop, source: dict[st
         async def fetch() -> Mapping[str, Instrument]:
             return (await fetch_info(venue, http)).instruments
 
-        await until_stopped(stop, listed_or_warning(venue, settings.symbols, fetch))
-        if stop.is_asked:
-            return
+        idle = await until_stopped(stop, listed_or_warning(venue, settings.symbols, fetch))
+        if idle is None:
+            raise Incomplete("ended before anything was recorded", settings.symbols)
         _open_files(settings, writer)
         shell = VenueShell(http, stop, duration_s=settings.duration_s)
         recorders: list[VenueRecorder] = []
@@ -202,6 +217,11 @@ async def _venue(settings: Settings, writer: Writer, stop: Stop, source: dict[st
             await shell.run(report)
         finally:
             source["connections"] = [plain(each.counts) for each in recorders]
+        for each in recorders:
+            if unheard := [symbol for symbol in each.unheard if symbol not in idle]:
+                raise Incomplete("nothing at all was heard of what should trade", unheard)
+            if each.counts.left_out:
+                raise Incomplete(f"{each.counts.left_out} lines were left out while the disk was behind", each.hit)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -214,7 +234,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 def set_up_logs(quiet: bool) -> None:
     """Log to stderr, in UTC; on a terminal with room for a status line."""
     handler = TerminalHandler(sys.stderr) if sys.stderr.isatty() else logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter = logging.Formatter(_LOG_FORMAT)
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.WARNING if quiet else logging.INFO, force=True)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, TextIO
 
+from marketlink.times import SECOND_NS, MonoNs
+
 from collector.rotation import FileKey, file_name
 from collector.writer import FileCounts
 
@@ -15,18 +17,18 @@ if TYPE_CHECKING:
 class Progress:
     """Turns running totals into a line, with the rate since the line before."""
 
-    def __init__(self, symbols: int, now_s: float) -> None:
-        self._symbols, self._start_s = symbols, now_s
-        self._lines, self._at_s = 0, now_s
+    def __init__(self, symbols: int, now_ns: MonoNs) -> None:
+        self._symbols, self._start_ns = symbols, now_ns
+        self._lines, self._at_ns = 0, now_ns
 
-    def line(self, counts: Mapping[FileKey, FileCounts], now_s: float, note: str) -> str:
-        """Return a line of the state at `now_s`; `note` is what the source says of itself."""
+    def line(self, counts: Mapping[FileKey, FileCounts], now_ns: MonoNs, note: str) -> str:
+        """Return a line of the state at `now_ns`; `note` is what the source says of itself."""
         lines = sum(each.lines for each in counts.values())
         text = sum(each.text_bytes for each in counts.values())
         size = sum(each.file_bytes for each in counts.values())
-        rate = (lines - self._lines) / max(now_s - self._at_s, 1e-9)
-        self._lines, self._at_s = lines, now_s
-        clock = int(now_s - self._start_s)
+        rate = (lines - self._lines) * SECOND_NS / max(now_ns - self._at_ns, 1)
+        self._lines, self._at_ns = lines, now_ns
+        clock = (now_ns - self._start_ns) // SECOND_NS
         return (
             f"{clock // 3600}:{clock // 60 % 60:02d}:{clock % 60:02d} {self._symbols} symbols, {lines:,} lines ({rate:,.0f}/s), "
             f"{text / 1e6:,.1f} MB in {size / 1e6:,.1f} MB, {note}"

@@ -4,14 +4,14 @@ import asyncio
 import difflib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from marketlink.errors import MarketlinkError
 from marketlink.venues.base import Instrument, PublicVenue
 
 from collector.errors import UnknownSymbols
 from collector.from_venue import Rest, VenueRecorder
-from collector.stopping import SIGNALS, Stop
+from collector.stopping import Stop
 
 log = logging.getLogger("collector")
 _TICK_S: Final = 0.25
@@ -47,14 +47,18 @@ def check_symbols(venue: PublicVenue, symbols: Sequence[str], listed: Mapping[st
 
 async def listed_or_warning(
     venue: PublicVenue, symbols: Sequence[str], fetch: Callable[[], Awaitable[Mapping[str, Instrument]]]
-) -> None:
-    """Check the symbols against the exchange's list; go on without when it can't be had. Raises UnknownSymbols."""
+) -> list[str]:
+    """Check the symbols against the exchange's list and return those that do not trade now.
+
+    Goes on without when the list can't be had: all may trade then. Raises UnknownSymbols.
+    """
     try:
         listed = await fetch()
     except MarketlinkError as error:
         log.warning("symbols are not checked: %s", error)
-    else:
-        check_symbols(venue, symbols, listed)
+        return []
+    check_symbols(venue, symbols, listed)
+    return [symbol for symbol in symbols if not listed[symbol].trading]
 
 
 class VenueShell:
@@ -92,6 +96,8 @@ class VenueShell:
         self._stop.on_asked(lambda: loop.call_soon_threadsafe(asked.set))
         try:
             async with asyncio.TaskGroup() as self._group:
+                for recorder in self._recorders:
+                    recorder.begin()
                 tasks = [self._group.create_task(feed.run()) for feed in self._feeds]
                 tasks.append(self._group.create_task(self._tick()))
                 tasks.append(self._group.create_task(extra()))
@@ -114,24 +120,20 @@ class VenueShell:
                 recorder.on_time()
 
 
-async def until_stopped(stop: Stop, work: Awaitable[None]) -> None:
-    """Await `work`, or leave it when it is time to stop. Raises what `work` raises."""
+T = TypeVar("T")
+
+
+async def until_stopped(stop: Stop, work: Awaitable[T]) -> T | None:
+    """Await `work` and return its value, or leave it when it is time to stop: None. Raises what `work` raises."""
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
     stop.on_asked(lambda: loop.call_soon_threadsafe(asked.set))
     working = asyncio.ensure_future(work)
     waiting = asyncio.ensure_future(asked.wait())
     try:
         await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
+        return working.result() if working.done() else None
     finally:
         stop.on_asked(None)
         for each in (working, waiting):
             each.cancel()
         await asyncio.gather(working, waiting, return_exceptions=True)
-
-
-def take_signals(loop: asyncio.AbstractEventLoop, stop: Stop) -> None:
-    """Have the loop itself take the signals: it may sleep in the kernel where no Python handler runs."""
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop.on_signal, number)

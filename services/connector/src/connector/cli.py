@@ -56,6 +56,7 @@ def connect(
     name is already running. A second signal ends it at once.
     """
     from marketlink.errors import AlreadyRunning, MarketlinkError, SettingsError
+    from marketlink.link.names import check_name
 
     level = logging.getLevelNamesMapping().get(log_level.upper())
     if level is None:
@@ -65,9 +66,8 @@ def connect(
     if exchange not in EXCHANGES:
         hint = "is not supported yet" if exchange in PLANNED else "is not known"
         _quit(f"exchange {exchange!r} {hint}; supported: {', '.join(EXCHANGES)}", EXIT_USAGE)
-    if not name or name.startswith("/") or len(name) > 200:
-        _quit(f"name {name!r}: use 1 to 200 characters, not beginning with '/'", EXIT_USAGE)
     try:
+        check_name(name)
         _run(name, config_path)
     except AlreadyRunning as error:
         _quit(str(error), EXIT_ALREADY_RUNNING)

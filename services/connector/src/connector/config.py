@@ -30,12 +30,18 @@ class ConnectorConfig(BaseModel):
     order_prefix: str = Field(default="", description="begins every client order id; for trading")
     api_key: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_API_KEY")
     secret: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_SECRET")
+    state_dir: str = Field(
+        default="", description="folder for what outlives the process; empty: ~/.local/state/marketlink"
+    )
     data_age_s: Seconds = Field(default=30.0, description="reconnect after so long without any data")
     stale_s: Seconds = Field(
         default=3.0, description="the shortest silence of a busy stream after which its data counts as stale"
     )
     ping_age_s: Seconds = Field(default=300.0, description="reconnect after so long without the exchange's ping")
     request_timeout_s: Seconds = Field(default=10.0, description="give up on a REST answer after so long")
+    reader_hold_s: Annotated[float, Field(ge=0)] = Field(
+        default=1.0, description="hold the exchange's data back for so long at most, in a burst, for bots that lag"
+    )
     ca_file: Path | None = Field(
         default=None,
         description="PEM file of the authorities to trust instead of the system's, for wss and https alike",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from marketlink.messages import Batch
+from marketlink.notices import Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +12,15 @@ class Publish:
     """Send a batch over the link."""
 
     batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer a bot's registration, with the book as it is when the answer is sent; a repeat before that is the same answer."""
+
+    bot_id: int
+    symbol: str
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,5 +53,5 @@ class Note:
     text: str
 
 
-Effect = Publish | Subscribe | FetchSnapshot | Note
+Effect = Publish | Answer | Subscribe | FetchSnapshot | Note
 """One thing for the shell to do."""

@@ -1,63 +1,44 @@
 """The connector's core: bots' requests and the venue's messages in, effects out. No socket, clock or file in here.
 
-One `Market` a symbol holds its synchroniser and its book. Every update that the synchroniser lets through becomes one batch
-for all bots; a resync becomes one batch that replaces the whole book; a registration is answered with one batch for that
-bot alone.
-
+It says who is told what; what a symbol's book is and how it travels is `books`.
 Orders come in a later version: until a trading half is given, every order request is answered that trading is not configured.
 """
 
 import dataclasses
 import difflib
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-from marketlink.book.fused import FusedBook
 from marketlink.book.rules import Snapshot
-from marketlink.book.sync import Apply, AskSnapshot, DepthSync, OutOfSync, Replace, SyncLimits
+from marketlink.book.sync import DepthSync, SyncLimits
 from marketlink.book.sync import Effect as SyncEffect
 from marketlink.errors import MalformedMessage
-from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, EXCH, LOCAL, Events, empty_events
+from marketlink.events import Events
 from marketlink.messages import (
     TO_ALL,
     Batch,
     ErrorEvent,
-    ErrorKind,
     Feed,
-    LiveError,
     LiveEvent,
     OrderEvent,
-    PositionEvent,
+    Progress,
     RegisterInstrument,
     Request,
     SubmitOrder,
-    Value,
 )
+from marketlink.notices import Contradicted, Notice, OrderRefused, OutOfSync, Refused, Remark, Sizes, Stated, to_error
 from marketlink.orders import Status
+from marketlink.times import SECOND_NS, Moment, MonoNs
 from marketlink.venues.base import Depth, ExchangeInfo, Instrument, NotUsed, PublicVenue, Ticks, VenueMessage
 
-from connector.effects import Effect, FetchSnapshot, Level, Note, Publish, Subscribe
+from connector.books import Market
+from connector.effects import Answer, Effect, Level, Note, Publish, Subscribe
 
-HEARTBEAT_NS: Final = 1_000_000_000
+HEARTBEAT_NS: Final = SECOND_NS
 MAX_WAITING: Final = 10_000
 """Registrations held while the exchange's instruments are not known yet; more are refused."""
-
-
-@dataclass(slots=True)
-class Market:
-    """One registered symbol."""
-
-    instrument: Instrument
-    sync: DepthSync
-    book: FusedBook
-    book_known: bool = False  # whether it ever was the exchange's
-    last_exch_ns: int = 0
-    trades: int = 0
-    updates: int = 0
-    position: PositionEvent | None = None
 
 
 @dataclass(slots=True)
@@ -71,6 +52,7 @@ class HubCounts:
     not_used: dict[str, int] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
     orders_refused: int = 0
+    faults: int = 0
 
 
 class Hub:
@@ -80,118 +62,141 @@ class Hub:
         self._venue, self._rng, self._limits = venue, rng, limits
         self._info: ExchangeInfo | None = None
         self._waiting: dict[tuple[int, str], Request] = {}
-        self._last_sent_ns = 0
+        self._left: Mapping[str, Events] = {}
+        self._left_owners: Mapping[str, Iterable[int]] = {}
+        self._last_sent: MonoNs | None = None
         self.markets: dict[str, Market] = {}
+        self.owners: dict[
+            str, set[int]
+        ] = {}  # bots that number nothing, by symbol: they never register again by themselves
         self.counts = HubCounts()
 
     # -- bots ---------------------------------------------------------------------------------------------------------
 
-    def on_request(self, request: Request, now_ns: int) -> list[Effect]:
+    def on_request(self, request: Request, now: Moment) -> list[Effect]:
         """Take a bot's request."""
         if request.bot_id == TO_ALL:
             return [Note(Level.WARNING, "a request without a bot id can't be answered and is left out")]
         match request.request:
             case RegisterInstrument(symbol=symbol):
                 if self._info is not None:
-                    return self._register(request.bot_id, request.request, now_ns)
+                    return self._register(request, request.request, now)
                 if len(self._waiting) >= MAX_WAITING:
                     text = "too many registrations are waiting for the exchange's instrument list"
-                    return [*self._refuse(request.bot_id, symbol, text), Note(Level.WARNING, text)]
+                    return [self._tell(request.bot_id, Refused(symbol, text)), Note(Level.WARNING, text)]
+                known = (request.bot_id, symbol) in self._waiting
                 self._waiting[(request.bot_id, symbol)] = request
-                return [
-                    Note(
-                        Level.INFO,
-                        f"bot {request.bot_id} asks for {symbol}: held until the exchange's instruments are known",
-                    )
-                ]
+                text = f"bot {request.bot_id} asks for {symbol}: held until the exchange's instruments are known"
+                return [] if known else [Note(Level.INFO, text)]
             case SubmitOrder():
                 return self._refuse_order(request.bot_id, request.request)
+            case Progress():
+                return []  # the outbox's business
 
-    def on_info(self, info: ExchangeInfo, now_ns: int) -> list[Effect]:
+    def on_failed_request(self, request: Request, error: Exception) -> list[Effect]:
+        """Answer a request that this program failed at: whoever asked must not wait for ever."""
+        self.counts.faults += 1
+        text = f"a fault of the connector: {type(error).__name__}"
+        match request.request:
+            case RegisterInstrument(symbol=symbol):
+                return [self._tell(request.bot_id, Remark(symbol, text))]
+            case SubmitOrder(symbol, order):
+                return [self._tell(request.bot_id, OrderRefused(symbol, order.order_id, text))]
+            case Progress():
+                return []
+
+    def on_info(self, info: ExchangeInfo, now: Moment) -> list[Effect]:
         """Take the exchange's instruments, and answer the registrations that waited for them."""
         self._info = info
-        waiting, self._waiting = list(self._waiting.values()), {}
         effects: list[Effect] = []
+        for symbol, left in self._left.items():
+            if symbol in info.instruments:
+                effects += [*self._market(symbol)[1], Note(Level.INFO, f"{symbol}: served again after a restart")]
+                self.markets[symbol].left = left
+                self.owners[symbol] = set(self._left_owners.get(symbol, ()))
+        waiting, self._waiting = list(self._waiting.values()), {}
         for request in waiting:
-            effects += self.on_request(request, now_ns)
+            effects += self.on_request(request, now)
         return effects
 
-    def _register(self, bot_id: int, request: RegisterInstrument, now_ns: int) -> list[Effect]:
+    def on_left(self, left: Mapping[str, Events], owners: Mapping[str, Iterable[int]]) -> None:
+        """Take what an earlier process left: symbols whose bots never ask again, with levels that they may hold, and those bots."""
+        self._left, self._left_owners = left, owners
+
+    def _market(self, symbol: str) -> tuple[Market, list[Effect]]:
         assert self._info is not None  # held in `on_request` until then
-        symbol = self._venue.normal_symbol(request.symbol)
+        market = self.markets.get(symbol)
+        if market is not None:
+            return market, []
+        sync = DepthSync(self._venue.rule, self._rng, self._limits)
+        market = self.markets[symbol] = Market(self._info.instruments[symbol], sync)
+        return market, [Subscribe(symbol)]
+
+    def _register(self, request: Request, wanted: RegisterInstrument, now: Moment) -> list[Effect]:
+        assert self._info is not None
+        bot_id, symbol = request.bot_id, self._venue.normal_symbol(wanted.symbol)
         instrument = self._info.instruments.get(symbol)
         if instrument is None:
             near = difflib.get_close_matches(symbol, self._info.instruments, 1)
-            text = f"{self._venue.name} has no instrument {request.symbol!r}" + (
+            text = f"{self._venue.name} has no instrument {wanted.symbol!r}" + (
                 f"; did you mean {near[0]!r}?" if near else ""
             )
-            return [*self._refuse(bot_id, request.symbol, text), Note(Level.WARNING, f"bot {bot_id}: {text}")]
+            return [self._tell(bot_id, Refused(wanted.symbol, text)), Note(Level.WARNING, f"bot {bot_id}: {text}")]
         self.counts.registrations += 1
-        effects: list[Effect] = []
-        market = self.markets.get(symbol)
-        if market is None:
-            book = FusedBook(instrument.tick_size, instrument.lot_size)
-            market = Market(instrument, DepthSync(self._venue.rule, self._rng, self._limits), book)
-            self.markets[symbol] = market
-            effects.append(Subscribe(symbol))
+        _, effects = self._market(symbol)
+        if not request.numbered:
+            self.owners.setdefault(symbol, set()).add(bot_id)
         effects.append(Note(Level.INFO, f"bot {bot_id} registered {symbol}"))
-        errors = [*_contradictions(request, symbol, instrument)]
+        notices = _sizes(wanted, symbol, instrument)
         effects += [
-            Note(Level.WARNING, f"bot {bot_id}: {error.value['msg']}")
-            for error in errors
-            if isinstance(error.value, dict)
+            Note(Level.WARNING, f"bot {bot_id}: {notice.text}")
+            for notice in notices
+            if isinstance(notice, Contradicted)
         ]
-        if market.book_known and not market.sync.in_sync:
-            errors.append(_out_of_sync(symbol, "resynchronising", market.sync.last_id))
+        return [*effects, Answer(bot_id, symbol, notices)]
+
+    def answer(self, answer: Answer, now: Moment) -> Batch:
+        """Return what answers a registration now: position, the whole book, and what is to be said of it."""
+        symbol, market = answer.symbol, self.markets[answer.symbol]
         events: list[LiveEvent] = [market.position] if market.position is not None else []
         if market.book_known:
-            events.append(Feed(symbol, self._whole_book(market, now_ns)))
-        events += [ErrorEvent(error) for error in errors]
-        return [*effects, *self._publish(Batch(tuple(events), bot_id), now_ns)]
+            events.append(Feed(symbol, market.whole(now)))
+        notices: list[Notice] = list(answer.notices)
+        if market.book_known and not market.sync.in_sync:
+            notices.append(OutOfSync(symbol, "resynchronising", market.sync.last_id))
+        events += [ErrorEvent(to_error(notice)) for notice in notices]
+        return Batch(tuple(events), answer.bot_id)
 
-    def _whole_book(self, market: Market, now_ns: int) -> Events:
-        """A clear that dates the book, and its levels: what a bot that joins late needs."""
-        levels = market.book.levels()
-        events = empty_events(len(levels) + 1)
-        events[0]["ev"] = EXCH | LOCAL | DEPTH_CLEAR
-        events[0]["exch_ts"] = market.last_exch_ns
-        events[1:] = levels
-        events["local_ts"] = now_ns
-        events["ival"] = market.sync.last_id
-        return events
-
-    def _refuse(self, bot_id: int, symbol: str, text: str) -> list[Effect]:
-        error = LiveError(ErrorKind.CUSTOM, {"symbol": symbol, "msg": text, "refused": True}, 1)
-        return [Publish(Batch((ErrorEvent(error),), bot_id))]
+    def _tell(self, bot_id: int, notice: Notice) -> Effect:
+        return Publish(Batch((ErrorEvent(to_error(notice)),), bot_id))
 
     def _refuse_order(self, bot_id: int, request: SubmitOrder) -> list[Effect]:
         """The order never left this process, so that its end is certain: the bot is told, and what it asked is answered."""
         self.counts.orders_refused += 1
         order = request.order
         text = "trading is not configured on this connector: the order was not sent to the exchange"
-        detail: dict[str, Value] = {"symbol": request.symbol, "order_id": order.order_id, "msg": text}
         status = Status.EXPIRED if order.req is Status.NEW else order.status
         answer = OrderEvent(request.symbol, dataclasses.replace(order, req=Status.NONE, status=status))
-        batch = Batch((answer, ErrorEvent(LiveError(ErrorKind.ORDER_ERROR, detail))), bot_id, framed=False)
+        refusal = ErrorEvent(to_error(OrderRefused(request.symbol, order.order_id, text)))
         return [
-            Publish(batch),
+            Publish(Batch((answer, refusal), bot_id, framed=False)),
             Note(Level.WARNING, f"bot {bot_id}: order {order.order_id} on {request.symbol}: {text}"),
         ]
 
     # -- venue --------------------------------------------------------------------------------------------------------
 
-    def on_message(self, message: VenueMessage, now_ns: int) -> list[Effect]:
+    def on_message(self, message: VenueMessage, now: Moment) -> list[Effect]:
         """Take one decoded message of the venue."""
         match message:
             case Depth(symbol, update):
                 market = self.markets.get(symbol)
-                return self._synced(market, market.sync.on_update(update, now_ns), now_ns) if market is not None else []
+                return market.carry_out(market.sync.on_update(update, now.mono), now) if market is not None else []
             case Ticks(symbol, events):
                 market = self.markets.get(symbol)
                 if market is None or not len(events):
                     return []
                 market.trades += len(events)
-                return self._publish(Batch((Feed(symbol, events),), framed=False), now_ns)
+                return [Publish(Batch((Feed(symbol, events),), framed=False))]
             case NotUsed(kind, known):
                 counts = self.counts.not_used if known else self.counts.unknown
                 counts[kind] = counts.get(kind, 0) + 1
@@ -204,44 +209,47 @@ class Hub:
             case _:
                 return []  # answers and farewells are the feed's business
 
-    def on_malformed(self, error: MalformedMessage, now_ns: int) -> list[Effect]:
+    def on_malformed(self, error: MalformedMessage, now: Moment) -> list[Effect]:
         """Take a message that could not be decoded: if it may have been a depth update, that book is out of sync."""
         self.counts.malformed += 1
         note = Note(Level.WARNING, f"message left out: {error}")
-        market = self.markets.get(error.symbol or "")
-        if market is None or error.stream not in ("depth", None):
+        if error.stream not in ("depth", None):
             return [note]
-        return [note, *self._synced(market, market.sync.on_bad_message(now_ns), now_ns)]
+        return [note, *self._lost(error.symbol, now)]
 
-    def on_subscribed(self, symbols: Iterable[str], now_ns: int) -> list[Effect]:
+    def on_failed_message(self, symbol: str | None, error: Exception, now: Moment) -> list[Effect]:
+        """Take a message that this program failed at: what it said is lost, of its symbol or, not known whose, of all."""
+        self.counts.faults += 1
+        effects = [effect for each in ([symbol] if symbol else self.markets) for effect in self._lost(each, now)]
+        return [Note(Level.WARNING, f"message left out by a fault of this program: {error!r}"), *effects]
+
+    def _lost(self, symbol: str | None, now: Moment) -> list[Effect]:
+        market = self.markets.get(symbol or "")
+        return market.carry_out(market.sync.on_bad_message(now.mono), now) if market is not None else []
+
+    def on_subscribed(self, symbols: Iterable[str], now: Moment) -> list[Effect]:
         """The venue has acknowledged these symbols' depth streams."""
-        effects: list[Effect] = []
-        for symbol in symbols:
-            if (market := self.markets.get(symbol)) is not None:
-                effects += self._synced(market, market.sync.on_subscribed(now_ns), now_ns)
-        return effects
+        return self._each(symbols, lambda sync: sync.on_subscribed(now.mono), now)
 
-    def on_refused(self, symbols: Iterable[str], text: str, now_ns: int) -> list[Effect]:
+    def on_refused(self, symbols: Iterable[str], text: str, now: Moment) -> list[Effect]:
         """The venue refused these symbols' streams."""
-        errors = tuple(ErrorEvent(_custom(symbol, f"subscription refused: {text}")) for symbol in symbols)
-        return [
-            Note(Level.WARNING, f"subscription refused: {text}"),
-            *self._publish(Batch(errors, framed=False), now_ns),
-        ]
+        errors = tuple(ErrorEvent(to_error(Remark(symbol, f"subscription refused: {text}"))) for symbol in symbols)
+        return [Note(Level.WARNING, f"subscription refused: {text}"), Publish(Batch(errors, framed=False))]
 
-    def on_disconnected(self, symbols: Iterable[str], reason: str, now_ns: int) -> list[Effect]:
+    def on_stale(self, symbols: Iterable[str], now: Moment) -> list[Effect]:
+        """These symbols' depth streams are silent though they should not be: their books are out of sync."""
+        return self._each(symbols, lambda sync: sync.on_stale(now.mono), now)
+
+    def on_disconnected(self, symbols: Iterable[str], reason: str, now: Moment) -> list[Effect]:
         """A connection with these symbols is gone: all their books are out of sync from here on."""
-        effects: list[Effect] = [Note(Level.WARNING, f"connection lost: {reason}")]
-        for symbol in symbols:
-            if (market := self.markets.get(symbol)) is not None:
-                effects += self._synced(market, market.sync.on_reconnect(now_ns), now_ns)
-        return effects
+        lost = self._each(symbols, lambda sync: sync.on_reconnect(now.mono), now)
+        return [Note(Level.WARNING, f"connection lost: {reason}"), *lost]
 
-    def on_snapshot(self, symbol: str, ticket: int, snapshot: Snapshot, now_ns: int) -> list[Effect]:
+    def on_snapshot(self, symbol: str, ticket: int, snapshot: Snapshot, now: Moment) -> list[Effect]:
         """Take the answer to a FetchSnapshot."""
         market = self.markets[symbol]
         too_old = market.sync.counts.too_old
-        effects = self._synced(market, market.sync.on_snapshot(ticket, snapshot, now_ns), now_ns)
+        effects = market.carry_out(market.sync.on_snapshot(ticket, snapshot, now.mono), now)
         if market.sync.counts.too_old > too_old:
             effects.append(
                 Note(Level.INFO, f"{symbol}: snapshot {snapshot.last_id} is older than the updates held; asking again")
@@ -249,128 +257,50 @@ class Hub:
         return effects
 
     def on_snapshot_failed(
-        self, symbol: str, ticket: int, text: str, now_ns: int, retry_after_ns: int = 0
+        self, symbol: str, ticket: int, text: str, now: Moment, retry_after_ns: int = 0
     ) -> list[Effect]:
         """Take the failure of a FetchSnapshot."""
         market = self.markets[symbol]
-        effects = self._synced(market, market.sync.on_snapshot_failed(ticket, now_ns, retry_after_ns), now_ns)
+        effects = market.carry_out(market.sync.on_snapshot_failed(ticket, now.mono, retry_after_ns), now)
         return [Note(Level.WARNING, f"{symbol}: no snapshot: {text}; asking again later"), *effects]
 
-    def on_time(self, now_ns: int) -> list[Effect]:
+    def on_time(self, now: Moment) -> list[Effect]:
         """Let time pass: due snapshots, and the heartbeat when nothing else was sent."""
         effects: list[Effect] = []
         for market in self.markets.values():
             due_ns = market.sync.due_ns
-            if due_ns is not None and due_ns <= now_ns:
-                effects += self._synced(market, market.sync.on_time(now_ns), now_ns)
-        if now_ns - self._last_sent_ns >= HEARTBEAT_NS:
-            effects += self._publish(Batch(), now_ns)
+            if due_ns is not None and due_ns <= now.mono:
+                effects += market.carry_out(market.sync.on_time(now.mono), now)
+        if self._last_sent is None or now.mono - self._last_sent >= HEARTBEAT_NS:
+            effects.append(Publish(Batch()))
         return effects
 
-    def _publish(self, batch: Batch, now_ns: int) -> list[Effect]:
-        self._last_sent_ns = now_ns
+    def on_sent(self, batch: Batch, now: MonoNs) -> None:
+        """Note that a batch went out."""
+        self._last_sent = now
         self.counts.published_batches += 1
         for event in batch.events:
             self.counts.published_events += len(event.events) if isinstance(event, Feed) else 1
-        return [Publish(batch)]
 
-    def _synced(self, market: Market, effects: list[SyncEffect], now_ns: int) -> list[Effect]:
-        symbol = market.instrument.symbol
-        result: list[Effect] = []
-        for effect in effects:
-            match effect:
-                case Apply(update):
-                    result += self._update(market, update.events, update.last_id, now_ns)
-                case Replace(snapshot, updates, last_id):
-                    result += self._replace(market, snapshot, now_ns)
-                    for update in updates:  # heard now, so none is older on the local clock than the snapshot
-                        events = update.events.copy()
-                        events["local_ts"] = np.maximum(events["local_ts"], _local_ns(snapshot))
-                        result += self._update(market, events, update.last_id, now_ns)
-                    behind = f"snapshot {snapshot.last_id} and {len(updates)} updates behind it"
-                    result.append(Note(Level.INFO, f"{symbol}: in sync at update {last_id}: {behind}"))
-                case OutOfSync(trouble, after_id):
-                    batch = Batch((ErrorEvent(_out_of_sync(symbol, trouble.value, after_id)),), framed=False)
-                    text = f"{symbol}: out of sync after update {after_id}: {trouble.value}"
-                    result += [*self._publish(batch, now_ns), Note(Level.WARNING, text)]
-                case AskSnapshot(ticket):
-                    result.append(FetchSnapshot(symbol, ticket))
-        return result
-
-    def _update(self, market: Market, events: Events, last_id: int, now_ns: int) -> list[Effect]:
-        """Apply an update to the book and publish what it changed, as one batch."""
-        market.updates += 1
-        rows = market.book.fuse(events, sequenced=True)
-        if len(events):
-            market.last_exch_ns = int(events[0]["exch_ts"])
-        if not len(rows):
-            # An update that changes nothing still moves the book's id, and bots know it by their rows: one is said again.
-            rows = events[:1] if len(events) else self._restate(market, last_id, now_ns)
-        return self._publish(Batch((Feed(market.instrument.symbol, rows),) if len(rows) else ()), now_ns)
-
-    def _restate(self, market: Market, last_id: int, now_ns: int) -> Events:
-        """The best bid as it is, under this update's id; empty when there is none."""
-        rows = empty_events(1 if market.book.bid_count else 0)
-        if len(rows):
-            row = (LOCAL | BUY | DEPTH, market.last_exch_ns, now_ns, market.book.best_bid, market.book.best_bid_qty)
-            rows[0] = (*row, 0, last_id, 0.0)
-        return rows
-
-    def _replace(self, market: Market, snapshot: Snapshot, now_ns: int) -> list[Effect]:
-        """Make the book anew, and publish the one batch that does the same for every bot.
-
-        Its rows: deletions of what is no longer there (the source's bots know no clear), the clear, and the levels.
-        """
-        book = FusedBook(market.instrument.tick_size, market.instrument.lot_size)
-        book.fuse(snapshot.events, sequenced=True)
-        gone = _gone(market.book, book)
-        rows = empty_events(len(gone) + 1 + len(snapshot.events))
-        rows[: len(gone)] = gone
-        rows[len(gone)]["ev"] = LOCAL | DEPTH_CLEAR
-        rows[len(gone) + 1 :] = snapshot.events
-        if len(snapshot.events):
-            market.last_exch_ns = int(snapshot.events[0]["exch_ts"])
-        rows["exch_ts"], rows["local_ts"], rows["ival"] = market.last_exch_ns, _local_ns(snapshot), snapshot.last_id
-        market.book, market.book_known = book, True
-        return self._publish(Batch((Feed(market.instrument.symbol, rows),)), now_ns)
+    def _each(self, symbols: Iterable[str], step: Callable[[DepthSync], list[SyncEffect]], now: Moment) -> list[Effect]:
+        effects: list[Effect] = []
+        for symbol in symbols:
+            if (market := self.markets.get(symbol)) is not None:
+                effects += market.carry_out(step(market.sync), now)
+        return effects
 
 
-def _local_ns(snapshot: Snapshot) -> int:
-    return int(snapshot.events[0]["local_ts"]) if len(snapshot.events) else 0
-
-
-def _gone(before: FusedBook, after: FusedBook) -> Events:
-    """Deletions of the levels of `before` that `after` does not have."""
-    levels = before.levels()
-    keep = np.concatenate([np.isin(before.bids()[0], after.bids()[0]), np.isin(before.asks()[0], after.asks()[0])])
-    gone: Events = levels[~keep]
-    gone["ev"] = (gone["ev"] & ~np.uint64(EXCH | 0xFF)) | np.uint64(DEPTH)
-    gone["qty"] = 0.0
-    return gone
-
-
-def _out_of_sync(symbol: str, reason: str, after_id: int) -> LiveError:
-    return LiveError(
-        ErrorKind.CONNECTION_INTERRUPTED,
-        {"symbol": symbol, "state": "out_of_sync", "reason": reason, "after_id": after_id},
-    )
-
-
-def _contradictions(request: RegisterInstrument, symbol: str, instrument: Instrument) -> list[LiveError]:
-    """What a registration says that the exchange says otherwise; the exchange's word stands."""
-    errors: list[LiveError] = []
+def _sizes(request: RegisterInstrument, symbol: str, instrument: Instrument) -> tuple[Notice, ...]:
+    """What a registration is to be told of the symbol's spelling and sizes; the exchange's word stands."""
+    notices: list[Notice] = []
     if request.symbol != symbol:
-        text = f"the symbol is spelled {symbol!r} here, not {request.symbol!r}: its events go by that name"
-        errors.append(_custom(symbol, text, contradicts="symbol", stated=request.symbol, true=symbol))
-    for name, stated, true in (
-        ("tick_size", request.tick_size, instrument.tick_size),
-        ("lot_size", request.lot_size, instrument.lot_size),
+        notices.append(Contradicted(symbol, Stated.SYMBOL, request.symbol, symbol))
+    for what, stated, true in (
+        (Stated.TICK_SIZE, request.tick_size, instrument.tick_size),
+        (Stated.LOT_SIZE, request.lot_size, instrument.lot_size),
     ):
-        if stated and abs(stated - true) > 1e-9 * true:
-            text = f"{name} of {symbol} is {true}, not {stated}: the exchange's is used"
-            errors.append(_custom(symbol, text, contradicts=name, stated=stated, true=true))
-    return errors
-
-
-def _custom(symbol: str, text: str, **facts: Value) -> LiveError:
-    return LiveError(ErrorKind.CUSTOM, {"symbol": symbol, "msg": text, **facts}, 1)
+        if stated and not abs(stated - true) <= 1e-9 * true:  # NaN is no size either
+            notices.append(Contradicted(symbol, what, stated, true))
+    if not (request.tick_size and request.lot_size):
+        notices.append(Sizes(symbol, instrument.tick_size, instrument.lot_size))
+    return tuple(notices)

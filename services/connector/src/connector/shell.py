@@ -14,29 +14,37 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from marketlink.errors import MalformedMessage, MarketlinkError, RateLimited, VenueRefused
 from marketlink.events import EVENT_DTYPE
 from marketlink.link.port import ConnectorPort
-from marketlink.messages import Request
+from marketlink.messages import Batch, Progress, Request
+from marketlink.messages import Feed as FeedEvent
+from marketlink.run.clock import Clock, SystemClock
 from marketlink.run.feed import Feed, FeedSettings
 from marketlink.run.http import VenueHttp, fetch_info
 from marketlink.run.limits import WeightBudget
 from marketlink.run.network import ssl_context
 from marketlink.run.retry import Backoff
+from marketlink.times import SECOND_NS, Moment, WallNs
 from marketlink.venues.base import PublicVenue
 
 from connector.config import ConnectorConfig
-from connector.effects import Effect, FetchSnapshot, Level, Note, Publish, Subscribe
+from connector.effects import Answer, Effect, FetchSnapshot, Level, Note, Publish, Subscribe
 from connector.hub import Hub
+from connector.left import Left
+from connector.outbox import Holding, Outbox
 
 log = logging.getLogger("connector")
 
 TICK_S: Final = 0.05
 STATUS_S: Final = 60.0
-SECOND_NS: Final = 1_000_000_000
+NO_ROOM_S: Final = 0.001
+MOST_FAULTS: Final = 20
+"""Faults of this program in a minute that are survived; with more it is better gone than wrong."""
 
 
 class Shard:
@@ -48,7 +56,7 @@ class Shard:
         config = shell.config
         settings = FeedSettings(data_age_s=config.data_age_s, stale_s=config.stale_s, ping_age_s=config.ping_age_s)
         url = shell.venue.stream_url(shell.config.stream_url)
-        self.feed = Feed(shell.venue, url, self, settings=settings, rng=shell.rng, tls=shell.tls)
+        self.feed = Feed(shell.venue, url, self, settings=settings, rng=shell.rng, tls=shell.tls, hold=shell.hold)
         self.number = number
 
     def has_room(self, streams: int) -> bool:
@@ -63,44 +71,62 @@ class Shard:
     def on_subscribed(self, streams: Sequence[str]) -> None:
         """Pass on which symbols are live."""
         symbols = [symbol for symbol in self.symbols if self._shell.depth_stream(symbol) in streams]
-        self._shell.carry_out(self._shell.hub.on_subscribed(symbols, time.time_ns()))
+        self._shell.carry_out(self._shell.hub.on_subscribed(symbols, self._shell.now()))
 
     def on_refused(self, streams: Sequence[str], error: str) -> None:
         """Pass on which symbols are not."""
         symbols = [symbol for symbol in self.symbols if set(self._shell.venue.live_streams(symbol)) & set(streams)]
-        self._shell.carry_out(self._shell.hub.on_refused(symbols, error, time.time_ns()))
+        self._shell.carry_out(self._shell.hub.on_refused(symbols, error, self._shell.now()))
 
     def on_stale(self, streams: Sequence[str]) -> None:
         """Pass on which symbols' books are sure no longer."""
         symbols = [symbol for symbol in self.symbols if self._shell.depth_stream(symbol) in streams]
-        if symbols:
-            reason = f"{', '.join(symbols)}: no updates while others come"
-            self._shell.carry_out(self._shell.hub.on_disconnected(symbols, reason, time.time_ns()))
+        self._shell.carry_out(self._shell.hub.on_stale(symbols, self._shell.now()))
 
     def on_frame(self, recv_ns: int, frame: bytes) -> None:
         """Handle a frame, to the last sample."""
         shell = self._shell
+        now = Moment(shell.clock.mono_ns(), WallNs(recv_ns))
+        message = None
         try:
             message = shell.venue.decode(frame, recv_ns)
+            effects = shell.hub.on_message(message, now)
         except MalformedMessage as error:
-            shell.carry_out(shell.hub.on_malformed(error, recv_ns))
-        else:
-            shell.carry_out(shell.hub.on_message(message, recv_ns))
+            effects = shell.hub.on_malformed(error, now)
+        except Exception as error:  # noqa: BLE001 the edge: whatever it is, the book it was about is not the exchange's now
+            shell.on_fault(f"at a frame: {frame[:200]!r}")
+            effects = shell.hub.on_failed_message(getattr(message, "symbol", None), error, now)
+        shell.carry_out(effects)
 
     def on_disconnected(self, reason: str) -> None:
         """Pass on that this connection's books are out of sync."""
-        self._shell.carry_out(self._shell.hub.on_disconnected(self.symbols, reason, time.time_ns()))
+        self._shell.carry_out(self._shell.hub.on_disconnected(self.symbols, reason, self._shell.now()))
 
 
 class Shell:
     """Carries out what the hub decides."""
 
     def __init__(
-        self, name: str, venue: PublicVenue, config: ConnectorConfig, port: ConnectorPort, rng: random.Random
+        self,
+        name: str,
+        venue: PublicVenue,
+        config: ConnectorConfig,
+        port: ConnectorPort,
+        rng: random.Random,
+        clock: Clock | None = None,
     ) -> None:
         self.name, self.venue, self.config, self.rng = name, venue, config, rng
-        self.port = port
+        self.port, self.clock = port, clock or SystemClock()
         self.hub = Hub(venue, rng)
+        self.outbox = Outbox(
+            port,
+            lambda answer: self.hub.answer(answer, self.now()),
+            lambda batch: self.hub.on_sent(batch, self.clock.mono_ns()),
+        )
+        self._holding = Holding(int(config.reader_hold_s * SECOND_NS))
+        self._left = Left(state_folder(config.state_dir, name))
+        self._pumping: asyncio.Handle | None = None
+        self._faults: list[int] = []
         self._shards: list[Shard] = []
         self._fetches: dict[str, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
@@ -111,6 +137,10 @@ class Shell:
         self._http = VenueHttp(venue, config.api_url, budget, client_timeout_s=timeout_s, tls=self.tls)
         self._tasks: asyncio.TaskGroup | None = None
 
+    def now(self) -> Moment:
+        """This moment."""
+        return Moment(self.clock.mono_ns(), self.clock.wall_ns())
+
     def depth_stream(self, symbol: str) -> str:
         """The stream whose acknowledgement says that a symbol's book is coming."""
         return next(stream for stream in self.venue.live_streams(symbol) if "@depth" in stream)
@@ -120,17 +150,65 @@ class Shell:
         for effect in effects:
             match effect:
                 case Publish(batch):
+                    if self._left.symbols:
+                        self._keep(batch)
                     try:
-                        self.port.send(batch)
+                        self.outbox.put(batch)
                     except MarketlinkError as error:
                         self._fail(error)
                         return
+                case Answer(symbol=symbol):
+                    if symbol in self.hub.owners:
+                        market = self.hub.markets[symbol]
+                        self._left.keep(
+                            symbol, self.hub.owners[symbol], np.concatenate([market.left, market.book.levels()])
+                        )
+                    self.outbox.answer(effect)
                 case FetchSnapshot(symbol, ticket):
                     self._fetch(symbol, ticket)
                 case Subscribe(symbol):
                     self._subscribe(symbol)
                 case Note(level, text):
                     log.log(logging.WARNING if level is Level.WARNING else logging.INFO, "%s", text)
+        self._pump_soon()
+
+    def _keep(self, batch: Batch) -> None:
+        """Note what of the published levels bots of the source may hold."""
+        for event in batch.events:
+            if not isinstance(event, FeedEvent) or event.symbol not in self._left.symbols:
+                continue
+            if not self._left.add(event.symbol, event.events):
+                self._left.add(event.symbol, event.events, self.hub.markets[event.symbol].book.levels())
+
+    def _pump_soon(self) -> None:
+        if self._pumping is None and self.outbox.busy:
+            self._pumping = asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Publish a piece of what waits; the loop has a turn between two pieces."""
+        self._pumping = None
+        try:
+            went = self.outbox.pump(self.clock.mono_ns())
+        except MarketlinkError as error:
+            self._fail(error)
+            return
+        if went:
+            self._pump_soon()
+        elif self.outbox.busy:
+            self._pumping = asyncio.get_running_loop().call_later(NO_ROOM_S, self._pump)
+
+    def hold(self) -> bool:
+        """Whether the exchange's data is to wait a moment for readers that lag."""
+        now = self.clock.mono_ns()
+        return self._holding.is_wanted(self.outbox.lag(now), now)
+
+    def on_fault(self, where: str) -> None:
+        """Log a fault of this program, now being handled; too many of them end it."""
+        log.exception("a fault of this program %s", where)
+        now = self.clock.mono_ns()
+        self._faults = [*(then for then in self._faults if now - then < 60 * SECOND_NS), now]
+        if len(self._faults) > MOST_FAULTS:
+            self._fail(RuntimeError(f"{len(self._faults)} faults of this program in a minute"))
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
@@ -157,13 +235,13 @@ class Shell:
     async def _fetch_snapshot(self, symbol: str, ticket: int) -> None:
         try:
             body = await self._http.get(self.venue.snapshot_request(symbol))
-            recv_ns = time.time_ns()
+            recv_ns = self.clock.wall_ns()
             snapshot = self.venue.decode_snapshot(symbol, body, recv_ns)
         except (RateLimited, VenueRefused, MarketlinkError) as error:
             wait_ns = int(error.retry_after_s * SECOND_NS) if isinstance(error, RateLimited) else 0
-            effects = self.hub.on_snapshot_failed(symbol, ticket, str(error), time.time_ns(), wait_ns)
+            effects = self.hub.on_snapshot_failed(symbol, ticket, str(error), self.now(), wait_ns)
         else:
-            effects = self.hub.on_snapshot(symbol, ticket, snapshot, recv_ns)
+            effects = self.hub.on_snapshot(symbol, ticket, snapshot, self.now())
         self.carry_out(effects)
 
     async def _instruments(self) -> None:
@@ -179,14 +257,14 @@ class Shell:
             else:
                 limit = info.weight_limit
                 log.info("%d instruments, request weight %d in %d s", len(info.instruments), limit.weight, limit.per_s)
-                self.carry_out(self.hub.on_info(info, time.time_ns()))
+                self.carry_out(self.hub.on_info(info, self.now()))
                 return
 
     async def _tick(self) -> None:
         next_status = time.monotonic() + STATUS_S
         while True:
             await asyncio.sleep(TICK_S)
-            self.carry_out(self.hub.on_time(time.time_ns()))
+            self.carry_out(self.hub.on_time(self.now()))
             if time.monotonic() >= next_status:
                 next_status += STATUS_S
                 self._status()
@@ -204,7 +282,15 @@ class Shell:
 
         def take(requests: list[Request]) -> None:
             for request in requests:
-                self.carry_out(self.hub.on_request(request, time.time_ns()))
+                if isinstance(request.request, Progress):
+                    self.outbox.on_progress(request.bot_id, request.request, self.clock.mono_ns())
+                    continue
+                try:
+                    effects = self.hub.on_request(request, self.now())
+                except Exception as error:  # noqa: BLE001 the edge: whoever asked is answered
+                    self.on_fault(f"at a request of bot {request.bot_id}")
+                    effects = self.hub.on_failed_request(request, error)
+                self.carry_out(effects)
 
         try:
             while not stopping.is_set():
@@ -228,6 +314,11 @@ class Shell:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
         _warm_up()
+        if self.port.readers():
+            left, owners = self._left.read()
+            self.hub.on_left(left, owners)
+        else:
+            self._left.forget()
         stopping = threading.Event()
         listener = threading.Thread(target=self._listen, args=(loop, stopping), name="link", daemon=True)
         try:
@@ -250,6 +341,14 @@ class Shell:
                 await asyncio.wait_for(self._http.aclose(), 1.0)
         if self._failure is not None:
             raise self._failure
+
+
+def state_folder(state_dir: str, name: str) -> Path:
+    """Return where a connector keeps what outlives it: below `state_dir`, or the user's own place for such files."""
+    if state_dir:
+        return Path(state_dir).expanduser() / name
+    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(home).expanduser() / "marketlink" / name
 
 
 class _Stopped(Exception):

@@ -14,7 +14,14 @@ from numba.extending import register_jitable
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-_COMPILED_IN = ("factor_engine.kernels", "obi_mm.engine", "obi_mm.hft", "obi_mm.kernels", "obi_mm.layout")
+_COMPILED_IN = (
+    "factor_engine.kernels",
+    "obi_mm.engine",
+    "obi_mm.hft",
+    "obi_mm.kernels",
+    "obi_mm.layout",
+    "obi_mm.sizes",
+)
 
 
 def jit(function: Function) -> Function:

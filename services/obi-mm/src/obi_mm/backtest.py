@@ -17,6 +17,7 @@ from obi_mm.config import SECOND_NS, Config
 from obi_mm.errors import ConfigError, DataError
 from obi_mm.layout import ACTION_COLUMNS, DECISION_DTYPE, ORDER_COLUMNS, Log, Real, Table
 from obi_mm.rows import ClearsSpelledOut, on_exchange_clock
+from obi_mm.sizes import check_sizes
 from obi_mm.strategy import MOST_ORDERS, Strategy
 from obi_mm.summary import Counts, summarize
 
@@ -92,6 +93,7 @@ def load_days(paths: Sequence[str | Path], tick_size: float, lot_size: float, cl
             events = load(path)
         except ConvertError as error:
             raise DataError(path, str(error)) from error
+        check_sizes(events, tick_size, lot_size, path)
         days.append(day_of(events, spelled, clock, str(path)))
         if len(days) > 1 and days[-1].first_ns < days[-2].first_ns:
             raise DataError(path, "begins before the file in front of it; name files in order of time")
@@ -314,12 +316,14 @@ def describe(
     }
 
 
-def load_snapshot(path: str | Path) -> Events:
+def load_snapshot(path: str | Path, tick_size: float, lot_size: float) -> Events:
     """Read an initial snapshot; raises DataError."""
     try:
-        return load(path)
+        events = load(path)
     except ConvertError as error:
         raise DataError(path, str(error)) from error
+    check_sizes(events, tick_size, lot_size, path)
+    return events
 
 
 class Progress:

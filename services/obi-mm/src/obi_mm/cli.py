@@ -11,7 +11,7 @@ import typer
 
 _HELP = """An order book imbalance market maker: backtest it, sweep it, warm it up, watch it decide.
 
-Exit codes: 0 done, 1 error (diff: the logs differ), 2 wrong usage.
+Exit codes: 0 done, 1 error (diff: the logs differ; warmup: not warm), 2 wrong usage, also sizes that are not the exchange's.
 """
 
 app = typer.Typer(
@@ -60,14 +60,17 @@ ClockOption = Annotated[
 
 @contextmanager
 def _edge() -> Iterator[None]:
-    """Turn the project's errors into one line and exit code 1."""
+    """Turn the project's errors into one line and an exit code: 2 where what was said on the command line can't be so, else 1."""
     from data_convert.errors import ConvertError
-    from marketlink.errors import MarketlinkError
+    from marketlink.errors import MarketlinkError, SettingsError
 
     from obi_mm.errors import ObiError
 
     try:
         yield
+    except SettingsError as error:
+        print(f"obi-mm: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
     except (ObiError, MarketlinkError, ConvertError) as error:
         print(f"obi-mm: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
@@ -269,7 +272,13 @@ def live(
         typer.Option("--dry-run", help="Decide, show and record; send nothing. Required: sending is not built in."),
     ] = False,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Where the decisions are recorded.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the decisions are recorded. Where that file is there, a number is added: FILE-2, FILE-3 ...",
+        ),
     ] = Path("obi-mm-live.obilog"),
     tick_size: TickOption = 0.1,
     lot_size: LotOption = 0.001,
@@ -291,7 +300,7 @@ def live(
         float, typer.Option(metavar="SECONDS", help="An older state is not gone on from.")
     ] = 600.0,
     duration: Annotated[float | None, typer.Option(metavar="SECONDS", help="End after so many seconds.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the decision log if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the decision log that is there.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON at the end.")] = False,
 ) -> None:

@@ -29,7 +29,7 @@ def run_one(
     check_instrument(config, tick_size, lot_size, str(config_path or "defaults"))
     check_output(output, force)
     days = load_days(data, tick_size, lot_size, models.clock)
-    start = None if snapshot is None else load_snapshot(snapshot)
+    start = None if snapshot is None else load_snapshot(snapshot, tick_size, lot_size)
     result = run_backtest(
         days,
         config,

@@ -7,6 +7,8 @@ header names symbols, tick and lot sizes, the configuration and who wrote it. A 
 torn end is left out.
 """
 
+import contextlib
+import itertools
 import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -87,17 +89,32 @@ def encode_decision(decision: Log, actions: Table) -> bytes:
 
 
 class Writer:
-    """Appends decisions to a file, each whole and at once."""
+    """Appends decisions to a file, each whole and at once; `new` raises FileExistsError where it is there. Raises LogError."""
 
-    def __init__(self, path: Path, header: Header) -> None:
-        self._file: IO[bytes] = path.open("wb")
-        self._file.write(header.encode())
-        self._file.flush()
+    def __init__(self, path: Path, header: Header, *, new: bool = False) -> None:
+        self.path = path
+        try:
+            self._file: IO[bytes] = path.open("xb" if new else "wb", buffering=0)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise LogError(path, f"can't be written ({error.strerror})") from error
+        try:
+            self._write(header.encode())
+        except LogError:
+            self._file.close()
+            raise
 
     def put(self, decision: Log, actions: Table) -> None:
         """Write one decision; `actions` as columns of whole numbers, shape (k, 5)."""
-        self._file.write(encode_decision(decision, actions))
-        self._file.flush()
+        self._write(encode_decision(decision, actions))
+
+    def _write(self, content: bytes) -> None:
+        try:
+            while content:
+                content = content[self._file.write(content) :]
+        except OSError as error:
+            raise LogError(self.path, f"can't be written ({error.strerror})") from error
 
     def close(self) -> None:
         """Close the file."""
@@ -110,6 +127,25 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def begin_log(path: Path, header: Header, *, replace: bool) -> Writer:
+    """Begin a log: at `path`, or, where a file is there that may not be replaced, at the first free of `name-2.suffix`, `name-3.suffix` ...
+
+    Every run's log stays whole and by itself: it has a header and order ids of its own. Raises LogError.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LogError(path, f"can't be written ({error.strerror})") from error
+    if replace or (path.exists() and not path.is_file()):  # a device has no second name
+        return Writer(path, header)
+    for number in itertools.count(1):
+        with contextlib.suppress(FileExistsError):
+            return Writer(
+                path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}"), header, new=True
+            )
+    raise AssertionError("there is always a free number")
 
 
 def write_log(path: Path, header: Header, decisions: Log, actions: Table) -> None:

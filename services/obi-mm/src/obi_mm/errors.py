@@ -3,9 +3,8 @@
 ObiError
 ├── ConfigError     a configuration that can't be used
 ├── DataError       event data that can't be used
-├── LogError        a decision log that can't be read
-├── OutputExists    results are there already
-└── Contradicted    the connector says otherwise than the command line
+├── LogError        a decision log that can't be read or written
+└── OutputExists    results are there already
 """
 
 from pathlib import Path
@@ -45,11 +44,3 @@ class OutputExists(ObiError):
     def __init__(self, path: str | Path) -> None:
         super().__init__(f"{path}: holds results already; choose another directory or give --force")
         self.path = str(path)
-
-
-class Contradicted(ObiError):
-    """The connector knows a symbol by another name or with other sizes: decisions would be about another market."""
-
-    def __init__(self, symbol: str, text: str) -> None:
-        super().__init__(f"{symbol}: {text}; say so as SYMBOL:TICK:LOT")
-        self.symbol, self.text = symbol, text

@@ -14,12 +14,13 @@ import numpy as np
 from marketlink.bot import Confidence, Instrument, LiveBot
 from marketlink.link.port import BotPort
 from marketlink.messages import Heard, LiveError
+from marketlink.notices import Contradicted, OutOfSync, Stated, read_notice
 from marketlink.orders import Order, Side
+from marketlink.run.clock import Clock
 
 from obi_mm import kernels
 from obi_mm.config import Config
 from obi_mm.decisions import Writer
-from obi_mm.errors import Contradicted
 from obi_mm.layout import (
     FINE,
     NO_ASK_TICK,
@@ -68,7 +69,7 @@ class Shell:
     """Several symbols on one connector, one strategy each.
 
     `writer` gets every decision; `send` None is a dry run. `note` is told what changes, in words. `step` raises
-    Contradicted when the connector knows a symbol with other sizes than given.
+    InstrumentRefused when the connector does not know a symbol, or knows it with other sizes than given.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Shell:
         writer: Writer | None = None,
         send: Send | None = None,
         note: Callable[[str], None] = lambda text: None,
-        clock_ns: Callable[[], int] = time.time_ns,
+        clock: Clock | None = None,
         timer_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.assets = [Asset(symbol, strategy) for symbol, strategy in strategies.items()]
@@ -91,7 +92,7 @@ class Shell:
             Instrument(name, asset.symbol, asset.strategy.rules.tick_size, asset.strategy.rules.lot_size)
             for asset in self.assets
         ]
-        self.bot = LiveBot(instruments, open_port=lambda _: self._port, on_error=self._on_error, clock_ns=clock_ns)
+        self.bot = LiveBot(instruments, open_port=lambda _: self._port, on_error=self._on_error, clock=clock)
         self.timings_ns: deque[int] = deque(maxlen=_KEPT_TIMINGS)
 
     @property
@@ -201,10 +202,11 @@ class Shell:
         asset.confidence = now
 
     def _on_error(self, error: LiveError) -> None:
-        detail = error.value if isinstance(error.value, dict) else {}
-        # What the connector answers to a registration whose symbol or sizes are not the exchange's (docs/link.md).
-        if detail.get("contradicts"):
-            raise Contradicted(str(detail.get("symbol", "")), str(detail.get("msg", "")))
+        match read_notice(error):
+            case Contradicted(what=Stated.SYMBOL, stated=stated, true=str(true)) if stated in self._numbers:
+                self._numbers[true] = self._numbers[str(stated)]
+            case OutOfSync():
+                return  # told as the book's confidence
         self._note(f"connector: {error.kind.name.lower()} {error.value}")
 
 

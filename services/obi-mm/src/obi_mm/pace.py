@@ -7,7 +7,7 @@ same events decide on the same books, however the messages happened to arrive to
 from collections import deque
 
 from marketlink.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, KIND_MASK
-from marketlink.link.port import BotPort
+from marketlink.link.port import BotPort, Peer
 from marketlink.messages import Batch, Feed, Heard, LiveRequest
 
 
@@ -28,6 +28,10 @@ class PacedPort:
     def checked(self) -> bool:
         """Whether the wrapped port's connector numbers its samples."""
         return self._port.checked
+
+    def peer(self) -> Peer:
+        """Look who is the connector now."""
+        return self._port.peer()
 
     @property
     def backlog(self) -> int:

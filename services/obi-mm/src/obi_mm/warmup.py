@@ -17,6 +17,7 @@ from marketlink.book.fused import FusedBook
 from marketlink.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, EXCH, KIND_MASK, LOCAL, Events
 
 from obi_mm.errors import DataError
+from obi_mm.sizes import check_sizes
 from obi_mm.strategy import Lack, Strategy
 
 DAY_NS: Final = 86_400_000_000_000
@@ -86,14 +87,14 @@ def choose_files(directory: Path, symbol: str, span_ns: int) -> list[Path]:
     return [days[day] for day in sorted(days) if day >= oldest]
 
 
-def load_arrays(paths: Sequence[Path], symbol: str | None) -> Iterator[Events]:
-    """Yield the event arrays of files in order; recordings in a row are one. Raises DataError."""
+def load_arrays(paths: Sequence[Path], symbol: str | None) -> Iterator[tuple[Path, Events]]:
+    """Yield the event arrays of files in order; recordings in a row are one, under the name of the first. Raises DataError."""
     recordings: list[Path] = []
 
-    def converted() -> Iterator[Events]:
+    def converted() -> Iterator[tuple[Path, Events]]:
         if recordings:
             try:
-                yield convert_recording(list(recordings), symbol=symbol).events
+                yield recordings[0], convert_recording(list(recordings), symbol=symbol).events
             except ConvertError as error:
                 raise DataError(recordings[0], str(error)) from error
             recordings.clear()
@@ -104,7 +105,7 @@ def load_arrays(paths: Sequence[Path], symbol: str | None) -> Iterator[Events]:
             continue
         yield from converted()
         try:
-            yield load(path)
+            yield path, load(path)
         except ConvertError as error:
             raise DataError(path, str(error)) from error
     yield from converted()
@@ -152,7 +153,10 @@ def warm_up(
     strategy: Strategy, paths: Sequence[Path], *, symbol: str | None, clock: str, now_ns: int, max_age_ns: int
 ) -> Warmth:
     """Feed the factors from files; raises DataError. History that ends longer ago than `max_age_ns` is not taken."""
-    arrays = list(load_arrays(paths, symbol))
+    arrays: list[Events] = []
+    for path, events in load_arrays(paths, symbol):
+        check_sizes(events, strategy.rules.tick_size, strategy.rules.lot_size, path)
+        arrays.append(events)
     flag, name = (EXCH, "exch_ts") if clock == "exchange" else (LOCAL, "local_ts")
     ends = [int(part[name].max()) for events in arrays if len(part := events[(events["ev"] & flag) != 0])]
     names = tuple(str(path) for path in paths)

@@ -1,6 +1,8 @@
 """`obi-mm live`: sets the live shell up, runs it until asked to stop, and shows it."""
 
+import contextlib
 import json
+import logging
 import signal
 import sys
 import time
@@ -14,14 +16,17 @@ from rich.console import Console
 from rich.live import Live
 
 from obi_mm.config import Config, load_config
-from obi_mm.decisions import Header, Instrument, Writer
-from obi_mm.errors import ConfigError, DataError, OutputExists
+from obi_mm.decisions import Header, Instrument, begin_log
+from obi_mm.errors import ConfigError, DataError
 from obi_mm.layout import W_NEXT_ID
 from obi_mm.live import Shell, make_strategies, percentiles_us
 from obi_mm.saved import load_state, save_state, state_path
+from obi_mm.silence import Silence
 from obi_mm.strategy import Strategy
 from obi_mm.view import line, render
 from obi_mm.warmup import choose_files, needed_ns, warm_up
+
+LOG = logging.getLogger("obi-mm")
 
 
 def parse_symbols(words: Sequence[str], tick_size: float, lot_size: float) -> dict[str, tuple[float, float]]:
@@ -102,19 +107,11 @@ def watch(
 ) -> None:
     """Run dry until the time is over or a signal asks to stop. Raises ObiError, MarketlinkError."""
     config = load_config(config_path)
-    if output.exists() and not force:
-        raise OutputExists(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
     notes: list[str] = []
     console = Console(stderr=True)
     terminal = console.is_terminal and not plain
-
-    def note(text: str) -> None:
-        stamped = f"{time.strftime('%H:%M:%S')} {text}"
-        notes.append(stamped)
-        del notes[:-100]
-        if not terminal:
-            print(stamped, file=sys.stderr, flush=True)
+    _log_to(notes if terminal else None)
+    note = LOG.info
 
     strategies = make_strategies(symbols, config, time.time_ns())
     compile_kernels(config, symbols)
@@ -136,19 +133,45 @@ def watch(
     }
     start_s = time.monotonic()
     try:
-        with Writer(output, header) as writer:
-            shell = Shell(connector, strategies, port=IceoryxBotPort(connector), writer=writer, note=note)
+        port = IceoryxBotPort(connector)  # before the log: a run that can't begin leaves none
+        with contextlib.closing(port), begin_log(output, header, replace=force) as writer:
+            if writer.path != output:
+                note(f"{output} is kept; the decisions of this run go to {writer.path}")
+            shell = Shell(connector, strategies, port=port, writer=writer, note=note)
+            silence = Silence(connector, time.monotonic())
             try:
-                _run(shell, stopping, start_s, duration_s, notes, console if terminal else None, keeping, note)
+                _run(shell, silence, stopping, start_s, duration_s, notes, console if terminal else None, keeping, note)
             finally:
                 if keeping is not None:
                     keeping.put(shell, note)
                 lost = shell.bot.lost_samples()
-                shell.close()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    _say_end(shell, output, time.monotonic() - start_s, lost, as_json)
+    if not silence.heard:
+        print(f"nothing was heard from a connector named {connector!r}", file=sys.stderr)
+    _say_end(shell, writer.path, time.monotonic() - start_s, lost, as_json)
+
+
+class _Notes(logging.Handler):
+    """Keeps the newest lines for the live view."""
+
+    def __init__(self, notes: list[str]) -> None:
+        super().__init__()
+        self._notes = notes
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._notes.append(self.format(record))
+        del self._notes[:-100]
+
+
+def _log_to(notes: list[str] | None) -> None:
+    """Log in UTC, in the connector's format: to stderr, or for the live view."""
+    handler = logging.StreamHandler() if notes is None else _Notes(notes)
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
 
 
 def _warm(strategy: Strategy, symbol: str, directory: Path, max_age_s: float, note: Callable[[str], None]) -> bool:
@@ -180,6 +203,7 @@ def compile_kernels(config: Config, symbols: dict[str, tuple[float, float]]) -> 
 
 def _run(
     shell: Shell,
+    silence: Silence,
     stopping: list[int],
     start_s: float,
     duration_s: float | None,
@@ -194,8 +218,10 @@ def _run(
         live.start()
     try:
         while not stopping and (duration_s is None or time.monotonic() - start_s < duration_s):
-            shell.step(0.1)
+            heard = shell.step(0.1)
             now_s = time.monotonic()
+            if text := silence.look(now_s, heard=heard):
+                LOG.warning("%s", text)
             if keeping is not None and now_s - kept_s >= keeping.every_s:
                 kept_s = now_s
                 keeping.put(shell, note)
@@ -205,7 +231,7 @@ def _run(
             if live is not None:
                 live.update(render(shell, notes, "obi-mm live, dry: nothing is sent"), refresh=True)
             else:
-                print(line(shell), file=sys.stderr, flush=True)
+                LOG.info("%s", line(shell))
     finally:
         if live is not None:
             live.stop()

@@ -7,11 +7,15 @@
       │ gap, reconnect, bad message          ┌───────── SYNCED ◄─────────┐
       ├──────────────────────────────────────┤                           │ first update that joins: Apply
       │                                      └───────── JOINING ─────────┘
-      │                                                     ▲
-      │                                                     │ snapshot is newer than all that is held: Replace
-      └─ snapshot too old, failed, unanswered: asked again after a growing delay
+      │                                                     ▲ no update for a second: Replace
+      │                                                     │
+      │                                    WAITING, snapshot newer than all that is held
+      │                                                     │ an update joins it: Replace, SYNCED
+      └─ snapshot too old, failed, unanswered, or so far ahead that the updates of a second don't reach it:
+         asked again after a growing delay
 
-What is held while waiting is always one unbroken chain of updates, so a snapshot joins its start or not at all.
+What is held while waiting is always one unbroken chain of updates, so a snapshot joins its start or not at all. A snapshot that is ahead
+of the stream is no book yet: an exchange's cache can name an id that its stream will not reach for long, and the book would stand still.
 Ids are compared by the venue's `Rule`; times are arguments; the caller carries out the effects and calls `on_time` by `due_ns`.
 """
 
@@ -19,11 +23,9 @@ import random
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
 
 from marketlink.book.rules import DepthUpdate, Rule, Snapshot
-
-SECOND_NS: Final = 1_000_000_000
+from marketlink.times import SECOND_NS, MonoNs, after
 
 
 class Phase(Enum):
@@ -41,6 +43,7 @@ class Trouble(Enum):
     RECONNECT = "reconnect"
     BAD_MESSAGE = "bad message"
     IDS_WENT_BACK = "ids went back"
+    SILENT = "stream silent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class SyncLimits:
     max_old_in_a_row: int = 256
     answer_within_ns: int = 120 * SECOND_NS
     quiet_ns: int = 2 * SECOND_NS
+    behind_ns: int = SECOND_NS  # how long the stream may be behind a snapshot, or bring nothing but old updates
     retry_ns: int = SECOND_NS // 4
     retry_ceiling_ns: int = 30 * SECOND_NS
     spacing_ceiling_ns: int = 4 * SECOND_NS
@@ -102,6 +106,7 @@ class SyncCounts:
     asked: int = 0
     failed: int = 0
     too_old: int = 0
+    too_far_ahead: int = 0
     refused: int = 0
     old_updates: int = 0
     held_dropped: int = 0
@@ -119,14 +124,17 @@ class DepthSync:
         self._held: deque[DepthUpdate] = deque()
         self._next_ticket = 1
         self._ticket: int | None = None  # of the request whose answer is awaited
-        self._give_up_ns = 0  # when that answer is no longer awaited
+        self._give_up = MonoNs(0)  # when that answer is no longer awaited
         self._wanted = False  # a request is to be made as soon as it is allowed
-        self._not_before_ns = 0
-        self._quiet_until_ns: int | None = None
+        self._not_before = MonoNs(0)
+        self._quiet_until: MonoNs | None = None
         self._failures = 0  # in a row
         self._fruitless = 0  # asks since the last book that lasted
-        self._in_sync_since_ns = 0
+        self._in_sync_since = MonoNs(0)
         self._old_in_a_row = 0
+        self._old_since: MonoNs | None = None  # the first of them
+        self._early: Snapshot | None = None  # newer than all that is held; not a book yet
+        self._early_until = MonoNs(0)
 
     @property
     def in_sync(self) -> bool:
@@ -134,25 +142,29 @@ class DepthSync:
         return self.phase is not Phase.WAITING
 
     @property
-    def due_ns(self) -> int | None:
+    def due_ns(self) -> MonoNs | None:
         """When `on_time` must be called at the latest; None when nothing is pending."""
         if self._ticket is not None:
-            return self._give_up_ns
+            return self._give_up
+        if self._early is not None:
+            return self._early_until
         if self._wanted:
-            return self._not_before_ns
-        return self._quiet_until_ns
+            return self._not_before
+        return self._quiet_until
 
-    def on_subscribed(self, now_ns: int) -> list[Effect]:
+    def on_subscribed(self, now: MonoNs) -> list[Effect]:
         """Note that the stream is on: a symbol without a first update soon is asked for all the same."""
         if self.phase is Phase.WAITING and self.due_ns is None:
-            self._quiet_until_ns = now_ns + self._limits.quiet_ns
+            self._quiet_until = after(now, self._limits.quiet_ns)
         return []
 
-    def on_update(self, update: DepthUpdate, now_ns: int) -> list[Effect]:
+    def on_update(self, update: DepthUpdate, now: MonoNs) -> list[Effect]:
         """Take one update of the stream, in the order of arrival."""
+        if self._early is not None:
+            return self._on_update_behind_snapshot(self._early, update, now)
         if self.phase is Phase.WAITING:
             self._hold(update)
-            return self._ask_when_allowed(now_ns)
+            return self._ask_when_allowed(now)
         if self.phase is Phase.JOINING:
             if self.rule.joins(update, self.last_id):
                 return self._advance(update)
@@ -164,66 +176,106 @@ class DepthSync:
         if old:
             self.counts.old_updates += 1
             self._old_in_a_row += 1
-            if self._old_in_a_row <= self._limits.max_old_in_a_row:
+            if self._old_since is None:
+                self._old_since = now
+            if self._old_in_a_row <= self._limits.max_old_in_a_row and now - self._old_since <= self._limits.behind_ns:
                 return []
         # An exchange that started its ids anew would otherwise freeze the book without a word.
-        lost = self._lose(Trouble.IDS_WENT_BACK if old else Trouble.GAP, now_ns)
+        lost = self._lose(Trouble.IDS_WENT_BACK if old else Trouble.GAP, now)
         self._hold(update)
-        return lost + self._ask_when_allowed(now_ns)
+        return lost + self._ask_when_allowed(now)
 
-    def on_snapshot(self, ticket: int, snapshot: Snapshot, now_ns: int) -> list[Effect]:
+    def on_snapshot(self, ticket: int, snapshot: Snapshot, now: MonoNs) -> list[Effect]:
         """Take the answer to `AskSnapshot(ticket)`; an answer to anything but the last ask is refused."""
         if ticket != self._ticket:
             self.counts.refused += 1
             return []
         self._ticket = None
+        reached = bool(self._held) and self._held[-1].last_id >= snapshot.last_id
         while self._held and self.rule.is_old(self._held[0], snapshot.last_id):
             self._held.popleft()
         if self._held and not self.rule.joins(self._held[0], snapshot.last_id):
             self.counts.too_old += 1
-            return self._ask_later(now_ns, 0)
+            return self._ask_later(now, 0)
+        if not self._held and not reached:
+            self._early, self._early_until = snapshot, after(now, self._limits.behind_ns)
+            self._old_since = None
+            return []
+        return self._replace(snapshot, now)
+
+    def _on_update_behind_snapshot(self, snapshot: Snapshot, update: DepthUpdate, now: MonoNs) -> list[Effect]:
+        if self.rule.joins(update, snapshot.last_id):
+            self._held.append(update)
+            return self._replace(snapshot, now)
+        self._early = None
+        if self.rule.is_old(update, snapshot.last_id):
+            self.counts.old_updates += 1
+            if self._old_since is None:
+                self._old_since = now
+            if now - self._old_since <= self._limits.behind_ns:
+                self._early = snapshot
+                return []
+            self.counts.too_far_ahead += 1
+        else:
+            self.counts.too_old += 1
+        self._hold(update)
+        return self._ask_later(now, 0)
+
+    def _replace(self, snapshot: Snapshot, now: MonoNs) -> list[Effect]:
         updates = tuple(self._held)
         self._held.clear()
+        self._early = None
         self.last_id = updates[-1].last_id if updates else snapshot.last_id
         self.phase = Phase.SYNCED if updates else Phase.JOINING
-        self._in_sync_since_ns = now_ns
+        self._in_sync_since = now
         self._failures = self._old_in_a_row = 0
+        self._old_since = None
         return [Replace(snapshot, updates, self.last_id)]
 
-    def on_snapshot_failed(self, ticket: int, now_ns: int, retry_after_ns: int = 0) -> list[Effect]:
+    def on_snapshot_failed(self, ticket: int, now: MonoNs, retry_after_ns: int = 0) -> list[Effect]:
         """Note that the request failed; it is made again, not before `retry_after_ns` from now."""
         if ticket != self._ticket:
             self.counts.refused += 1
             return []
         self.counts.failed += 1
         self._ticket = None
-        return self._ask_later(now_ns, retry_after_ns)
+        return self._ask_later(now, retry_after_ns)
 
-    def on_reconnect(self, now_ns: int) -> list[Effect]:
+    def on_reconnect(self, now: MonoNs) -> list[Effect]:
         """Forget what came over a connection that is gone; an answer still under way is refused."""
-        effects = self._lose(Trouble.RECONNECT, now_ns) if self.in_sync else []
+        effects = self._lose(Trouble.RECONNECT, now) if self.in_sync else []
         self._held.clear()
-        self._ticket = self._quiet_until_ns = None
+        self._ticket = self._quiet_until = self._early = None
         self._wanted = False
         return effects
 
-    def on_bad_message(self, now_ns: int) -> list[Effect]:
+    def on_bad_message(self, now: MonoNs) -> list[Effect]:
         """Note that a depth message of this symbol could not be read: what it changed is unknown."""
-        lost = self._lose(Trouble.BAD_MESSAGE, now_ns) if self.in_sync else []
+        lost = self._lose(Trouble.BAD_MESSAGE, now) if self.in_sync else []
         self._held.clear()
-        self._ticket = None  # a snapshot asked for before may lack what the message said
-        return lost + self._ask_when_allowed(now_ns)
+        self._ticket = self._early = None  # a snapshot asked for before may lack what the message said
+        return lost + self._ask_when_allowed(now)
 
-    def on_time(self, now_ns: int) -> list[Effect]:
+    def on_stale(self, now: MonoNs) -> list[Effect]:
+        """Note that the stream is silent though it should not be: the book can't be believed until it speaks again."""
+        return self._lose(Trouble.SILENT, now) if self.in_sync else []
+
+    def on_time(self, now: MonoNs) -> list[Effect]:
         """Let time pass: ask when an ask is due, give up on an answer that never came."""
         due_ns = self.due_ns
-        if due_ns is None or now_ns < due_ns:
+        if due_ns is None or now < due_ns:
             return []
+        if self._ticket is None and self._early is not None:
+            if self._old_since is None:  # a quiet symbol: nothing speaks against it
+                return self._replace(self._early, now)
+            self._early = None
+            self.counts.too_far_ahead += 1
+            return self._ask_later(now, 0)
         if self._ticket is None:
-            return self._ask_when_allowed(now_ns)
+            return self._ask_when_allowed(now)
         self.counts.failed += 1
         self._ticket = None
-        return self._ask_later(now_ns, 0)
+        return self._ask_later(now, 0)
 
     def _advance(self, update: DepthUpdate) -> list[Effect]:
         self.phase = Phase.SYNCED
@@ -231,10 +283,10 @@ class DepthSync:
         self._old_in_a_row = 0
         return [Apply(update)]
 
-    def _lose(self, trouble: Trouble, now_ns: int) -> list[Effect]:
+    def _lose(self, trouble: Trouble, now: MonoNs) -> list[Effect]:
         self.phase = Phase.WAITING
         self.counts.out_of_sync += 1
-        if now_ns - self._in_sync_since_ns >= self._limits.stable_ns:
+        if now - self._in_sync_since >= self._limits.stable_ns:
             self._fruitless = 0
         return [OutOfSync(trouble, self.last_id)]
 
@@ -254,29 +306,29 @@ class DepthSync:
             held.popleft()
             self.counts.held_dropped += 1
 
-    def _ask_when_allowed(self, now_ns: int) -> list[Effect]:
+    def _ask_when_allowed(self, now: MonoNs) -> list[Effect]:
         if self._ticket is not None:
             return []
-        if now_ns < self._not_before_ns:
+        if now < self._not_before:
             self._wanted = True
             return []
         self._wanted = False
-        self._quiet_until_ns = None
+        self._quiet_until = None
         self._ticket = self._next_ticket
         self._next_ticket += 1
-        self._give_up_ns = now_ns + self._limits.answer_within_ns
+        self._give_up = after(now, self._limits.answer_within_ns)
         self.counts.asked += 1
         self._fruitless += 1
         # The first ask may be followed at once by another; after that, each costs a longer wait than the last.
         spacing_ns = self._delay_ns(self._fruitless - 1, self._limits.spacing_ceiling_ns) if self._fruitless > 1 else 0
-        self._not_before_ns = now_ns + spacing_ns
+        self._not_before = after(now, spacing_ns)
         return [AskSnapshot(self._ticket)]
 
-    def _ask_later(self, now_ns: int, retry_after_ns: int) -> list[Effect]:
+    def _ask_later(self, now: MonoNs, retry_after_ns: int) -> list[Effect]:
         self._wanted = True
         self._failures += 1
         delay_ns = self._delay_ns(self._failures, self._limits.retry_ceiling_ns)
-        self._not_before_ns = max(self._not_before_ns, now_ns + max(retry_after_ns, delay_ns))
+        self._not_before = max(self._not_before, after(now, max(retry_after_ns, delay_ns)))
         return []
 
     def _delay_ns(self, times: int, ceiling_ns: int) -> int:

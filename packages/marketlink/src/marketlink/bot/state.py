@@ -3,7 +3,7 @@
 A symbol's book is
     UNKNOWN   nothing was told yet, samples were lost, or the connector was restarted: the symbol is registered again
     SYNCED    from a whole replacement of the book (its clear and levels in one batch), and every update since
-    STALE     the connector says that its own book is out of sync, or is not heard at all
+    STALE     the connector says that its own book is out of sync, or is not heard at all; or the book has not both sides, or crosses
 A replacement is built aside and swapped in at the end of its batch, so that nobody ever looks at half a book.
 """
 
@@ -15,7 +15,10 @@ from typing import Final
 import numpy as np
 
 from marketlink.book.fused import FusedBook
-from marketlink.events import BUY, DEPTH_CLEAR, DEPTH_SNAPSHOT, KIND_MASK, SELL, TRADE, Events, empty_events
+from marketlink.bot.asking import Asking
+from marketlink.bot.whole import whole_from
+from marketlink.events import KIND_MASK, TRADE, Events, empty_events
+from marketlink.link.port import Peer
 from marketlink.messages import (
     Batch,
     ErrorEvent,
@@ -31,13 +34,14 @@ from marketlink.messages import (
     SamplesLost,
     Unreadable,
 )
+from marketlink.notices import Contradicted, Notice, OutOfSync, Refused, Sizes, Stated, read_notice
 from marketlink.orders import Order, Status
+from marketlink.times import SECOND_NS, MonoNs, WallNs
 
-SECOND_NS: Final = 1_000_000_000
 SILENT_NS: Final = 3 * SECOND_NS
 """A connector of ours sends at least once a second."""
-ASK_AGAIN_NS: Final = SECOND_NS
-ASK_AGAIN_CEILING_NS: Final = 10 * SECOND_NS
+SETTLED_NS: Final = SECOND_NS
+"""A connector that starts is for a moment like one of another kind: its kind counts when it has stood so long."""
 _FINISHED: Final = (Status.CANCELED, Status.EXPIRED, Status.FILLED)
 
 
@@ -51,7 +55,7 @@ class Confidence(Enum):
 
 @dataclass(slots=True)
 class Asset:
-    """All that is known of one registered symbol."""
+    """All that is known of one registered symbol. A size of 0 is not known yet: the exchange's is taken when it is told."""
 
     symbol: str
     tick_size: float
@@ -61,6 +65,8 @@ class Asset:
     known: bool = False
     out_of_sync: str = ""
     refused: str = ""
+    stated: tuple[str, float, float] = field(init=False)  # symbol and sizes as registered
+    asking: Asking = field(default_factory=Asking)
     update_id: int = 0
     position: float = 0.0
     position_ts: int = 0
@@ -71,11 +77,27 @@ class Asset:
     feed_latency: tuple[int, int] | None = None
     order_latency: tuple[int, int, int] | None = None
     resyncs: int = 0
-    asked_ns: int | None = None  # when the registration that awaits its answer was sent
-    ask_again_ns: int = ASK_AGAIN_NS
 
     def __post_init__(self) -> None:
-        self.book = FusedBook(self.tick_size, self.lot_size)
+        self.stated = (self.symbol, self.tick_size, self.lot_size)
+        self.book = self.empty_book()
+
+    @property
+    def sized(self) -> bool:
+        """Whether tick and lot size are known."""
+        return self.tick_size > 0.0 and self.lot_size > 0.0
+
+    def empty_book(self) -> FusedBook:
+        """A book without levels; of any grid while the sizes are not known, because nothing goes into it then."""
+        return FusedBook(self.tick_size, self.lot_size) if self.sized else FusedBook(1.0, 1.0)
+
+    @property
+    def flaw(self) -> str:
+        """Why the levels that are there can't be the exchange's whole book; empty when they can."""
+        book = self.book
+        if not book.bid_count or not book.ask_count:
+            return "the book is empty" if book.bid_count == book.ask_count else "the book has one side only"
+        return "the book crosses" if book.best_bid_tick >= book.best_ask_tick else ""
 
     @property
     def last_trades(self) -> Events:
@@ -111,122 +133,146 @@ class Changes:
 
 
 class BotState:
-    """One bot's knowledge of one connector."""
+    """One bot's knowledge of one connector. `now` is of a monotonic clock; `wall_ns` stamps."""
 
     def __init__(self, bot_id: int, assets: Sequence[Asset]) -> None:
         self._bot_id = bot_id
         self.assets = list(assets)
         self._index = {asset.symbol: number for number, asset in enumerate(self.assets)}
-        self._heard_ns: int | None = None
+        self._heard: MonoNs | None = None
+        self._looked: MonoNs | None = None
         self._heartbeats = False
+        self._peer_since: MonoNs | None = None
+        self.peer: Peer | None = None  # None: nobody has looked yet
         self.lost_samples = 0
         self.sessions = 0
         self.unreadable = 0
         self.silent = False
 
-    def confidence(self, number: int) -> Confidence:
-        """How far the book of an asset can be believed now."""
+    def confidence(self, number: int, now: MonoNs | None = None) -> Confidence:
+        """How far the book of an asset can be believed; `now` notices also that nobody has looked for long."""
         asset = self.assets[number]
         if not asset.known:
             return Confidence.UNKNOWN
-        return Confidence.STALE if asset.out_of_sync or self.silent else Confidence.SYNCED
+        return Confidence.STALE if self._trouble(asset, now) else Confidence.SYNCED
 
-    def why(self, number: int) -> str:
+    def why(self, number: int, now: MonoNs | None = None) -> str:
         """Why the book of an asset is not synced; empty when it is."""
         asset = self.assets[number]
         if asset.refused:
             return asset.refused
         if not asset.known:
-            return "no book was received yet"
-        return asset.out_of_sync or ("the connector is silent" if self.silent else "")
+            return "no connector of this name runs" if self.peer is Peer.NOBODY else "no book was received yet"
+        return self._trouble(asset, now)
 
-    def start(self, now_ns: int) -> list[LiveRequest]:
-        """Register every asset."""
-        return [self._register(asset, now_ns) for asset in self.assets]
+    def _trouble(self, asset: Asset, now: MonoNs | None) -> str:
+        if asset.out_of_sync:
+            return asset.out_of_sync
+        if self.silent:
+            return "no connector of this name runs" if self.peer is Peer.NOBODY else "the connector is silent"
+        if now is not None and self._looked is not None and now - self._looked > SILENT_NS:
+            return f"the link was not looked at for {(now - self._looked) / SECOND_NS:.0f} s"
+        return asset.flaw
 
-    def on_time(self, now_ns: int) -> list[LiveRequest]:
-        """Notice silence, and register again what was not answered."""
-        if self._heartbeats and self._heard_ns is not None and now_ns - self._heard_ns > SILENT_NS:
+    def start(self, now: MonoNs) -> list[LiveRequest]:
+        """Register every asset whose sizes are stated; the others when it is clear that the connector does not take sizes from bots."""
+        self._looked = self._peer_since = now
+        for asset in self.assets:
+            asset.asking.want(now)
+        return self.on_time(now)
+
+    def on_peer(self, peer: Peer, now: MonoNs) -> None:
+        """Note who publishes on the link; look about once a second."""
+        if peer is not self.peer:
+            self.peer, self._peer_since = peer, now
+        if peer is Peer.NOBODY and self._heard is not None:
+            self.silent = True
+
+    def missing_ns(self, now: MonoNs) -> int:
+        """For how long no connector of this name has been there."""
+        if self.peer is not Peer.NOBODY or self._peer_since is None:
+            return 0
+        return now - self._peer_since
+
+    def unsized(self, now: MonoNs) -> list[Asset]:
+        """The assets that can't be asked for: the connector takes sizes from its bots, and none are known."""
+        if self.peer is not Peer.SOURCE or self._peer_since is None or now - self._peer_since < SETTLED_NS:
+            return []
+        return [asset for asset in self.assets if not asset.sized]
+
+    def on_time(self, now: MonoNs) -> list[LiveRequest]:
+        """Notice silence, and register what is to be registered now."""
+        if self._heartbeats and self._heard is not None and now - self._heard > SILENT_NS:
             self.silent = True
         requests: list[LiveRequest] = []
         for asset in self.assets:
-            if asset.asked_ns is not None and now_ns - asset.asked_ns >= asset.ask_again_ns:
-                asset.ask_again_ns = min(2 * asset.ask_again_ns, ASK_AGAIN_CEILING_NS)
-                requests.append(self._register(asset, now_ns))
+            if asset.asking.is_due(now) and ((asset.stated[1] and asset.stated[2]) or self.peer is Peer.OURS):
+                asset.asking.asked(now)
+                requests.append(RegisterInstrument(*asset.stated))
         return requests
 
-    def hear(self, heard: Sequence[Heard], now_ns: int, *, heartbeats: bool = True) -> Changes:
+    def hear(self, heard: Sequence[Heard], now: MonoNs, wall_ns: WallNs, *, heartbeats: bool = True) -> Changes:
         """Take what the link brought; `heartbeats`: whether this connector sends them, so that its silence means something."""
         changes = Changes()
+        self._looked = now
         for item in heard:
             if isinstance(item, Batch):
-                self._batch(item, now_ns, changes)
+                self._batch(item, now, wall_ns, changes)
             elif isinstance(item, SamplesLost):
                 self.lost_samples += item.count
-                self._forget(now_ns, changes)
+                for asset in self.assets:
+                    asset.known = False
+                    asset.asking.want(now)
             elif isinstance(item, NewSession):
                 self.sessions += 1
-                self._forget(now_ns, changes)
+                for asset in self.assets:
+                    asset.known, asset.refused = False, ""
+                    asset.asking.anew(now)
             elif isinstance(item, Unreadable):
                 self.unreadable += 1
         if heard:
-            self._heard_ns, self.silent, self._heartbeats = now_ns, False, heartbeats
-        changes.requests.extend(self.on_time(now_ns))
+            self._heard, self.silent, self._heartbeats = now, False, heartbeats
+        changes.requests.extend(self.on_time(now))
         return changes
 
-    def _register(self, asset: Asset, now_ns: int) -> LiveRequest:
-        asset.asked_ns = now_ns
-        return RegisterInstrument(asset.symbol, asset.tick_size, asset.lot_size)
-
-    def _forget(self, now_ns: int, changes: Changes) -> None:
-        """Hold no book for true any more, and ask for each anew (at most once a second)."""
-        for asset in self.assets:
-            asset.known = False
-            if asset.asked_ns is None or now_ns - asset.asked_ns >= ASK_AGAIN_NS:
-                asset.ask_again_ns = ASK_AGAIN_NS
-                changes.requests.append(self._register(asset, now_ns))
-
-    def _batch(self, batch: Batch, now_ns: int, changes: Changes) -> None:
+    def _batch(self, batch: Batch, now: MonoNs, wall_ns: WallNs, changes: Changes) -> None:
         if not batch.events and batch.framed and batch.to == 0:
             return
         answered: Asset | None = None
         feeds: dict[str, list[Events]] = {}
-        errors: list[LiveError] = []
+        notices: list[tuple[LiveError, Notice | None]] = []
         for event in batch.events:
             if isinstance(event, Feed):
                 feeds.setdefault(event.symbol, []).append(event.events)
             elif isinstance(event, ErrorEvent):
-                errors.append(event.error)
+                notices.append((event.error, self._before_the_book(event.error)))
             elif event.symbol in self._index:
                 number = self._index[event.symbol]
                 answered = self.assets[number]
                 if isinstance(event, PositionEvent):
                     self._position(answered, event)
                 elif isinstance(event, OrderEvent):
-                    self._order(answered, event.order, now_ns)
+                    self._order(answered, event.order, wall_ns)
                     changes.orders.append((number, event.order.order_id))
         for symbol, parts in feeds.items():
             if symbol in self._index:
                 number = self._index[symbol]
                 answered = self.assets[number]
-                self._feed(
-                    answered, parts[0] if len(parts) == 1 else np.concatenate(parts), addressed=batch.to == self._bot_id
-                )
+                events = parts[0] if len(parts) == 1 else np.concatenate(parts)
+                self._feed(answered, events, framed=batch.framed, addressed=batch.to == self._bot_id)
                 changes.feeds.add(number)
-        for (
-            error
-        ) in errors:  # behind the book: a registration reply says so when the book that it brings is out of sync
-            named = self._error(error)
-            answered = named or answered
+        # behind the book: a registration's answer says so when the book that it brings is out of sync
+        for error, notice in notices:
+            answered = self._behind_the_book(error, notice) or answered
             changes.errors.append(error)
         if batch.to == self._bot_id and batch.framed:
-            # The source answers a symbol without a book by an empty batch: replies come in the order of the requests.
-            waiting = [asset for asset in self.assets if asset.asked_ns is not None]
+            # The source answers a symbol without a book by an empty batch: answers come in the order of the requests.
+            waiting = [asset for asset in self.assets if asset.asking.awaited]
             asset = answered or (waiting[0] if waiting else None)
             if asset is not None:
-                asset.asked_ns, asset.ask_again_ns = None, ASK_AGAIN_NS
+                asset.asking.answered(now)
 
-    def _feed(self, asset: Asset, events: Events, addressed: bool) -> None:
+    def _feed(self, asset: Asset, events: Events, *, framed: bool, addressed: bool) -> None:
         kinds = events["ev"] & KIND_MASK
         last = events[-1]
         asset.feed_latency = (int(last["exch_ts"]), int(last["local_ts"]))
@@ -235,11 +281,12 @@ class BotState:
             asset.add_trades(events[trades])
             if trades.all():
                 return
-        clears = np.flatnonzero((kinds == DEPTH_CLEAR) & (events["ev"] & (BUY | SELL) == 0))
-        whole = len(clears) > 0 or (addressed and bool((kinds == DEPTH_SNAPSHOT).any()))
-        if whole:
-            book = FusedBook(asset.tick_size, asset.lot_size)
-            book.apply(events[clears[-1] :] if len(clears) else events)
+        if not asset.sized:
+            return
+        start = whole_from(events, framed=framed, addressed=addressed)
+        if start is not None:
+            book = asset.empty_book()
+            book.apply(events[start:])
             asset.book, asset.known, asset.out_of_sync, asset.refused = book, True, "", ""
             asset.resyncs += 1
         else:
@@ -252,23 +299,51 @@ class BotState:
         if event.exch_ts >= asset.position_ts:
             asset.position, asset.position_ts = event.qty, event.exch_ts
 
-    def _order(self, asset: Asset, order: Order, now_ns: int) -> None:
-        asset.order_latency = (order.local_timestamp, order.exch_timestamp, now_ns)
+    def _order(self, asset: Asset, order: Order, wall_ns: WallNs) -> None:
+        asset.order_latency = (order.local_timestamp, order.exch_timestamp, wall_ns)
         known = asset.orders.get(order.order_id)
         if known is None or (order.exch_timestamp >= known.exch_timestamp and known.status not in _FINISHED):
             asset.orders[order.order_id] = order
 
-    def _error(self, error: LiveError) -> Asset | None:
-        """Draw the consequences of an error; returns the asset that it names."""
-        detail = error.value if isinstance(error.value, dict) else {}
-        symbol = detail.get("symbol")
-        asset = self.assets[self._index[symbol]] if isinstance(symbol, str) and symbol in self._index else None
-        if error.kind is ErrorKind.CONNECTION_INTERRUPTED:
-            reason = str(detail.get("reason") or detail.get("msg") or error.value or "connection interrupted")
-            # The source names no symbol: any of its books may be wrong until it is replaced.
-            for affected in [asset] if asset else ([] if isinstance(symbol, str) and symbol else self.assets):
-                affected.out_of_sync = reason
-        elif asset is not None and detail.get("refused"):
-            asset.refused = str(detail.get("msg"))
-            asset.ask_again_ns = ASK_AGAIN_CEILING_NS
+    def _before_the_book(self, error: LiveError) -> Notice | None:
+        """Take what an answer says of the symbol itself: its book is made by that."""
+        notice = read_notice(error)
+        if isinstance(notice, Contradicted) and notice.what is Stated.SYMBOL:
+            for number, asset in enumerate(self.assets):
+                if asset.stated[0] == notice.stated and isinstance(notice.true, str):
+                    asset.symbol = notice.true
+                    self._index[notice.true] = number
+        elif isinstance(notice, Sizes):
+            self._resize(notice.symbol, notice.tick_size, notice.lot_size)
+        elif isinstance(notice, Contradicted) and isinstance(notice.true, int | float):
+            ticks = notice.what is Stated.TICK_SIZE
+            self._resize(notice.symbol, notice.true if ticks else 0.0, 0.0 if ticks else notice.true)
+        return notice
+
+    def _resize(self, symbol: str, tick_size: float, lot_size: float) -> None:
+        """Take the exchange's sizes (0: as it is): levels on another grid are no book."""
+        number = self._index.get(symbol)
+        if number is None:
+            return
+        asset = self.assets[number]
+        sizes = (tick_size or asset.tick_size, lot_size or asset.lot_size)
+        if sizes != (asset.tick_size, asset.lot_size) and min(sizes) >= 0.0 and max(sizes) < float("inf"):
+            asset.tick_size, asset.lot_size = sizes
+            asset.book, asset.known = asset.empty_book(), False
+
+    def _behind_the_book(self, error: LiveError, notice: Notice | None) -> Asset | None:
+        """Draw the consequences of an error for books; returns the asset that it names."""
+        named = notice.symbol if notice is not None else None
+        asset = self.assets[self._index[named]] if named is not None and named in self._index else None
+        match notice:
+            case OutOfSync(reason=reason):
+                if asset is not None:
+                    asset.out_of_sync = reason
+            case Refused(text=text):
+                if asset is not None:
+                    asset.refused = text
+            case None if error.kind is ErrorKind.CONNECTION_INTERRUPTED:
+                # The source names no symbol: any of its books may be wrong until it is replaced.
+                for affected in self.assets:
+                    affected.out_of_sync = str(error.value or "connection interrupted")
         return asset

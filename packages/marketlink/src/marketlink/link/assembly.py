@@ -3,20 +3,28 @@
 Behind the message of every sample that this project's connector sends stand 16 bytes: `session` (when the publisher
 started, ns) and `seq` (one more for each sample). A sample without them comes from the source's own connector and is
 taken as it is (docs/link.md).
+
+A framed batch is handed over whole or not at all. Of a batch that lost a sample, at whichever end, only what stands for
+itself is heard, bare: trades, orders, positions, errors. Rows of its book are not: half a replacement looks like a whole
+one, and every book is unknown by then, because the loss is told first.
 """
 
 from collections.abc import Iterable
 from struct import Struct
 from typing import Final
 
+import numpy as np
+
 from marketlink.errors import WireError
+from marketlink.events import KIND_MASK, TRADE
 from marketlink.link.block import HEADER_BYTES, TRAILER_BYTES, decode_feed, feed_symbol
-from marketlink.link.wire import Mark, decode_event
+from marketlink.link.wire import FEED, Mark, decode_event
 from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveEvent, NewSession, SamplesLost, Unreadable
 
 TRAILER: Final = Struct("<QQ")
 _PLAUSIBLE_SESSION: Final = 1_500_000_000_000_000_000
 """The source's fixed 512-byte samples could by chance leave 16 bytes of old memory behind a message; those are no time after 2017."""
+_UNNUMBERED: Final = 0
 
 Sample = bytes
 """The 16 bytes of header (destination, length of the message), then the whole payload."""
@@ -27,33 +35,58 @@ class Assembler:
 
     def __init__(self, bot_id: int) -> None:
         self._bot_id = bot_id
-        self._session = 0
+        self._session: int | None = None  # None: nothing was heard yet
+        self._publisher = 0
         self._next_seq = 0
-        self._batch: list[LiveEvent] | None = None
-        self._batch_to = TO_ALL
+        self._open: dict[int, list[LiveEvent]] = {}  # batches that have begun, by destination: the source nests them
+        self._torn = False  # since the last mark something is missing: what comes may be the rest of a batch
         self._run: list[Sample] = []  # feeds of one symbol, not decoded yet
         self._run_head = b""
         self._run_to = TO_ALL
         self._heard: list[Heard] = []
-        self.checked = False  # whether the last sample said its session and number
 
-    def take(self, samples: Iterable[Sample]) -> list[Heard]:
-        """Return what these samples bring; an unfinished batch stays back until its end."""
+    @property
+    def checked(self) -> bool:
+        """Whether the last sample said its session and number."""
+        return bool(self._session)
+
+    @property
+    def position(self) -> tuple[int, int] | None:
+        """The session that is heard and the number of its next sample; None while samples bear no number."""
+        return (self._session, self._next_seq) if self._session else None
+
+    def take(self, samples: Iterable[Sample], publisher: int = 0) -> list[Heard]:
+        """Return what these samples bring; an unfinished batch stays back until its end.
+
+        `publisher` tells whose samples they are where they bear no number: another one than before is a restart.
+        """
         mine = (TO_ALL, self._bot_id)
         unpack = TRAILER.unpack_from  # the header has the trailer's form
+        if publisher and publisher != self._publisher:
+            if self._publisher and self._session == _UNNUMBERED:
+                self._restarted(_UNNUMBERED)
+            self._publisher = publisher
         for sample in samples:
             to, length = unpack(sample)
             end = HEADER_BYTES + length
+            session = seq = 0
             if len(sample) == end + TRAILER_BYTES:
                 session, seq = unpack(sample, end)
+            if session > _PLAUSIBLE_SESSION:
                 if seq != self._next_seq or session != self._session:
                     self._unexpected(session, seq)
                 self._next_seq = seq + 1
-            else:
-                self.checked = False
+            elif self._session != _UNNUMBERED:
+                if self._session is None:
+                    self._session = _UNNUMBERED
+                else:
+                    self._restarted(_UNNUMBERED)
             if to not in mine:
                 continue
-            if sample.startswith(self._run_head, HEADER_BYTES) and self._run and to == self._run_to:
+            if end > len(sample):
+                self._end_run()
+                self._unreadable(f"{length} bytes stated, {len(sample) - HEADER_BYTES} there", book=True)
+            elif self._run and to == self._run_to and sample.startswith(self._run_head, HEADER_BYTES):
                 self._run.append(sample)
             elif sample.startswith(b"\x02", HEADER_BYTES) and length > 1:
                 self._end_run()
@@ -62,30 +95,37 @@ class Assembler:
             else:
                 self._end_run()
                 self._other(to, sample[HEADER_BYTES:end])
-        if self._batch is None:
+        if self._run_to not in self._open:
             self._end_run()
         heard, self._heard = self._heard, []
         return heard
 
     def _unexpected(self, session: int, seq: int) -> None:
-        if session < _PLAUSIBLE_SESSION:
-            return
-        if session != self._session:
-            if self._session:
-                self._abandon()
-                self._heard.append(NewSession(session))
-            self._session = session
-        elif self.checked:
-            self._heard.append(SamplesLost((seq - self._next_seq) % (1 << 64)))
-            self._abandon()
-        self.checked = True
+        if session == self._session:
+            self._lost((seq - self._next_seq) % (1 << 64))
+        elif self._session is None:
+            self._session, self._torn = session, seq > 0  # joined late, perhaps inside a batch
+        else:
+            self._restarted(session)
 
-    def _abandon(self) -> None:
-        """Hand over what there is of a batch whose end will not come, or not whole."""
+    def _restarted(self, session: int) -> None:
         self._end_run()
-        if self._batch:
-            self._heard.append(Batch(tuple(self._batch), self._batch_to))
-        self._batch = None
+        self._heard.append(NewSession(session))
+        self._tear()
+        self._session = session
+
+    def _lost(self, count: int) -> None:
+        self._end_run()
+        self._heard.append(SamplesLost(count))
+        self._tear()
+
+    def _tear(self) -> None:
+        """Hand over what of the unfinished batches stands for itself, and trust no row of a book until the next mark."""
+        torn, self._open = self._open, {}
+        self._torn = True
+        for to, events in torn.items():
+            for event in events:
+                self._bare(to, event)
 
     def _end_run(self) -> None:
         if not self._run:
@@ -101,20 +141,40 @@ class Assembler:
         try:
             event = decode_event(message)
         except WireError as error:
-            self._heard.append(Unreadable(str(error)))
+            self._unreadable(str(error), book=message[:1] == bytes((FEED,)))
             return
         if not isinstance(event, Mark):
             self._add(to, event)
-        elif event.end:
-            if self._batch is not None:
-                self._heard.append(Batch(tuple(self._batch), self._batch_to))
-            self._batch = None
+            return
+        events = self._open.pop(to, None)
+        if event.end:
+            if events is not None:
+                self._heard.append(Batch(tuple(events), to))
         else:
-            self._abandon()
-            self._batch, self._batch_to = [], to
+            if events is not None:  # its end never came: only a loss explains that, numbered or not
+                self._open[to] = events
+                self._lost(1)
+            self._open[to] = []
+        self._torn = False
+
+    def _unreadable(self, reason: str, *, book: bool) -> None:
+        self._heard.append(Unreadable(reason))
+        if book:  # whatever it said of a book is lost
+            self._lost(1)
 
     def _add(self, to: int, event: LiveEvent) -> None:
-        if self._batch is None:
-            self._heard.append(Batch((event,), to, framed=False))
+        events = self._open.get(to)
+        if events is not None:
+            events.append(event)
+        elif self._torn:
+            self._bare(to, event)
         else:
-            self._batch.append(event)
+            self._heard.append(Batch((event,), to, framed=False))
+
+    def _bare(self, to: int, event: LiveEvent) -> None:
+        if isinstance(event, Feed):
+            trades = (event.events["ev"] & np.uint64(KIND_MASK)) == TRADE
+            if not trades.any():
+                return
+            event = Feed(event.symbol, event.events[trades])
+        self._heard.append(Batch((event,), to, framed=False))

@@ -2,34 +2,62 @@
 
 The library is built to abort on misuse, so nothing outside this module ever sees a raw sample: payloads are copied out and
 samples dropped at once. Signals stay Python's: nodes are made with signal handling disabled. Waiting is done on listeners
-only, which release the interpreter lock.
+only, which release the interpreter lock. It is one module and long because a test holds the library to one module; what needs
+no library lies beside it: places, leftovers, room, names.
 """
 
+import contextlib
 import ctypes
 import logging
+import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import iceoryx2 as iox
 
 from marketlink.errors import AlreadyRunning, LinkError
 from marketlink.link.assembly import TRAILER, Assembler, Sample
-from marketlink.link.block import HEADER_BYTES, FeedEncoder, load_kernels
+from marketlink.link.block import HEADER_BYTES, TRAILER_BYTES, FeedEncoder, load_kernels
+from marketlink.link.leftovers import (
+    remove_dead_descriptions,
+    remove_dead_segments,
+    taggers,
+    unfinished_descriptions,
+    unfinished_segments,
+)
+from marketlink.link.names import check_name
+from marketlink.link.places import claim_root, place_of, turn
+from marketlink.link.port import Peer
+from marketlink.link.room import (
+    SLICE,
+    check_descriptors,
+    check_memory,
+    connection_bytes,
+    free_bytes,
+    reserve,
+    segment_bytes,
+    services_bytes,
+)
 from marketlink.link.settings import LinkSettings, read_settings
 from marketlink.link.wire import decode_request, encode_event, encode_request
-from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveRequest, Request
+from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveRequest, Progress, Request
 
 log = logging.getLogger(__name__)
 
 _SPARE_NODES: Final = 16  # processes beside the bots: connector, doctor, leftovers not cleaned yet
-_INITIAL_SLICE: Final = 512
 _POLL_S: Final = 0.2
 _POLL_UNNOTIFIED_S: Final = 0.01  # a peer of the source never notifies: look for its samples this often
+_POLL_SOURCE_S: Final = 0.001  # what a bot waits between two looks while a connector of the source sends
 _NOTIFY_EVERY: Final = 256  # samples: a reader starts on a long batch before its end
-_PAUSE_EVERY: Final = 4  # quarters of the buffer: a long batch leaves a reader time to drain it
-_MOST_AT_ONCE: Final = 50_000  # samples in one receive, so that a flood can't keep it for ever
+_PROGRESS_EVERY: Final = 8  # eighths of the buffer: how often a reader says how far it has read
+_MOST_AT_ONCE: Final = (
+    4096  # samples in one receive: 20 ms of work, so that timers and requests get their turn in a flood
+)
+_REQUESTS_AHEAD: Final = 256  # requests of one bot that the connector has not taken yet
+_OPENING_S: Final = 5.0  # how long others may go on creating or removing a service under our hands
+_CLEANUP_S: Final = 1.0
 
 
 class _Header(ctypes.Structure):
@@ -43,104 +71,197 @@ class _Header(ctypes.Structure):
         return "hftbacktest::live::ipc::iceoryx::CustomHeader"
 
 
-def _config(settings: LinkSettings) -> Any:
-    config = iox.config.default()
-    if settings.root is not None:
-        config.global_cfg.root_path = iox.Path.new(settings.root)
-    if settings.prefix is not None:
-        config.global_cfg.prefix = iox.FileName.new(settings.prefix)
-    return config
-
-
 class _Node:
-    """This process's place in the library, and the two services of a name."""
+    """This process's place in the library, and the services of a name."""
 
-    def __init__(self, name: str, settings: LinkSettings) -> None:
-        iox.set_log_level(iox.LogLevel.Error)
-        self.name, self.settings = name, settings
+    def __init__(self, name: str, settings: LinkSettings, alone: bool = True) -> None:
+        iox.set_log_level(iox.LogLevel.Fatal)  # what goes wrong is said here, in words
+        self.name, self.settings, self.place = name, settings, place_of(settings)
+        self.config = iox.config.default()
+        self.config.global_cfg.root_path = iox.Path.new(str(self.place.root))
+        self.config.global_cfg.prefix = iox.FileName.new(self.place.prefix)
+        self._alone = alone  # whether no other process of ours opens or removes now
+        self._cleaned = time.monotonic()
+        self.remove_leftovers()
+        before = self._dead()
         try:
             self.node: Any = (
                 iox.NodeBuilder.new()
-                .config(_config(settings))
+                .config(self.config)
                 .signal_handling_mode(iox.SignalHandlingMode.Disabled)
                 .create(iox.ServiceType.Ipc)
             )
-            state = self.node.try_cleanup_dead_nodes()
+            self.node.try_cleanup_dead_nodes()
         except Exception as error:
-            raise LinkError(
-                name, f"no node: {error!r}", "Check that /dev/shm and the link's root can be written."
-            ) from error
-        if state.cleanups or state.failed_cleanups:
-            log.info(
-                "link %s: leftovers of %d dead processes removed, %d could not be",
-                name,
-                state.cleanups,
-                state.failed_cleanups,
-            )
+            what, remedy = f"no node: {error!r}", "Check that /dev/shm and the link's root can be written."
+            if held := unfinished_segments(self.place):
+                what = f"{len(held)} segments are being created by a process that does not go on, such as {held[0]}"
+                remedy = "Find it with `fuser` and end it."
+            raise LinkError(name, what, remedy) from error
+        if before and (removed := before - self._dead()):
+            log.info("link %s: leftovers of %d dead processes removed", name, len(removed))
+
+    def _dead(self) -> set[str]:
+        """Return the numbers of nodes whose process is proved dead: their lock is free."""
+        try:
+            states = iox.Node.list(iox.ServiceType.Ipc, self.config)
+        except Exception as error:  # noqa: BLE001 then none is proved dead
+            log.debug("link %s: nodes can't be listed: %r", self.name, error)
+            return set()
+        return {str(state[0].id.value) for state in states if isinstance(state, iox.NodeState.Dead)}
+
+    def remove_leftovers(self) -> int:
+        """Remove what a process that was killed while creating left unfinished; return how much was removed."""
+        gone = remove_dead_segments(self.place)
+        if self._alone and unfinished_descriptions(self.place):
+            gone += remove_dead_descriptions(self.place, self._dead())
+        for path in gone:
+            log.warning("link %s: removed %s, left unfinished by a process that died creating it", self.name, path)
+        return len(gone)
+
+    def remove_dead(self) -> None:
+        """Remove dead processes from the services, at most once a second."""
+        if time.monotonic() - self._cleaned >= _CLEANUP_S:
+            self._cleaned = time.monotonic()
+            self.node.try_cleanup_dead_nodes()
 
     def service(self, which: str, publishers: int, subscribers: int) -> Any:
-        """Open a publish_subscribe service of this name."""
-        bots = self.settings.max_bots
-        return self._open(
+        """Open a publish_subscribe service of this name, whoever created it and with whatever sizes; create it with ours."""
+        wanted = self.settings.buffer_size
+
+        def build() -> Any:
+            name = iox.ServiceName.new(f"{self.name}/{which}")
+            return self.node.service_builder(name).publish_subscribe(iox.Slice[ctypes.c_uint8]).user_header(_Header)
+
+        service = self._open(
             which,
+            lambda: build().open(),
             lambda: (
-                self.node.service_builder(iox.ServiceName.new(f"{self.name}/{which}"))
-                .publish_subscribe(iox.Slice[ctypes.c_uint8])
-                .user_header(_Header)
+                build()
                 .max_publishers(publishers)
                 .max_subscribers(subscribers)
-                .max_nodes(bots + _SPARE_NODES)
-                .subscriber_max_buffer_size(self.settings.buffer_size)
-                .open_or_create()
+                .max_nodes(self.settings.max_bots + _SPARE_NODES)
+                .subscriber_max_buffer_size(wanted)
+                .create()
             ),
         )
+        sizes = service.static_config
+        if not sizes.has_safe_overflow:  # a full reader would stop its writer, with the interpreter lock held
+            what = f"{which} was created without safe overflow"
+            raise LinkError(self.name, what, "End the processes on it and start this project's or the source's first.")
+        if sizes.subscriber_max_buffer_size < wanted:
+            log.warning(
+                "link %s: %s was created with a buffer of %d samples, not %d: that is used",
+                self.name,
+                which,
+                sizes.subscriber_max_buffer_size,
+                wanted,
+            )
+        return service
 
     def events(self, which: str) -> Any:
-        """Open the event service beside it, for wake-ups."""
+        """Open or create the event service beside it, for wake-ups."""
         bots = self.settings.max_bots
+
+        def build() -> Any:
+            return self.node.service_builder(iox.ServiceName.new(f"{self.name}/{which}")).event()
+
         return self._open(
             which,
-            lambda: (
-                self.node.service_builder(iox.ServiceName.new(f"{self.name}/{which}"))
-                .event()
-                .max_listeners(bots + 1)
-                .max_notifiers(bots + 1)
-                .max_nodes(bots + _SPARE_NODES)
-                .open_or_create()
-            ),
+            lambda: build().open(),
+            lambda: build().max_listeners(bots + 1).max_notifiers(bots + 1).max_nodes(bots + _SPARE_NODES).create(),
         )
 
-    def _open(self, which: str, build: Callable[[], Any]) -> Any:
-        try:
-            return build()
-        except Exception as error:
-            what = f"{which} can't be opened: {error!r}"
-            if "Corrupted" in repr(error) or "Incompatible" in repr(error):
-                where = self.settings.root or "the library's root (/tmp/iceoryx2)"
-                remedy = f"Files of another version are in the way: stop its processes, then remove {where} and your /dev/shm/iox2_*."
-            else:
-                remedy = "Check that every process uses the same buffer_size and max_bots, and runs as the same user."
-            raise LinkError(self.name, what, remedy) from error
+    def _open(self, which: str, open_: Callable[[], Any], create: Callable[[], Any]) -> Any:
+        """Open what is there; what decides sizes is stated only when it is created."""
+        end = time.monotonic() + _OPENING_S
+        while True:
+            try:
+                return open_()
+            except Exception as error:  # noqa: BLE001 told apart below
+                failure = error
+            if _kind(failure) == "DoesNotExist":
+                try:
+                    return create()
+                except Exception as error:  # noqa: BLE001 told apart below
+                    failure = error
+            kind = _kind(failure)
+            if kind == "HangsInCreation" and self.remove_leftovers():
+                continue
+            if kind not in _IN_FLUX or time.monotonic() > end:
+                raise self._not_opened(which, kind, failure) from failure
+            time.sleep(0.01)
+
+    def _not_opened(self, which: str, kind: str, error: Exception) -> LinkError:
+        check_descriptors(self.name)  # with none left, everything fails under other names
+        what, remedy = f"{which} can't be opened: {error!r}", "Check that every process runs as the same user."
+        if kind in ("ServiceInCorruptedState", "VersionMismatch", "IncompatibleTypes", "IncompatibleMessagingPattern"):
+            remedy = (
+                "Files of another version or of another program are in the way: stop its processes, then remove"
+                f" {self.place.root} and your /dev/shm/{self.place.prefix}*."
+            )
+        elif kind == "HangsInCreation":
+            nodes = [number for path in unfinished_descriptions(self.place) for number in taggers(self.place, path)]
+            what = f"{which} is being created by a process that lives and does not go on" + (
+                f" (process {', '.join(str(int(number) >> 64 & 0xFFFFFFFF) for number in nodes)})" if nodes else ""
+            )
+            remedy = "Continue it or end it."
+        elif kind == "ExceedsMaxNumberOfNodes":
+            what = f"{which} has no place for another process: its creator allowed {self._nodes_of(which)}"
+            remedy = "Stop some, or let a process of this project create the link first: it allows max_bots + 16."
+        elif kind == "IsMarkedForDestruction":
+            what, remedy = f"{which} is being removed by a process that does not go on", "Continue it or end it."
+        return LinkError(self.name, what, remedy)
+
+    def _nodes_of(self, which: str) -> str:
+        """Return how many processes a service was created for, as its description says it."""
+        for path in self.place.services.glob(f"{self.place.prefix}*.service"):
+            try:
+                text = path.read_text()
+            except OSError:
+                continue
+            if f'"{self.name}/{which}"' in text and (found := re.search(r"max_nodes = (\d+)", text)):
+                return f"{found[1]}"
+        return "no more"
+
+
+_IN_FLUX: Final = frozenset(
+    {"AlreadyExists", "IsBeingCreatedByAnotherInstance", "IsMarkedForDestruction", "Interrupt", "DoesNotExist"}
+)
+
+
+def _kind(error: Exception) -> str:
+    """Return the library's name of an error, which is the last word of it."""
+    words = re.findall(r"\w+", str(error))
+    return words[-1] if words else ""
 
 
 class _Sender:
-    """One publisher and its notifier: the lean way to send (header and payload each by one memmove)."""
+    """One publisher and its notifier: the lean way to send (header and payload each by one memmove).
 
-    def __init__(self, node: _Node, which: str, publishers: int, subscribers: int) -> None:
-        self._service = node.service(which, publishers, subscribers)
-        self._publisher = (
-            self._service.publisher_builder()
-            .initial_max_slice_len(_INITIAL_SLICE)
-            .allocation_strategy(iox.AllocationStrategy.PowerOfTwo)
-            .override_sample_preallocation(node.settings.buffer_size + 2 * subscribers + 8)
-            .create()
-        )
-        self._events = node.events(which)
-        self._notifier = self._events.notifier_builder().create()
+    `samples` must be as many as can ever be in use: a publisher that `grows` with its messages would also grow in number, and the
+    library ends the process when it does. One that does not grow gets an error instead.
+    """
+
+    def __init__(self, node: _Node, service: Any, events: Any, samples: int, grows: bool) -> None:
+        self._service, self._events, self._node, self._samples = service, events, node, samples
+        try:
+            self._publisher = (
+                service.publisher_builder()
+                .initial_max_slice_len(SLICE)
+                .allocation_strategy(iox.AllocationStrategy.PowerOfTwo if grows else iox.AllocationStrategy.Static)
+                .override_sample_preallocation(samples)
+                .create()
+            )
+            self._notifier = events.notifier_builder().create()
+        except (iox.PublisherCreateError, iox.NotifierCreateError):
+            check_descriptors(node.name)  # with none left, everything fails under other names
+            raise
+        self.publisher_id: int = self._publisher.id.value
+        self._largest, self._grows = SLICE, grows
         self._loan = getattr(self._publisher, "__loan_slice_uninit")
         self._encoder = FeedEncoder()
         self._contiguous = False  # whether that was checked
-        self._pause_every = max(1, node.settings.buffer_size // _PAUSE_EVERY)
         self._name = node.name
         self.session = time.time_ns()
         self.seq = 0
@@ -148,8 +269,13 @@ class _Sender:
     def send(self, to: int, message: bytes) -> None:
         """Send one message with its header and trailer."""
         sample = TRAILER.pack(to, len(message)) + message + TRAILER.pack(self.session, self.seq)
+        grows = len(sample) - HEADER_BYTES > self._largest
+        if grows and not self._may_grow(len(sample) - HEADER_BYTES):
+            return
         try:
             self._put(sample, len(sample))
+            if grows:
+                reserve(self._name, self._node.place, self.publisher_id)
         except Exception as error:
             raise self._broken(error) from error
         self.seq += 1
@@ -172,12 +298,29 @@ class _Sender:
                 sent += 1
                 if not sent % _NOTIFY_EVERY:
                     self.notify()
-                    if not sent % self._pause_every:  # better a millisecond late than lost in a full buffer
-                        time.sleep(0.001)
         except Exception as error:
             raise self._broken(error) from error
         finally:
             self.seq += sent
+
+    def _may_grow(self, payload: int) -> bool:
+        """Tell whether there is memory for samples of this size: the library then makes all of them larger, each once it is used."""
+        if not self._grows:
+            what = f"a message of {payload} bytes is longer than the {SLICE} that this end may send"
+            raise LinkError(self._name, what, "Use shorter symbols and texts.")
+        larger = 1 << (payload - 1).bit_length()
+        needed, free = segment_bytes(self._samples, larger), free_bytes()
+        if needed > free:
+            log.error(
+                "link %s: a message of %d bytes is not sent: samples of that size need %.1f MB of shared memory, %.1f MB are free",
+                self._name,
+                payload,
+                needed / 1e6,
+                free / 1e6,
+            )
+            return False
+        self._largest = larger
+        return True
 
     def _put(self, source: bytes | int, size: int) -> None:
         """Send one sample, header first.
@@ -193,7 +336,17 @@ class _Sender:
         getattr(sample, "__assume_init")().send()
 
     def _broken(self, error: Exception) -> LinkError:
+        if isinstance(error, LinkError):
+            return error
+        if isinstance(error, iox.LoanError):
+            what = f"none of its {self._samples} samples is free ({error}): the other side has not taken them"
+            return LinkError(self._name, what, "Check that the process on the other side runs and is not stopped.")
+        check_descriptors(self._name)
         return LinkError(self._name, f"a sample could not be sent: {error!r}", "Check the free space of /dev/shm.")
+
+    def readers(self) -> int:
+        """How many subscribers there are."""
+        return int(self._service.dynamic_config.number_of_subscribers)
 
     def notify(self) -> None:
         """Wake the readers."""
@@ -213,22 +366,33 @@ class _Sender:
 class _Receiver:
     """One subscriber and its listener."""
 
-    def __init__(self, node: _Node, which: str, publishers: int, subscribers: int) -> None:
-        self._service = node.service(which, publishers, subscribers)
-        self._events = node.events(which)
-        self._listener = self._events.listener_builder().create()
-        self._subscriber = self._service.subscriber_builder().buffer_size(node.settings.buffer_size).create()
-        self._name = node.name
-
-    def samples(self) -> list[Sample]:
-        """Copy out every sample that has arrived."""
-        receive, string_at = self._subscriber.receive, ctypes.string_at
-        samples: list[Sample] = []
+    def __init__(self, node: _Node, service: Any, events: Any) -> None:
+        self._service, self._events, self._name = service, events, node.name
+        size = min(node.settings.buffer_size, service.static_config.subscriber_max_buffer_size)
         try:
-            while len(samples) < _MOST_AT_ONCE:
+            self._listener = events.listener_builder().create()
+            self._subscriber = service.subscriber_builder().buffer_size(size).create()
+        except (iox.SubscriberCreateError, iox.ListenerCreateError):
+            check_descriptors(node.name)  # with none left, everything fails under other names
+            raise
+        self._has_samples = self._subscriber.has_samples
+
+    def runs(self, identify: bool) -> list[tuple[int, list[Sample]]]:
+        """Copy out the samples that have arrived, 4,096 at most, as runs of one publisher: its number, or 0 when none is asked for."""
+        receive, string_at = self._subscriber.receive, ctypes.string_at
+        runs: list[tuple[int, list[Sample]]] = []
+        samples: list[Sample] = []
+        publisher = 0
+        try:
+            for _ in range(_MOST_AT_ONCE):
                 sample = receive()
                 if sample is None:
                     break
+                if identify and (sender := sample.header.publisher_id.value) != publisher:
+                    samples = []
+                    publisher = sender
+                if not samples:
+                    runs.append((publisher, samples))
                 header, size = sample.user_header_ptr, getattr(sample, "__slice_len")
                 if sample.payload_ptr == header + HEADER_BYTES:  # as the library lays them out
                     samples.append(string_at(header, HEADER_BYTES + size))
@@ -236,46 +400,99 @@ class _Receiver:
                     samples.append(string_at(header, HEADER_BYTES) + string_at(sample.payload_ptr, size))
                 sample.delete()
         except Exception as error:
+            check_descriptors(self._name)
             raise LinkError(self._name, f"receiving failed: {error!r}", "Restart this process.") from error
-        return samples
+        return runs
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for a wake-up; a signal ends the wait early. True when samples are there."""
+        """Wait for a wake-up, not at all while samples are left; a signal ends the wait early. True when samples are there."""
+        if self._has_samples():
+            return True
         try:
             self._listener.timed_wait(iox.Duration.from_micros(max(1000, int(timeout_s * 1e6))))
         except iox.ListenerWaitError as error:
             if "Interrupt" not in repr(error):
                 raise LinkError(self._name, f"waiting failed: {error!r}", "Restart this process.") from error
-        return bool(self._subscriber.has_samples())
+        return bool(self._has_samples())
+
+    def wait_unwoken(self, timeout_s: float) -> bool:
+        """Look for samples every millisecond: a listener wakes 4 to 8 ms late when nobody notifies it. True when samples are there."""
+        end = time.monotonic() + timeout_s
+        while not self._has_samples():
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(left, _POLL_SOURCE_S))
+        return True
 
     def close(self) -> None:
         """Leave, ports before services."""
         self._subscriber.delete()
         self._listener.delete()
-        del self._subscriber, self._listener, self._service, self._events
+        del self._has_samples, self._subscriber, self._listener, self._service, self._events
+
+
+def _to_bot_samples(buffer_size: int, subscribers: int) -> int:
+    """Return how many samples are ever in use at once (docs/link.md, addition 7)."""
+    return buffer_size + 2 * subscribers + 8
+
+
+def _no_port(name: str, error: Exception) -> LinkError:
+    return LinkError(name, f"no port: {error!r}", "Check the free space of /dev/shm.")
 
 
 class IceoryxConnectorPort:
     """The connector's end. Raises AlreadyRunning when the name is taken; that is the lock of the name."""
 
     def __init__(self, name: str, settings: LinkSettings | None = None) -> None:
+        check_name(name)
         self.name, self.settings = name, settings or read_settings()
-        node = _Node(name, self.settings)
-        try:
-            self._to_bot = _Sender(node, "ToBot", 1, self.settings.max_bots)
-            self._from_bot = _Receiver(node, "FromBot", self.settings.max_bots, 1)
-        except iox.PublisherCreateError as error:
-            if "ExceedsMaxSupportedPublishers" in repr(error):
-                raise AlreadyRunning(name) from error
-            raise LinkError(name, f"no publisher: {error!r}", "Check the free space of /dev/shm.") from error
-        except iox.SubscriberCreateError as error:
-            raise AlreadyRunning(name) from error
+        bots, place = self.settings.max_bots, place_of(self.settings)
+        claim_root(name, place)
+        check_descriptors(name, bots)
+        with turn(place) as alone:
+            node = _Node(name, self.settings, alone)
+            own = segment_bytes(_to_bot_samples(self.settings.buffer_size, bots)) + services_bytes(bots)
+            check_memory(name, own, "a connector")
+            to_bot, to_events = node.service("ToBot", 1, bots), node.events("ToBot")
+            from_bot, from_events = node.service("FromBot", bots, 1), node.events("FromBot")
+            sizes, waiting = to_bot.static_config, to_bot.dynamic_config.number_of_subscribers
+            samples = _to_bot_samples(sizes.subscriber_max_buffer_size, sizes.max_subscribers)
+            there = waiting * connection_bytes(samples, sizes.subscriber_max_buffer_size)
+            asking, queue = (
+                from_bot.dynamic_config.number_of_publishers,
+                from_bot.static_config.subscriber_max_buffer_size,
+            )
+            there += asking * connection_bytes(_REQUESTS_AHEAD, queue, grows=False)
+            check_memory(
+                name, segment_bytes(samples) + there, f"a connector with {max(waiting, asking)} bots waiting for it"
+            )
+            try:
+                self._to_bot = _Sender(node, to_bot, to_events, samples, grows=True)
+                self._from_bot = _Receiver(node, from_bot, from_events)
+            except (iox.PublisherCreateError, iox.SubscriberCreateError) as error:
+                if _kind(error) in ("ExceedsMaxSupportedPublishers", "ExceedsMaxSupportedSubscribers"):
+                    raise AlreadyRunning(name) from error
+                raise _no_port(name, error) from error
+            except (iox.NotifierCreateError, iox.ListenerCreateError) as error:
+                raise _no_port(name, error) from error
+            reserve(name, place, self._to_bot.publisher_id)
         self._node: _Node | None = node
 
     @property
     def session(self) -> int:
         """When this publisher started, ns: what its samples' trailers say."""
         return self._to_bot.session
+
+    @property
+    def buffer_size(self) -> int:
+        """How many samples a reader's queue holds."""
+        return self.settings.buffer_size
+
+    @property
+    def next_seq(self) -> int:
+        """The number of the next sample."""
+        return self._to_bot.seq
 
     def send(self, batch: Batch) -> None:
         """Publish a batch: one sample a message, one wake-up."""
@@ -292,13 +509,38 @@ class IceoryxConnectorPort:
             sender.send(to, b"\x01")
         sender.notify()
 
+    def readers(self) -> int:
+        """How many bots and recorders are on the link now."""
+        return int(self._to_bot.readers())
+
+    def sending(self, batch: Batch, most: int) -> Iterator[None]:
+        """Publish a batch in steps of about `most` samples, a wake-up each."""
+        sender, to = self._to_bot, batch.to
+        if batch.framed:
+            sender.send(to, b"\x00")
+        for event in batch.events:
+            if isinstance(event, Feed):
+                for start in range(0, len(event.events), most):
+                    sender.send_feed(to, Feed(event.symbol, event.events[start : start + most]))
+                    sender.notify()
+                    yield
+            else:
+                for message in encode_event(event):
+                    sender.send(to, message)
+        if batch.framed:
+            sender.send(to, b"\x01")
+        sender.notify()
+
     def requests(self) -> list[Request]:
         """Return every request that has arrived; what can't be read is logged and left out."""
         requests: list[Request] = []
-        for sample in self._from_bot.samples():
+        samples = (sample for _, run in self._from_bot.runs(identify=False) for sample in run)
+        for sample in samples:
             bot_id, length = TRAILER.unpack_from(sample)
             try:
-                requests.append(Request(bot_id, decode_request(sample[HEADER_BYTES : HEADER_BYTES + length])))
+                numbered = len(sample) == HEADER_BYTES + length + TRAILER_BYTES
+                request = decode_request(sample[HEADER_BYTES : HEADER_BYTES + length])
+                requests.append(Request(bot_id, request, numbered))
             except Exception as error:  # noqa: BLE001 whatever a peer sends, the connector stays
                 log.warning("link %s: request of bot %d can't be read: %s", self.name, bot_id, error)
         return requests
@@ -323,18 +565,41 @@ class IceoryxBotPort:
     def __init__(self, name: str, bot_id: int | None = None, settings: LinkSettings | None = None) -> None:
         if bot_id == TO_ALL:
             raise ValueError("a bot's id can't be 0: that addresses every bot")
+        check_name(name)
         load_kernels()  # before there is anything to miss
         self.name, self.settings = name, settings or read_settings()
         self._bot_id = bot_id if bot_id is not None else secrets.randbits(63) + 1
-        node = _Node(name, self.settings)
-        try:
-            self._to_bot = _Receiver(node, "ToBot", 1, self.settings.max_bots)
-            self._from_bot = _Sender(node, "FromBot", self.settings.max_bots, 1)
-        except (iox.PublisherCreateError, iox.SubscriberCreateError) as error:
-            remedy = f"At most {self.settings.max_bots} bots may be on one connector: stop some, or raise max_bots everywhere."
-            raise LinkError(name, f"no place for another bot: {error!r}", remedy) from error
+        bots, place = self.settings.max_bots, place_of(self.settings)
+        claim_root(name, place)
+        check_descriptors(name)
+        with turn(place) as alone:
+            node = _Node(name, self.settings, alone)
+            buffer = self.settings.buffer_size
+            own = (
+                segment_bytes(_REQUESTS_AHEAD)
+                + services_bytes(bots)
+                + connection_bytes(_REQUESTS_AHEAD, buffer, grows=False)
+            )
+            check_memory(name, own + connection_bytes(_to_bot_samples(buffer, bots), buffer), "another bot")
+            to_bot, to_events = node.service("ToBot", 1, bots), node.events("ToBot")
+            from_bot, from_events = node.service("FromBot", bots, 1), node.events("FromBot")
+            try:
+                self._to_bot = _Receiver(node, to_bot, to_events)
+                self._from_bot = _Sender(node, from_bot, from_events, _REQUESTS_AHEAD, grows=False)
+            except (iox.PublisherCreateError, iox.SubscriberCreateError) as error:
+                if _kind(error) not in ("ExceedsMaxSupportedPublishers", "ExceedsMaxSupportedSubscribers"):
+                    raise _no_port(name, error) from error
+                places = min(to_bot.static_config.max_subscribers, from_bot.static_config.max_publishers)
+                remedy = f"At most {places} bots may be on this connector: stop some, or raise max_bots everywhere and restart all."
+                raise LinkError(name, f"no place for another bot: {error!r}", remedy) from error
+            except (iox.NotifierCreateError, iox.ListenerCreateError) as error:
+                raise _no_port(name, error) from error
+            reserve(name, place, self._from_bot.publisher_id)
+        self._to_bot_ports, self._to_bot_events = to_bot, to_events
         self._node: _Node | None = node
         self._assembler = Assembler(self._bot_id)
+        self._unsaid = 0  # samples read since progress was told
+        self._quiet = True  # whether nothing was heard since the last look at the peer
 
     @property
     def bot_id(self) -> int:
@@ -348,16 +613,60 @@ class IceoryxBotPort:
 
     def receive(self) -> list[Heard]:
         """Return all that was heard, oldest first."""
-        return self._assembler.take(self._to_bot.samples())
+        heard: list[Heard] = []
+        for publisher, samples in self._to_bot.runs(identify=not self._assembler.checked):
+            self._quiet = False
+            heard.extend(self._assembler.take(samples, publisher))
+            self._unsaid += len(samples)
+        if self._unsaid >= self.settings.buffer_size // _PROGRESS_EVERY:
+            self._say_progress()
+        return heard
+
+    def _say_progress(self) -> None:
+        """Tell a connector of ours how far this reader is, so that it knows how much room there is."""
+        position = self._assembler.position
+        self._unsaid = 0
+        if position is not None:
+            with contextlib.suppress(LinkError):  # a connector that takes nothing does not send either
+                self._from_bot.send(self._bot_id, encode_request(Progress(*position)))
+                self._from_bot.notify()
+
+    def peer(self) -> Peer:
+        """Return who publishes: the services' own counts of ports, and after a silence dead processes are removed from them first."""
+        if self._node is None:
+            return Peer.NOBODY
+        if self._quiet:
+            self._node.remove_dead()
+        self._quiet = True
+        return self._peer()
+
+    def _peer(self) -> Peer:
+        if not self._to_bot_ports.dynamic_config.number_of_publishers:
+            return Peer.NOBODY
+        return Peer.OURS if self._to_bot_events.dynamic_config.number_of_notifiers else Peer.SOURCE
 
     def request(self, request: LiveRequest) -> None:
         """Send a request and wake the connector."""
-        self._from_bot.send(self._bot_id, encode_request(request))
+        self._say_progress()
+        self._send(request)
+
+    def _send(self, request: LiveRequest) -> None:
+        try:
+            self._from_bot.send(self._bot_id, encode_request(request))
+        except LinkError:
+            if self._node is None:
+                raise
+            self._node.remove_dead()  # a connector that was killed keeps what it has not taken until somebody removes it
+            self._from_bot.send(self._bot_id, encode_request(request))
         self._from_bot.notify()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until something may have arrived; a connector that doesn't number its samples doesn't wake us either."""
-        return self._to_bot.wait(min(timeout_s, _POLL_S if self._assembler.checked else _POLL_UNNOTIFIED_S))
+        if self._assembler.checked:
+            return self._to_bot.wait(min(timeout_s, _POLL_S))
+        if self._peer() is Peer.SOURCE:
+            return self._to_bot.wait_unwoken(min(timeout_s, _POLL_UNNOTIFIED_S))
+        return self._to_bot.wait(min(timeout_s, _POLL_UNNOTIFIED_S))
 
     def close(self) -> None:
         """Leave the link."""
@@ -365,4 +674,5 @@ class IceoryxBotPort:
             return
         self._from_bot.close()
         self._to_bot.close()
+        del self._to_bot_ports, self._to_bot_events
         self._node = None

@@ -4,16 +4,44 @@ Every implementation runs the same conformance suite (tests/marketlink/link/conf
 """
 
 from collections import deque
+from collections.abc import Iterator
+from enum import Enum
 from typing import Protocol
 
-from marketlink.messages import TO_ALL, Batch, Heard, LiveRequest, NewSession, Request, SamplesLost
+from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveRequest, NewSession, Request, SamplesLost
+
+
+class Peer(Enum):
+    """Who publishes on a link's `ToBot`."""
+
+    NOBODY = "nobody"
+    SOURCE = "the source's own connector"  # takes sizes from its bots, numbers nothing, wakes nobody
+    OURS = "a connector of this project"
 
 
 class ConnectorPort(Protocol):
     """The connector's end: publishes batches, hears requests."""
 
+    @property
+    def buffer_size(self) -> int:
+        """How many samples a reader's queue holds."""
+
+    @property
+    def session(self) -> int:
+        """What its samples bear as their session."""
+
+    @property
+    def next_seq(self) -> int:
+        """The number of the next sample."""
+
+    def readers(self) -> int:
+        """How many bots and recorders are on the link now."""
+
     def send(self, batch: Batch) -> None:
         """Publish a batch; never waits for a bot. Raises LinkError when the link itself is broken."""
+
+    def sending(self, batch: Batch, most: int) -> Iterator[None]:
+        """Publish a batch in steps of about `most` samples, one a `next`; nothing else may be sent before it is done. Raises LinkError."""
 
     def requests(self) -> list[Request]:
         """Return every request that has arrived, without waiting."""
@@ -36,8 +64,14 @@ class BotPort(Protocol):
     def checked(self) -> bool:
         """Whether the connector numbers its samples and heartbeats, as ours does: then a loss and a silence are noticed."""
 
+    def peer(self) -> Peer:
+        """Look who is the connector now; cheap enough for once a second."""
+
     def receive(self) -> list[Heard]:
-        """Return all that was heard, oldest first, without waiting. An unfinished framed batch stays back until its end."""
+        """Return what was heard, oldest first, without waiting: at most a few thousand samples' worth.
+
+        An unfinished framed batch stays back until its end.
+        """
 
     def request(self, request: LiveRequest) -> None:
         """Send a request to the connector, or to whoever takes that name later: nothing answers when nobody listens."""
@@ -55,12 +89,14 @@ class MemoryLink:
     def __init__(self, buffer_batches: int = 10_000) -> None:
         self._buffer_batches = buffer_batches
         self._session = 0
+        self._connectors = 0
         self._bots: list[MemoryBotPort] = []
         self._requests: deque[Request] = deque()
 
     def connector(self) -> "MemoryConnectorPort":
         """Return a new publisher's end, which is a new session for every bot."""
         self._session += 1
+        self._connectors += 1
         return MemoryConnectorPort(self)
 
     def bot(self, bot_id: int) -> "MemoryBotPort":
@@ -77,9 +113,37 @@ class MemoryConnectorPort:
 
     def __init__(self, link: MemoryLink) -> None:
         self._link, self._session = link, link._session
+        self._sent = 0
+
+    @property
+    def buffer_size(self) -> int:
+        """How many batches a bot's queue holds."""
+        return self._link._buffer_batches
+
+    @property
+    def session(self) -> int:
+        """This end's session."""
+        return self._session
+
+    @property
+    def next_seq(self) -> int:
+        """How many batches were sent."""
+        return self._sent
+
+    def readers(self) -> int:
+        """How many bots there are."""
+        return len(self._link._bots)
+
+    def sending(self, batch: Batch, most: int) -> Iterator[None]:
+        """Hand the batch over at the last step: a batch is the smallest thing here."""
+        for event in batch.events:
+            for _ in range(len(event.events) // most if isinstance(event, Feed) else 0):
+                yield
+        self.send(batch)
 
     def send(self, batch: Batch) -> None:
         """Hand the batch to every bot it is for."""
+        self._sent += 1
         for bot in self._link._bots:
             bot._hear(self._session, batch)
 
@@ -94,7 +158,8 @@ class MemoryConnectorPort:
         return bool(self._link._requests)
 
     def close(self) -> None:
-        """Do nothing: the link outlives its ends."""
+        """Leave the link, which outlives its ends."""
+        self._link._connectors -= 1
 
 
 class MemoryBotPort:
@@ -115,6 +180,10 @@ class MemoryBotPort:
     def checked(self) -> bool:
         """Always: this link counts what it loses."""
         return True
+
+    def peer(self) -> Peer:
+        """OURS while there is a connector's end."""
+        return Peer.OURS if self._link._connectors > 0 else Peer.NOBODY
 
     def _hear(self, session: int, batch: Batch) -> None:
         if session != self._session:

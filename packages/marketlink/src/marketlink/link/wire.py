@@ -22,6 +22,7 @@ from marketlink.messages import (
     LiveRequest,
     OrderEvent,
     PositionEvent,
+    Progress,
     RegisterInstrument,
     SubmitOrder,
     Value,
@@ -34,6 +35,9 @@ FEED: Final = 2
 ORDER: Final = 3
 POSITION: Final = 4
 ERROR: Final = 5
+
+PROGRESS: Final = 64
+"""A request of this project's own, far from the numbers that the source may come to use."""
 
 MAX_DEPTH: Final = 32
 """How deep a Value may nest: a peer's malformed bytes must not exhaust the stack."""
@@ -152,6 +156,8 @@ def encode_request(request: LiveRequest) -> bytes:
             return b"\x00" + put_text(symbol) + _put_order(order)
         case RegisterInstrument(symbol, tick_size, lot_size):
             return b"\x01" + put_text(symbol) + struct.pack("<dd", tick_size, lot_size)
+        case Progress(session, seq):
+            return bytes((PROGRESS,)) + put_unsigned(session) + put_unsigned(seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,4 +319,6 @@ def decode_request(raw: bytes) -> LiveRequest:
             return SubmitOrder(reader.text(), reader.order())
         case 1:
             return RegisterInstrument(reader.text(), reader.double(), reader.double())
+        case 64:
+            return Progress(reader.unsigned(), reader.unsigned())
     reader.fail(f"request number {tag}")

@@ -137,8 +137,9 @@ class Feed:
         rng: random.Random,
         clock: Clock | None = None,
         tls: ssl.SSLContext | None = None,
+        hold: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`tls` is what `ssl_context` makes, by default of the environment.
+        """`tls` is what `ssl_context` makes, by default of the environment; while `hold` says so, what comes is not handled yet.
 
         Raises SettingsError when the URL is not a websocket's, or the environment's authorities or proxy can't be used.
         """
@@ -152,7 +153,7 @@ class Feed:
         self._secure = secure
         self.venue, self.url, self.listener = venue, url, listener
         self.counts = FeedCounts()
-        self._settings, self._rng = settings or FeedSettings(), rng
+        self._settings, self._rng, self._hold = settings or FeedSettings(), rng, hold
         clock = clock or SystemClock()
         self._wall_ns, self._mono_ns = clock.wall_ns, clock.mono_ns
         spacing_ns = 2 * SECOND_NS // venue.max_messages_per_s  # half of what is allowed: pongs and pings count as well
@@ -221,7 +222,7 @@ class Feed:
             tls["ssl"] = self._tls
         if self._proxy is not None and self._proxy.startswith("https:"):
             tls["proxy_ssl"] = self._tls
-        make: Any = functools.partial(StampedConnection, sink=session, wall_ns=self._wall_ns)
+        make: Any = functools.partial(StampedConnection, sink=session, wall_ns=self._wall_ns, hold=self._hold)
         try:
             return await _Connect(
                 self.url,
@@ -272,7 +273,7 @@ class Feed:
             if (late := subscriptions.overdue(now_ns)) is not None:
                 self.counts.unanswered += len(late.streams)
                 return over(End.UNANSWERED, f"{len(late.streams)} streams in {settings.answer_timeout_s:g} s")
-            silent_ns = session.look(now_ns)
+            silent_ns = session.look(now_ns, held=connection.held_bytes > 0)
             if silent_ns is not None:
                 return over(End.DATA_AGE, f"{silent_ns / SECOND_NS:.1f} s")
             if now_ns >= ping_due_ns:
@@ -375,9 +376,9 @@ class _Session:
         """Whether the listener raised."""
         return self._failure is not None
 
-    def look(self, now_ns: MonoNs) -> int | None:
+    def look(self, now_ns: MonoNs, *, held: bool) -> int | None:
         """Tell of streams that have gone silent; return for how long the whole connection has been, if that is too long."""
-        verdict = self._staleness.check(now_ns, expected=self._subscriptions.any_wanted)
+        verdict = self._staleness.check(now_ns, expected=self._subscriptions.any_wanted, held=held)
         if verdict.asked:
             self._subscriptions.renew(verdict.asked)
         if verdict.stale:

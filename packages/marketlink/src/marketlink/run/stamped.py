@@ -5,7 +5,8 @@ The library's own way to a message is a queue and a task switch. The override is
 
 Work is bounded: no more than `TURN_BYTES` are handled in one turn of the event loop. uvloop reads up to 32 times a poll, 8 MB, and with all
 of it handled in the callbacks timers, requests and answers waited for seconds. What is read beyond the bound is held with the stamp of its
-read, reading pauses until it is handled, and so no more is ever held than one read brings, and what TLS has decrypted already.
+read, reading pauses until it is handled, and so no more is ever held than one read brings, and what TLS has decrypted already. Whoever
+takes the messages may hold them back for a while in the same way.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ from marketlink.times import WallNs
 
 TURN_BYTES: Final = 16 * 1024
 """So much is handled in a turn: some 80 of the smallest frames, a few milliseconds."""
+
+HOLD_S: Final = 0.001
 
 
 class Sink(Protocol):
@@ -40,9 +43,17 @@ class Sink(Protocol):
 class StampedConnection(ClientConnection):
     """A client connection whose messages go to a sink; `recv` is of no use on it."""
 
-    def __init__(self, protocol: ClientProtocol, *, sink: Sink, wall_ns: Callable[[], WallNs], **settings: Any) -> None:
+    def __init__(
+        self,
+        protocol: ClientProtocol,
+        *,
+        sink: Sink,
+        wall_ns: Callable[[], WallNs],
+        hold: Callable[[], bool] = lambda: False,
+        **settings: Any,
+    ) -> None:
         super().__init__(protocol, **settings)
-        self._sink, self._wall_ns = sink, wall_ns
+        self._sink, self._wall_ns, self._hold = sink, wall_ns, hold
         self._recv_ns = WallNs(0)
         self._parts: list[bytes] = []
         self._held: deque[tuple[WallNs, bytes]] = deque()  # what was read and is not handled yet, in pieces of a turn
@@ -58,7 +69,7 @@ class StampedConnection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         """Stamp a read, before anything else is done with it; handle as much of it as a turn allows."""
         recv_ns = self._wall_ns()
-        if not self._turning and len(data) <= TURN_BYTES:
+        if not self._turning and len(data) <= TURN_BYTES and not self._hold():
             self._handle(recv_ns, data)
             return
         for start in range(0, len(data), TURN_BYTES):
@@ -76,6 +87,9 @@ class StampedConnection(ClientConnection):
 
     def _turn(self) -> None:
         """Handle one piece, and the next in the next turn of the loop, so that others have theirs between; then read on."""
+        if self._held and self._hold():
+            asyncio.get_running_loop().call_later(HOLD_S, self._turn)
+            return
         if self._held:
             recv_ns, piece = self._held.popleft()
             self._held_bytes -= len(piece)

@@ -35,6 +35,7 @@ from marketlink.venues.fields import (
     MS_NS,
     Unusable,
     best_first,
+    check_sides,
     decimals,
     depth_events,
     json_object,
@@ -235,6 +236,7 @@ class BinanceUsdm:
             times = [whole(data, name, MAX_MS) * MS_NS for name in ("T", "E") if data.get(name) is not None]
             bids = best_first(level_numbers(data, "bids"), descending=True)
             asks = best_first(level_numbers(data, "asks"), descending=False)
+            check_sides(bids, asks)
         except Unusable as error:
             raise MalformedMessage(self.name, str(error), body, symbol=symbol, stream="snapshot") from error
         return Snapshot(last_id, depth_events(bids, asks, times[0] if times else recv_ns, recv_ns, last_id))

@@ -104,3 +104,11 @@ def best_first(numbers: list[float], *, descending: bool) -> list[float]:
     """Order one side by price; equal prices keep their order."""
     pairs = sorted(zip(numbers[0::2], numbers[1::2], strict=True), key=lambda pair: pair[0], reverse=descending)
     return [number for pair in pairs for number in pair]
+
+
+def check_sides(bids: list[float], asks: list[float]) -> None:
+    """Refuse levels, best first, that are no book: none at all, or the best bid not below the best ask. Raises Unusable."""
+    if not bids and not asks:
+        raise Unusable("bids and asks: both empty")
+    if bids and asks and bids[0] >= asks[0]:
+        raise Unusable(f"bids and asks: crossed, {bids[0]} bid and {asks[0]} asked")

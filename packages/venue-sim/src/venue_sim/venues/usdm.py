@@ -26,6 +26,8 @@ CONNECTION_AGE_S = 86_400.0
 WEIGHT_PER_MINUTE = 2400
 DEPTH_LIMITS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 DEFAULT_DEPTH_LIMIT = 500
+LEAST_WEIGHT_PER_MINUTE = max(DEPTH_LIMITS.values())
+"""A limit below the weight of one whole snapshot serves nobody: clients wait for it for ever."""
 
 _PUBLIC = re.compile(r"(depth(5|10|20)?(@(0|100|250|500)ms)?|rpiDepth@500ms|bookTicker|trade)\Z")
 _MARKET = re.compile(

@@ -1,0 +1,142 @@
+"""The book of one symbol: the venue's updates and snapshots in, batches for bots out. No socket, clock or file in here.
+
+Every update that the synchroniser lets through becomes one batch for all bots; a resync becomes one batch that replaces the
+whole book; a registration is answered with one batch for that bot alone.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from marketlink.book.fused import FusedBook
+from marketlink.book.rules import Snapshot
+from marketlink.book.sync import Apply, AskSnapshot, DepthSync, OutOfSync, Replace
+from marketlink.book.sync import Effect as SyncEffect
+from marketlink.events import DEPTH, DEPTH_CLEAR, EXCH, KIND_MASK, LOCAL, Events, empty_events
+from marketlink.messages import Batch, ErrorEvent, Feed, PositionEvent
+from marketlink.notices import OutOfSync as BookOutOfSync
+from marketlink.notices import to_error
+from marketlink.times import Moment
+from marketlink.venues.base import Instrument
+
+from connector.effects import Effect, FetchSnapshot, Level, Note, Publish
+
+_NOT_KIND: Final = ~np.uint64(EXCH | KIND_MASK)
+
+
+@dataclass(slots=True)
+class Market:
+    """One registered symbol."""
+
+    instrument: Instrument
+    sync: DepthSync
+    book: FusedBook = field(init=False)
+    book_known: bool = False  # whether it ever was the exchange's
+    last_exch_ns: int = 0
+    trades: int = 0
+    updates: int = 0
+    position: PositionEvent | None = None
+    left: Events = field(default_factory=empty_events)  # levels that bots may hold from before this process
+
+    def __post_init__(self) -> None:
+        self.book = self._empty_book()
+
+    def _empty_book(self) -> FusedBook:
+        return FusedBook(self.instrument.tick_size, self.instrument.lot_size)
+
+    def carry_out(self, effects: list[SyncEffect], now: Moment) -> list[Effect]:
+        """Return what the synchroniser's effects lead to."""
+        symbol = self.instrument.symbol
+        result: list[Effect] = []
+        for effect in effects:
+            match effect:
+                case Apply(update):
+                    result.append(Publish(self._update(update.events, update.last_id, now)))
+                case Replace(snapshot, updates, last_id):
+                    result.append(Publish(self._replace(snapshot)))
+                    for update in updates:  # heard now, so none is older on the local clock than the snapshot
+                        events = update.events.copy()
+                        events["local_ts"] = np.maximum(events["local_ts"], _local_ns(snapshot))
+                        result.append(Publish(self._update(events, update.last_id, now)))
+                    behind = f"snapshot {snapshot.last_id} and {len(updates)} updates behind it"
+                    result.append(Note(Level.INFO, f"{symbol}: in sync at update {last_id}: {behind}"))
+                case OutOfSync(trouble, after_id):
+                    notice = BookOutOfSync(symbol, trouble.value, after_id)
+                    result.append(Publish(Batch((ErrorEvent(to_error(notice)),), framed=False)))
+                    text = f"{symbol}: out of sync after update {after_id}: {trouble.value}"
+                    result.append(Note(Level.WARNING, text))
+                case AskSnapshot(ticket):
+                    result.append(FetchSnapshot(symbol, ticket))
+        return result
+
+    def _update(self, events: Events, last_id: int, now: Moment) -> Batch:
+        """Apply an update to the book and return the batch of what it changed."""
+        self.updates += 1
+        rows = self.book.fuse(events, sequenced=True)
+        if len(events):
+            self.last_exch_ns = int(events[0]["exch_ts"])
+        if not len(rows):
+            # An update that changes nothing still moves the book's id, and bots know it by their rows: one is said again.
+            rows = events[:1] if len(events) else self._restate(last_id, now)
+        return Batch((Feed(self.instrument.symbol, rows),) if len(rows) else ())
+
+    def _restate(self, last_id: int, now: Moment) -> Events:
+        """The best bid as it is, under this update's id; empty when there is none."""
+        rows = _as_depth(self.book.levels()[: min(1, self.book.bid_count)])
+        rows["exch_ts"], rows["local_ts"], rows["ival"] = self.last_exch_ns, now.wall, last_id
+        return rows
+
+    def _replace(self, snapshot: Snapshot) -> Batch:
+        """Make the book anew, and return the one batch that does the same for every bot.
+
+        Its rows: deletions of what is no longer there (the source's bots know no clear), the clear, and the levels.
+        """
+        before, self.book = self.book, self._empty_book()
+        self.book.fuse(snapshot.events, sequenced=True)
+        gone = [_gone(before, self.book)]
+        if len(self.left):
+            left = self._empty_book()
+            left.apply(self.left)
+            self.left = empty_events()
+            gone.append(_gone(left, self.book))
+        rows = np.concatenate([*gone, empty_events(1), snapshot.events])
+        rows[sum(map(len, gone))]["ev"] = LOCAL | DEPTH_CLEAR
+        if len(snapshot.events):
+            self.last_exch_ns = int(snapshot.events[0]["exch_ts"])
+        rows["exch_ts"], rows["local_ts"], rows["ival"] = self.last_exch_ns, _local_ns(snapshot), snapshot.last_id
+        self.book_known = True
+        return Batch((Feed(self.instrument.symbol, rows),))
+
+    def whole(self, now: Moment) -> Events:
+        """A clear that dates the book, and its levels: what a bot that joins late needs.
+
+        The levels are plain depth rows, because the source's bots take no others; the clear tells ours that this is all.
+        """
+        levels = self.book.levels()
+        events = empty_events(len(levels) + 1)
+        events[0]["ev"] = LOCAL | DEPTH_CLEAR
+        events[0]["exch_ts"] = self.last_exch_ns
+        events[1:] = _as_depth(levels)
+        events["local_ts"] = now.wall
+        events["ival"] = self.sync.last_id
+        return events
+
+
+def _local_ns(snapshot: Snapshot) -> int:
+    return int(snapshot.events[0]["local_ts"]) if len(snapshot.events) else 0
+
+
+def _as_depth(levels: Events) -> Events:
+    """The rows of a book's levels as the updates that set them; a new array."""
+    rows = levels.copy()
+    rows["ev"] = (rows["ev"] & _NOT_KIND) | np.uint64(DEPTH)
+    return rows
+
+
+def _gone(before: FusedBook, after: FusedBook) -> Events:
+    """Deletions of the levels of `before` that `after` does not have."""
+    levels = before.levels()
+    keep = np.concatenate([np.isin(before.bids()[0], after.bids()[0]), np.isin(before.asks()[0], after.asks()[0])])
+    gone = _as_depth(levels[~keep])
+    gone["qty"] = 0.0
+    return gone

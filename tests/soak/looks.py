@@ -1,0 +1,141 @@
+"""Every look of a bot against the exchange's truth at the same update."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.rig import Rig
+
+SURE = 400
+"""So many levels a side are surely known: a book begins with a snapshot of 1,000 and loses some at the edges as the market moves."""
+
+
+@dataclass
+class Looks:
+    """What one bot's looks came to."""
+
+    looks: int = 0
+    synced: int = 0
+    compared: int = 0
+    too_old: int = 0  # the exchange keeps the truth of so many updates only
+    wrong: list[str] = field(default_factory=list)
+    frozen: list[str] = field(default_factory=list)
+    lost: int = 0
+    unknown_s: float = 0.0
+    wall_off_s: tuple[float, float] = (
+        0.0,
+        0.0,
+    )  # how far the bot's wall clock was off the test's, at least and at most
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    errors: dict[str, int] = field(default_factory=dict)
+    last: dict[str, dict[str, Any]] = field(default_factory=dict)  # newest look of each symbol, without its levels
+
+    def __str__(self) -> str:
+        """In one line."""
+        return (
+            f"{self.synced} of {self.looks} looks synced, {self.compared} compared, {len(self.wrong)} wrong, {len(self.frozen)} behind, "
+            f"{self.lost} samples lost and told, {self.unknown_s:.2f} s unknown"
+        )
+
+
+class Reader:
+    """Reads a looker's file on while it is written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._at = path, 0
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Every whole line since the last call."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._at += len(line)
+                yield orjson.loads(line)
+
+
+class Judge:
+    """Compares looks with the exchange's books, once each."""
+
+    def __init__(self, rig: Rig, path: Path) -> None:
+        self._rig, self._reader = rig, Reader(path)
+        self.found = Looks()
+        self._unsynced: dict[str, float] = {}  # since when, by symbol; only after its first book
+        self._begun: set[str] = set()
+        self._sent: list[tuple[float, dict[str, int]]] = []  # when the exchange had sent which ids
+
+    def note_sent(self, at_s: float, ids: dict[str, int]) -> None:
+        """Remember how far the exchange was."""
+        self._sent.append((at_s, ids))
+
+    def take(self, behind_s: float | None = None) -> None:
+        """Judge what was written since; `behind_s`: a synced book older than this is wrong too."""
+        for line in self._reader.lines():
+            match line["kind"]:
+                case "errors":
+                    self.found.errors = line["errors"]
+                    continue
+                case "change":
+                    self._change(line)
+                case "look":
+                    self._look(line, behind_s)
+                case "end" if line["symbol"] in self._unsynced:
+                    self.found.unknown_s += line["t"] - self._unsynced.pop(line["symbol"])
+            off_s = line["wall"] - line["t"] - (time.time() - time.monotonic())
+            self.found.wall_off_s = min(off_s, self.found.wall_off_s[0]), max(off_s, self.found.wall_off_s[1])
+            self.found.lost = line["lost"]
+            self.found.last[line["symbol"]] = {key: line[key] for key in ("t", "confidence", "why", "id", "kind")}
+
+    def _change(self, line: dict[str, Any]) -> None:
+        symbol = line["symbol"]
+        self.found.changes.append(line)
+        if line["confidence"] == "synced":
+            self._begun.add(symbol)
+            if symbol in self._unsynced:
+                self.found.unknown_s += line["t"] - self._unsynced.pop(symbol)
+        elif symbol in self._begun:
+            self._unsynced.setdefault(symbol, line["t"])
+
+    def _look(self, line: dict[str, Any], behind_s: float | None) -> None:
+        found = self.found
+        found.looks += 1
+        if line["confidence"] != "synced":
+            return
+        found.synced += 1
+        symbol, at = line["symbol"], f"{line['symbol']} at {line['t']:.2f} s, update {line['id']}"
+        true = self._rig.true_book(symbol, line["id"])
+        if true is None:
+            if self._known(symbol, line["id"]):
+                found.too_old += 1
+            else:
+                found.wrong.append(f"{at}: the exchange never had such an update")
+            return
+        found.compared += 1
+        for side, mine, other in zip(("bids", "asks"), (line["bids"], line["asks"]), true, strict=True):
+            levels = [(price, qty) for price, qty in mine]
+            if levels[:SURE] != other[:SURE] or not set(levels) <= set(other):
+                first = next(
+                    (number for number, (one, two) in enumerate(zip(levels, other, strict=False)) if one != two),
+                    len(levels),
+                )
+                found.wrong.append(
+                    f"{at}: {side} of {len(levels)} levels differ from the exchange's from level {first + 1} on"
+                )
+        if behind_s is not None:
+            self._behind(line, behind_s, at)
+
+    def _known(self, symbol: str, update_id: int) -> bool:
+        """Whether an id lies within what the exchange has sent, so that it may only be too old to be looked up."""
+        return any(0 < update_id <= ids.get(symbol, 0) for _, ids in self._sent[-1:])
+
+    def _behind(self, line: dict[str, Any], behind_s: float, at: str) -> None:
+        before = [ids for at_s, ids in self._sent if at_s <= line["t"] - behind_s]
+        if before and line["id"] < before[-1].get(line["symbol"], 0):
+            self.found.frozen.append(f"{at}: says synced, and is more than {behind_s:g} s behind")
