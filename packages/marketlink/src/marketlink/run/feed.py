@@ -187,6 +187,8 @@ class Feed:
     async def run(self) -> None:
         """Connect, and connect again, until cancelled. Raises what the listener raises."""
         backoff = Backoff(self._rng, self._settings.backoff)
+        if self._proxy is not None:  # without the password in it
+            log.info("feed %s: through the proxy %s of the environment", self.url, self._proxy.rpartition("@")[2])
         while True:
             ended = await self._connect_once()
             self.counts.ends[ended.end.value] += 1
