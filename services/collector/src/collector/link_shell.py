@@ -56,6 +56,8 @@ class LinkLoop:
             match effect:
                 case Write(lines):
                     self._writer.put(lines.symbol, lines.day, lines.text, lines.count)
+                    if self._writer.take_hole(lines.symbol):
+                        self._recording.on_hole(lines.symbol, self._clock.mono_ns())
                 case Register(symbol, tick_size, lot_size):
                     self._port.request(RegisterInstrument(symbol, tick_size, lot_size))
                 case Notice(text, serious):

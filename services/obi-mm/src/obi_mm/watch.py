@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from marketlink.link.iceoryx import IceoryxBotPort
+from marketlink.logs import formatter
 from rich.console import Console
 from rich.live import Live
 
@@ -168,9 +169,7 @@ class _Notes(logging.Handler):
 def _log_to(notes: list[str] | None) -> None:
     """Log in UTC, in the connector's format: to stderr, or for the live view."""
     handler = logging.StreamHandler() if notes is None else _Notes(notes)
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
+    handler.setFormatter(formatter())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
 
 
