@@ -20,7 +20,8 @@ NAME, SYMBOL = "bf", "btcusdt"
 NOT_REACHED: Final = "not reached"
 TICK, LOT = 0.1, 0.001
 """Sizes of the simulated exchange's btcusdt."""
-CONNECT_S: Final = 60.0
+CONNECT_S: Final = 120.0
+"""Generous: a busy machine is slow to start a process."""
 SURE: Final = 500
 """So many levels a side are surely known: a book begins with a snapshot of 1,000, and loses some as the market moves."""
 
