@@ -65,6 +65,7 @@ def run(console: Console, capture: Path, speed: float, symbols: list[str], out: 
         said = ", ".join(f"{label} {code}" for label, code in codes.items())
         found.add("every process ended with 0 when asked", not any(codes.values()), said)
         summary = rig.summary("ipc")["source"]
+    console.print(f"the bot: {judge.found}")
     for symbol in symbols:
         truth = read_truth(capture, symbol)
         _link_recording(found, symbol, out, truth, summary["samples_lost"])
