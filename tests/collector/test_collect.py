@@ -231,6 +231,21 @@ def test_every_run_begins_with_a_gap_and_gets_a_new_book(tmp_path: Path) -> None
     assert "book" in found[starts[1] :]
 
 
+def test_file_emptied_by_another_program_says_so_and_gets_a_new_book(tmp_path: Path) -> None:
+    with Exchange(frames_each=100_000) as exchange:
+        roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
+        with collector(str(tmp_path), "binancefutures", "btcusdt", *roots) as process:
+            wait_for(lambda: "book" in words_in(tmp_path), process)
+            (path,) = tmp_path.glob("btcusdt_*.gz")
+            os.truncate(path, 0)  # as logrotate's copytruncate does
+            wait_for(lambda: "book" in words_in(tmp_path), process)
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "changed by another program" in err
+    assert words_in(tmp_path)[0] == "gap file changed"
+
+
 def hung(where: str, stalled_s: float, patience_s: float) -> tuple[str, ...]:
     return (str(Path(__file__).with_name("hung.py")), where, str(stalled_s), str(patience_s))
 
@@ -295,6 +310,27 @@ def test_first_signal_ends_also_a_recorder_whose_main_thread_hangs(tmp_path: Pat
             _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "not ended 1 s after SIGTERM" in err
+
+
+def test_second_signal_ends_also_a_recorder_without_stderr(tmp_path: Path) -> None:
+    roots = ("--stream-url", "ws://127.0.0.1:9", "--api-url", "http://127.0.0.1:9")
+    words = (str(tmp_path), "binancefutures", "btcusdt", *roots)
+    with collector(*words, program=hung("write", 30, 60), before="exec 2>&-") as process:
+        wait_for(lambda: bool(list(tmp_path.glob("btcusdt_*.gz"))), process)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)  # two signals at once would be one
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 1
+
+
+def test_recorder_of_a_link_on_a_hung_disk_ends_with_words(tmp_path: Path, small_link: dict[str, str]) -> None:
+    words = (str(tmp_path), "btcusdt", "--ipc", "t", "--json")
+    with collector(*words, program=hung("write", 1, 60), environment=small_link) as process:
+        lines_until(process, "hanging")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "not written and lost" in err
 
 
 @pytest.mark.parametrize("limit", [12, 20, 30])

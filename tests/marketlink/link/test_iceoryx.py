@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from marketlink.errors import AlreadyRunning, LinkError
 from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort
 from marketlink.link.port import BotPort, ConnectorPort
 from marketlink.link.settings import LinkSettings, read_settings
-from marketlink.messages import Batch, RegisterInstrument
+from marketlink.messages import Batch, Progress, RegisterInstrument
 
 from tests.conftest import ROOT
 from tests.marketlink.link.conformance import CHECKS, Ends, feed
@@ -100,7 +101,13 @@ def test_a_batch_longer_than_the_buffer_reaches_a_reader_that_keeps_up(link_envi
                 port.wait(0.1)
                 if port.requests():
                     break
-            port.send(Batch((feed("btcusdt", 25_000),)))
+            read = 0
+            for _ in port.sending(Batch((feed("btcusdt", 25_000),)), 1000):
+                end = time.monotonic() + 60
+                while port.next_seq - read > 5000 and time.monotonic() < end:  # half of the buffer stays free
+                    port.wait(0.1)
+                    told = [one.request.seq for one in port.requests() if isinstance(one.request, Progress)]
+                    read = max([read, *told])
             out, _ = reader.communicate(timeout=60)
             port.close()
         finally:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from collector.config import PLANNED, SUPPORTED, Settings, check, read_words
+from collector.descriptors import fill_standard_places
 from collector.errors import CollectorError
 from collector.stopping import Stop
 
@@ -90,4 +91,5 @@ def collect(
 
 def main() -> None:
     """Run the command."""
+    fill_standard_places()
     app()

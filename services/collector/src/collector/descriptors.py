@@ -1,6 +1,8 @@
 """How many open files a recording needs, seen to before anything is opened: without them it would be deaf, or end half way."""
 
+import os
 import resource
+import sys
 from typing import Final
 
 from collector.errors import TooFewDescriptors
@@ -30,3 +32,12 @@ def make_room(symbols: int, *, link: bool) -> None:
     if hard != resource.RLIM_INFINITY and hard < least:
         raise TooFewDescriptors(hard, least, symbols)
     resource.setrlimit(resource.RLIMIT_NOFILE, (least, hard))
+
+
+def fill_standard_places() -> None:
+    """Put the null device where standard input, output or error is closed: a library would write into a recording there."""
+    while (place := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(place, True)
+    os.close(place)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")

@@ -79,6 +79,8 @@ class Stop:
 
 def _leave(text: str) -> None:
     """End the process, with words unless nobody reads them: writing could wait for ever then."""
-    if select.select([], [2], [], 0)[1]:
-        os.write(2, text.encode())
-    os._exit(1)
+    try:
+        if select.select([], [2], [], 0)[1]:
+            os.write(2, text.encode())
+    finally:  # also when there is no stderr
+        os._exit(1)
