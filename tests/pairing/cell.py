@@ -164,7 +164,7 @@ class Cell:
             self._bot("late", 6)
         late = ""
         try:
-            self._until(lambda: self._two_sided("late"), 30, "a late bot to have a book")
+            self._until(lambda: self._two_sided("late"), CONNECT_S, "a late bot to have a book")
         except TimeoutError as error:
             late = str(error)
         with _Paused(self, "late"):
