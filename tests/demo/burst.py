@@ -139,7 +139,7 @@ def _looks(found: Found, judge: Judge, final: dict[str, int], over: float) -> No
 def _claimed(out: Path, symbol: str) -> Iterator[tuple[str, int, tuple[float, ...]]]:
     """Read the recording of the link as a converter does.
 
-    Yields (`book`, id, best bid and ask with quantities) at every batch's end while there is a book, and (`gap: reason`, lost, ()) at every gap.
+    Yields (`book`, id, best bid and ask with quantities) at every batch's end while there is a book, and (`gap: reason`, lost, ()) at gaps.
     """
     bids, asks, sure = SortedDict(), SortedDict(), False
     for path in sorted((out / "ipc").glob(f"{symbol}_*.gz")):

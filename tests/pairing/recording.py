@@ -56,7 +56,7 @@ def _take(found: Recorded, line: dict[str, Any]) -> None:
     event = line.get("e")
     if event == "trade":
         found.trades += 1
-    elif event == "depthClear":
+    elif event in ("depthClear", "gap"):  # ours writes no depth behind a gap before the next whole book
         found.bids.clear()
         found.asks.clear()
     if event not in ("depthUpdate", "depthSnapshot", "depthClear"):
