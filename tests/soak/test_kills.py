@@ -64,8 +64,11 @@ class Opener:
         try:
             out, err = self.process.communicate(timeout=OPENS_S)
         except subprocess.TimeoutExpired:
-            self.kill()
-            return f"{self.role}: not on the link within {OPENS_S:g} s"
+            self.process.send_signal(signal.SIGUSR1)
+            time.sleep(2)
+            self.process.kill()
+            where = self.process.communicate()[1]
+            return f"{self.role}: not on the link within {OPENS_S:g} s: {where[-1500:]}"
         return "" if self.process.returncode == 0 and "opened" in out else f"{self.role}: {err[-600:]}"
 
 
