@@ -213,7 +213,9 @@ class Cell:
         again = ""
         try:
             self._until(
-                lambda: self._recorded().trades > self._at_restart, 30, "the collector that was started again to record"
+                lambda: self._recorded().trades > self._at_restart,
+                CONNECT_S,
+                "the collector that was started again to record",
             )
         except TimeoutError as error:
             again = str(error)
