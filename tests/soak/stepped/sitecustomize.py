@@ -1,7 +1,7 @@
 """Python runs this at the start of every process that has this folder on its path: its wall clock can be stepped.
 
-The clock is the machine's plus the nanoseconds in the first eight bytes of the file WALLCLOCK_FILE, which may be changed at any time. Monotonic
-clocks and waits stay as they are.
+The clock is the machine's plus the nanoseconds in the first eight bytes of the file WALLCLOCK_FILE, which may be changed at any time.
+Monotonic clocks and waits stay as they are.
 """
 
 import mmap
