@@ -7,6 +7,7 @@ Exit code 0: every check held. 1: one did not, or something did not run; it says
 """
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -41,6 +42,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=400.0, help="synthetic messages a second")
     parser.add_argument("--seed", type=int, default=7, help="of the synthetic market")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the rig's own end
     console = Console(width=None if sys.stdout.isatty() else 120)
     if options.capture is not None and not options.capture.is_file():
         console.print(

@@ -20,7 +20,8 @@ NAME, SYMBOL = "bf", "btcusdt"
 NOT_REACHED: Final = "not reached"
 TICK, LOT = 0.1, 0.001
 """Sizes of the simulated exchange's btcusdt."""
-CONNECT_S: Final = 60.0
+CONNECT_S: Final = 120.0
+"""Generous: a busy machine is slow to start a process."""
 SURE: Final = 500
 """So many levels a side are surely known: a book begins with a snapshot of 1,000, and loses some as the market moves."""
 
@@ -163,7 +164,7 @@ class Cell:
             self._bot("late", 6)
         late = ""
         try:
-            self._until(lambda: self._two_sided("late"), 30, "a late bot to have a book")
+            self._until(lambda: self._two_sided("late"), CONNECT_S, "a late bot to have a book")
         except TimeoutError as error:
             late = str(error)
         with _Paused(self, "late"):
@@ -212,7 +213,9 @@ class Cell:
         again = ""
         try:
             self._until(
-                lambda: self._recorded().trades > self._at_restart, 30, "the collector that was started again to record"
+                lambda: self._recorded().trades > self._at_restart,
+                CONNECT_S,
+                "the collector that was started again to record",
             )
         except TimeoutError as error:
             again = str(error)

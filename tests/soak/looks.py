@@ -25,21 +25,37 @@ class Looks:
     wrong: list[str] = field(default_factory=list)
     frozen: list[str] = field(default_factory=list)
     lost: int = 0
-    unknown_s: float = 0.0
     wall_off_s: tuple[float, float] = (
         0.0,
         0.0,
     )  # how far the bot's wall clock was off the test's, at least and at most
     changes: list[dict[str, Any]] = field(default_factory=list)
     errors: dict[str, int] = field(default_factory=dict)
-    last: dict[str, dict[str, Any]] = field(default_factory=dict)  # newest look of each symbol, without its levels
+    last: dict[str, dict[str, Any]] = field(default_factory=dict)  # newest line of each symbol, without its levels
+    synced_id: dict[str, int] = field(default_factory=dict)  # the newest update at which a book said synced
 
     def __str__(self) -> str:
         """In one line."""
         return (
             f"{self.synced} of {self.looks} looks synced, {self.compared} compared, {len(self.wrong)} wrong, {len(self.frozen)} behind, "
-            f"{self.lost} samples lost and told, {self.unknown_s:.2f} s unknown"
+            f"{self.lost} samples lost and told, {self.unknown_s():.2f} s unknown"
         )
+
+    def unknown_s(self, until_s: float | None = None) -> float:
+        """How long, from each symbol's first book on, its book was not sure; up to the last line, or to a time."""
+        total = 0.0
+        for symbol, last in self.last.items():
+            end_s, since_s, begun = last["t"] if until_s is None else min(until_s, last["t"]), None, False
+            for change in self.changes:
+                if change["symbol"] != symbol or change["t"] > end_s:
+                    continue
+                if change["confidence"] == "synced":
+                    total += change["t"] - since_s if since_s is not None else 0.0
+                    since_s, begun = None, True
+                elif begun and since_s is None:
+                    since_s = change["t"]
+            total += end_s - since_s if since_s is not None else 0.0
+        return total
 
 
 class Reader:
@@ -67,8 +83,6 @@ class Judge:
     def __init__(self, rig: Rig, path: Path) -> None:
         self._rig, self._reader = rig, Reader(path)
         self.found = Looks()
-        self._unsynced: dict[str, float] = {}  # since when, by symbol; only after its first book
-        self._begun: set[str] = set()
         self._sent: list[tuple[float, dict[str, int]]] = []  # when the exchange had sent which ids
 
     def note_sent(self, at_s: float, ids: dict[str, int]) -> None:
@@ -83,25 +97,13 @@ class Judge:
                     self.found.errors = line["errors"]
                     continue
                 case "change":
-                    self._change(line)
+                    self.found.changes.append(line)
                 case "look":
                     self._look(line, behind_s)
-                case "end" if line["symbol"] in self._unsynced:
-                    self.found.unknown_s += line["t"] - self._unsynced.pop(line["symbol"])
             off_s = line["wall"] - line["t"] - (time.time() - time.monotonic())
             self.found.wall_off_s = min(off_s, self.found.wall_off_s[0]), max(off_s, self.found.wall_off_s[1])
             self.found.lost = line["lost"]
             self.found.last[line["symbol"]] = {key: line[key] for key in ("t", "confidence", "why", "id", "kind")}
-
-    def _change(self, line: dict[str, Any]) -> None:
-        symbol = line["symbol"]
-        self.found.changes.append(line)
-        if line["confidence"] == "synced":
-            self._begun.add(symbol)
-            if symbol in self._unsynced:
-                self.found.unknown_s += line["t"] - self._unsynced.pop(symbol)
-        elif symbol in self._begun:
-            self._unsynced.setdefault(symbol, line["t"])
 
     def _look(self, line: dict[str, Any], behind_s: float | None) -> None:
         found = self.found
@@ -109,6 +111,7 @@ class Judge:
         if line["confidence"] != "synced":
             return
         found.synced += 1
+        found.synced_id[line["symbol"]] = line["id"]
         symbol, at = line["symbol"], f"{line['symbol']} at {line['t']:.2f} s, update {line['id']}"
         true = self._rig.true_book(symbol, line["id"])
         if true is None:

@@ -24,7 +24,7 @@ RECORDING = int(os.environ.get("SOAK_RECORDING", "500"))
 SYMBOL = "btcusdt"
 WINDOW_S = 0.08
 """Services are made within this time of a start."""
-OPENS_S = 20.0
+OPENS_S = 30.0
 LOST_S = 1.0
 LANES = ("ipc", "ipc-two", "direct")
 EVERY = 10
@@ -64,8 +64,11 @@ class Opener:
         try:
             out, err = self.process.communicate(timeout=OPENS_S)
         except subprocess.TimeoutExpired:
-            self.kill()
-            return f"{self.role}: not on the link within {OPENS_S:g} s"
+            self.process.send_signal(signal.SIGUSR1)
+            time.sleep(2)
+            self.process.kill()
+            where = self.process.communicate()[1]
+            return f"{self.role}: not on the link within {OPENS_S:g} s: {where[-1500:]}"
         return "" if self.process.returncode == 0 and "opened" in out else f"{self.role}: {err[-600:]}"
 
 
@@ -148,14 +151,14 @@ def kill_often(rig: Rig, folder: Path, lane: str, times: int, stop: threading.Ev
         else:
             process = rig.link_collector(folder, [SYMBOL], label=label)
         began_ns = time.time_ns()
-        begun = deaf_until = time.monotonic() + 60
+        begun = deaf_until = time.monotonic() + 120
         while time.monotonic() < deaf_until and process.poll() is None and not stop.is_set():
             if newest(folder) > began_ns:
                 begun = time.monotonic()
                 break
             time.sleep(0.1)
         else:
-            problems.append(f"{label}: nothing recorded in 60 s, exit code {process.poll()}: {rig.log(label, 5)}")
+            problems.append(f"{label}: nothing recorded in 120 s, exit code {process.poll()}: {rig.log(label, 5)}")
             break
         kill_s, stalled_s, last_s = begun + draw.uniform(0.0, 2.5), 0.0, time.monotonic()
         while (now := time.monotonic()) < kill_s:

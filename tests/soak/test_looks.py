@@ -81,7 +81,9 @@ def test_time_without_a_book_counts_from_the_first_book_on(tmp_path: Path) -> No
     found = judged(
         tmp_path, *(line("change", t, confidence) for t, confidence in changes), line("end", 9.0, "stale")
     ).found
-    assert found.unknown_s == (6.0 - 5.0) + (9.0 - 8.0)
+    assert found.unknown_s() == (6.0 - 5.0) + (9.0 - 8.0)
+    assert found.unknown_s(until_s=5.25) == 0.25
+    assert found.unknown_s(until_s=8.5) == 1.5
 
 
 def test_half_a_line_is_read_when_it_is_whole(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import random
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -82,6 +83,11 @@ def _run(name: str, config_path: Path) -> None:
 
     from connector.config import read_config
 
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # until the event loop takes them; asyncio's own would make it an error
+        signal.signal(number, _leave)
     config, remarks = read_config(config_path)
     port = IceoryxConnectorPort(name)  # the lock of the name: before anything is said to the exchange
     try:
@@ -101,6 +107,11 @@ def _run(name: str, config_path: Path) -> None:
             runner.run(main())
     finally:
         port.close()
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    logging.getLogger("connector").info("%s: ended before it began", signal.Signals(number).name)
+    raise SystemExit(0)
 
 
 def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":

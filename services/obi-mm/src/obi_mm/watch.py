@@ -219,7 +219,7 @@ def _run(
         while not stopping and (duration_s is None or time.monotonic() - start_s < duration_s):
             heard = shell.step(0.1)
             now_s = time.monotonic()
-            if text := silence.look(now_s, heard=heard):
+            if text := silence.look(now_s, heard=heard, nobody=shell.nobody):
                 LOG.warning("%s", text)
             if keeping is not None and now_s - kept_s >= keeping.every_s:
                 kept_s = now_s
