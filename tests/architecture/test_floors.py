@@ -45,11 +45,19 @@ CORES = [
     "marketlink/link/kernels.py",
     "marketlink/link/assembly.py",
     "marketlink/link/port.py",
+    "marketlink/link/names.py",
+    "marketlink/notices.py",
+    "marketlink/times.py",
+    "marketlink/bot/asking.py",
+    "marketlink/bot/whole.py",
     "marketlink/bot/state.py",
     "marketlink/run/limits.py",
     "marketlink/run/retry.py",
+    "marketlink/run/staleness.py",
     "marketlink/run/subscriptions.py",
+    "connector/books.py",
     "connector/hub.py",
+    "connector/outbox.py",
     "connector/effects.py",
     "collector/record.py",
     "collector/rotation.py",
@@ -59,7 +67,7 @@ CORES = [
     "venue_sim/limits.py",
     "venue_sim/venues",
 ]
-VALUES = {"marketlink.events", "marketlink.messages", "marketlink.orders", "marketlink.errors"}
+VALUES = {"marketlink.events", "marketlink.messages", "marketlink.orders", "marketlink.errors", "marketlink.times"}
 
 
 def sources(package: str) -> Iterator[Path]:

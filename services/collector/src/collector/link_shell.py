@@ -14,7 +14,9 @@ from collector.writer import Writer
 
 log = logging.getLogger("collector")
 _LOOK_NS: Final = SECOND_NS // 2
-_DRAIN_NS: Final = SECOND_NS  # how long what has arrived is still written at the end: a connector at full rate never lets it end
+_DRAIN_NS: Final = (
+    SECOND_NS  # how long what has arrived is still written at the end: a connector at full rate never lets it end
+)
 
 
 class LinkLoop:

@@ -99,8 +99,10 @@ class Shard:
         shell.carry_out(effects)
 
     def on_disconnected(self, reason: str) -> None:
-        """Pass on that this connection's books are out of sync."""
-        self._shell.carry_out(self._shell.hub.on_disconnected(self.symbols, reason, self._shell.now()))
+        """Pass on that this connection's books are out of sync; at the end of the process that is a farewell and no trouble."""
+        shell = self._shell
+        effects = shell.hub.on_disconnected(self.symbols, "shutting down" if shell.stopping else reason, shell.now())
+        shell.carry_out([effect for effect in effects if not (shell.stopping and isinstance(effect, Note))])
 
 
 class Shell:
@@ -196,6 +198,11 @@ class Shell:
             self._pump_soon()
         elif self.outbox.busy:
             self._pumping = asyncio.get_running_loop().call_later(NO_ROOM_S, self._pump)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether this process is ending."""
+        return self._stop.is_set()
 
     def hold(self) -> bool:
         """Whether the exchange's data is to wait a moment for readers that lag."""
@@ -310,10 +317,10 @@ class Shell:
 
     async def run(self) -> None:
         """Run until a signal. Raises what made going on impossible."""
+        _warm_up()  # before the loop takes the signals: compiling can take long, and must be ended by one
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
-        _warm_up()
         if self.port.readers():
             left, owners = self._left.read()
             self.hub.on_left(left, owners)
@@ -327,6 +334,7 @@ class Shell:
                 listener.start()
                 background = [tasks.create_task(self._instruments()), tasks.create_task(self._tick())]
                 await self._stop.wait()
+                self._status()
                 for task in [*background, *self._fetches.values()]:
                     task.cancel()
                 stopping.set()
@@ -336,7 +344,6 @@ class Shell:
         finally:
             stopping.set()
             listener.join(2.0)
-            self._status()
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._http.aclose(), 1.0)
         if self._failure is not None:
