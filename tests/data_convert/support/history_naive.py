@@ -165,6 +165,7 @@ class _History:
     stats: list[ReadStats] = field(default_factory=list)
     kinds: dict[str, Path] = field(default_factory=dict)
     backwards: set[int] = field(default_factory=set)  # files that begin with the newest
+    empty: int = 0
 
     def read(self, path: Path, file: int) -> None:
         """Read one file into the builder. Raises InputError, FormatError, StrictError."""
@@ -172,11 +173,11 @@ class _History:
         stats, begin = ReadStats(path), len(self.builder)
         self.stats.append(stats)
         if first is None:
-            for _ in text_lines(path, stats):
-                pass  # nothing but empty lines: their number stands in the report
+            self.empty += sum(1 for _ in text_lines(path, stats))
             return
         take, finish, header = self._reader(path, first.decode("utf-8", "replace"))
         for at, line in text_lines(path, stats):
+            self.empty += not line.strip()
             if not line.strip() or (header and at == 1):
                 continue
             try:
@@ -265,7 +266,9 @@ def convert_history(
     messages = history.builder.build(None)
     if "depth" in history.kinds and bool(np.any(messages.prev_id != NO_ID)):
         source = "binance"  # updates that name their predecessor are put in order by ids
-    read = Ingested(history.builder, history.counts, source, files, lines, 0, history.bad.listed(), warnings)
+    read = Ingested(
+        history.builder, history.counts, source, files, lines, history.empty, history.bad.listed(), warnings
+    )
     messages = _dated(_sorted(one_symbol(read, symbol), history.backwards), latency)
     settings = {"source": "history: " + ", ".join(sorted(history.kinds)), "local time": latency.describe()}
     return assemble(read, messages, settings, "by-id", unanchored)

@@ -146,9 +146,7 @@ def assemble(
         written = beside.submit(write_events, rows, ordered)
         figures = figures_of(rows, ordered)
         events, kinds = written.result()
-    unanchored_updates = lost_updates(messages, plan, before_files)
-    plan.warnings += _left_out(unanchored_updates)
-    losses = [unanchored_updates, *losses]
+    losses = [told_lost_updates(messages, plan, before_files), *losses]
     report = report_of(read, plan, figures, kinds, latency, settings, latency_ns, losses)
     if snapshots != "ignore":  # without snapshots the book is partial, as it was asked to be
         as_recorded_ns = figures.walked_ns - shift_ns
@@ -192,9 +190,12 @@ def lost_updates(messages: Messages, plan: Plan, before_files: int = 0) -> Loss:
     return Loss("updates", lost, int(np.count_nonzero(updates)), _UNANCHORED)
 
 
-def _left_out(loss: Loss) -> list[str]:
-    """Say in words that something was left out, whatever its share."""
-    return [f"{loss.lost:,} of {loss.of:,} {loss.what} are left out: {loss.remedy}"] if loss.lost else []
+def told_lost_updates(messages: Messages, plan: Plan, before_files: int = 0) -> Loss:
+    """Count the updates of a day that were left out, and add that to the plan's warnings, whatever their share."""
+    loss = lost_updates(messages, plan, before_files)
+    if loss.lost:
+        plan.warnings.append(f"{loss.lost:,} of {loss.of:,} {loss.what} are left out: {loss.remedy}")
+    return loss
 
 
 def one_symbol(read: Ingested, symbol: str | None) -> Messages:

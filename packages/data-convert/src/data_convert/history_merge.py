@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_convert.book import depth_rows, walk_rows
-from data_convert.convert import Result, report_of
+from data_convert.convert import Result, report_of, told_lost_updates
 from data_convert.errors import ClockError
 from data_convert.events import DEPTH_CLEAR, EVENT_DTYPE, EXCH, KIND_MASK, LOCAL, Events, count_kinds, has_flag
 from data_convert.feed_latency import FeedLatency
@@ -94,7 +94,8 @@ def merge_history(
         after = quantiles(latency_ns + shift_ns) if shift_ns else first
         found = Latency(first, after, shift_ns, smallest_ns, smallest_at)
     figures = _figures(unordered, group, events)
-    return Result(events, report_of(read, plan, figures, count_kinds(events), found, settings, latency_ns))
+    losses = [told_lost_updates(books, plan)]
+    return Result(events, report_of(read, plan, figures, count_kinds(events), found, settings, latency_ns, losses))
 
 
 def _date(trades: Words, books: Messages, latency: FeedLatency, behind: Words, before: Words | None) -> Words:
