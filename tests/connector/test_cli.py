@@ -44,7 +44,7 @@ def test_help_names_the_arguments_and_exit_codes() -> None:
         (("bf", "bybit", "x.toml"), "not supported yet"),
         (("bf", "binancefutures", "/nowhere/x.toml"), "no such file"),
         (("bf",), "Missing argument"),
-        (("/bf", "binancefutures", "x.toml"), "not beginning with"),
+        (("a/b", "binancefutures", "x.toml"), "'/' at character 2"),
     ],
 )
 def test_wrong_words_end_with_2_and_a_sentence(arguments: tuple[str, ...], words: str) -> None:

@@ -21,7 +21,6 @@ LINES = {
     ],
     "link": [
         {"e": "depthUpdate", "E": 1, "s": "X", "b": [["1", "1"]], "a": []},
-        {"e": "gap", "E": 1, "s": "X", "reason": "y"},
         {"e": "trade", "E": 1, "s": "X", "p": "1", "q": "1", "m": True, "ns": 1, "t": 5},
     ],
     "bybit": [
@@ -39,6 +38,7 @@ NEUTRAL = [
     {"channel": "subscriptionResponse", "data": {}},
     {"result": None, "id": 1},
     {"code": -1, "msg": ""},
+    {"e": "gap", "E": 1, "s": "X", "reason": "a recorder's word, in either dialect"},
     {},
 ]
 

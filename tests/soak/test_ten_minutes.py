@@ -1,6 +1,6 @@
 """Ten minutes of a busy market over TLS, a bot that hangs every minute, a clock stepped both ways: nothing wrong is ever shown.
 
-SOAK_SECONDS (600), SOAK_RATE (2000 messages/s), SOAK_EVERY_S (60) and SOAK_STOP_S (10) make it shorter or gentler. Needs a C compiler, for
+SOAK_SECONDS (600), SOAK_RATE (2000 messages/s), SOAK_EVERY_S (60) and SOAK_STOP_S (10) make it shorter or gentler. See `clock`, for
 the clock that is stepped for our processes alone.
 """
 

@@ -16,6 +16,7 @@ class Exchange:
         self.random = random.Random(seed)
         self.id = 1000
         self.last_u = 1000
+        self.last_trade = 0
         self.now_ms = T0_MS
         self.book = {"b": {99.0: 1.0, 98.0: 2.0}, "a": {101.0: 1.0, 102.0: 2.0}}
         self.states = {1000: self._frozen()}
@@ -59,7 +60,8 @@ class Exchange:
         return {"lastUpdateId": at, "E": time, "T": time, "bids": shown[0], "asks": shown[1]}
 
     def trade(self):
-        return {"e": "trade", "E": self.now_ms, "T": self.now_ms, "s": "TESTUSDT", "t": 1, "p": "100.00",
+        self.last_trade += 1
+        return {"e": "trade", "E": self.now_ms, "T": self.now_ms, "s": "TESTUSDT", "t": self.last_trade, "p": "100.00",
                 "q": "1.000", "X": "MARKET", "m": True}  # fmt: skip
 
 

@@ -335,10 +335,13 @@ def test_both_sockets_go_through_the_proxy_that_the_environment_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def test(proxy: Proxy, port: int) -> None:
-        monkeypatch.setenv(variable, f"{scheme}://127.0.0.1:{port}")
+        monkeypatch.setenv(variable, f"{scheme}://me:hush@127.0.0.1:{port}")
         s, tls = "s" if secure else "", ssl_context(ca_file)
+        caplog.set_level("INFO")
         assert await rest_trouble(f"http{s}://rest.test", tls) == ""
         assert await stream_trouble(f"ws{s}://streams.test/public/stream", tls, caplog) == ""
+        assert f"through the proxy 127.0.0.1:{port}" in caplog.text
+        assert "hush" not in caplog.text
 
     proxy = through_a_proxy(
         test,

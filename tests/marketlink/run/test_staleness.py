@@ -5,7 +5,7 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from marketlink.run.staleness import Staleness, StalenessLimits
+from marketlink.run.staleness import Staleness, StalenessLimits, Verdict
 from marketlink.times import MonoNs
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
@@ -166,6 +166,19 @@ def test_a_process_that_was_stopped_does_not_blame_the_venue() -> None:
     assert bench.found == []
 
 
+def test_what_waits_here_to_be_handled_is_no_silence_of_the_venues() -> None:
+    bench = Bench("a", "b")
+    bench.run(20_000, {"a": 50, "b": 50})
+    for _ in range(100):
+        bench.now += 250
+        verdict = bench.machine.check(MonoNs(bench.now * MS), expected=True, held=True)
+        assert verdict == Verdict()
+    bench.run(bench.now + 2500, {})
+    assert bench.found == []
+    bench.run(bench.now + 1000, {})
+    assert [what for _, what in bench.found] == ["all"]
+
+
 def test_refusals_keep_no_connection_alive() -> None:
     bench = Bench()
     bench.run(29_750, {})
@@ -185,7 +198,7 @@ def test_a_habit_outlasts_its_connection() -> None:
 def test_what_is_not_wanted_any_more_is_forgotten() -> None:
     bench = Bench("a", "other")
     bench.run(20_000, {"a": 50, "other": 50})
-    bench.machine.on_unwanted(["a", "never"])
+    bench.machine.on_ended(["a", "never"])
     bench.run(60_000, {"other": 50})
     assert bench.found == []
 

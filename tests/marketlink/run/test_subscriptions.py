@@ -112,7 +112,9 @@ def test_a_stream_to_be_renewed_is_ended_and_asked_for_anew() -> None:
     end = asked(subscriptions, 100)
     assert (end.subscribe, end.streams) == (False, ("b",))
     assert subscriptions.next_request(MonoNs(300)) is None
-    subscriptions.on_answer(Answer(end.request_id, None), MonoNs(300))
+    ended = subscriptions.on_answer(Answer(end.request_id, None), MonoNs(300))
+    assert ended is not None
+    assert ended.changed == (), "renewed, not gone"
     assert subscriptions.on == {"a"}
     assert asked(subscriptions, 400).streams == ("b",)
     assert subscriptions.next_request(MonoNs(600)) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from data_convert.batch_plan import Job, State
 from data_convert.errors import BatchError, ConvertError
+from data_convert.exits import MAX_LOST
 
 if TYPE_CHECKING:
     from data_convert.report import Report
@@ -44,11 +46,16 @@ class Options:
     force: bool = False
     compress: Compress = "default"
     carry: bool = True
+    allow_empty: bool = False
+    max_lost: float = MAX_LOST
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a job; `error` is empty when its output was written."""
+    """What became of a job; `error` is empty when its output was written.
+
+    `incomplete` says why it is no success all the same; it stands under `Job.incomplete` then, and is made again.
+    """
 
     name: str
     rows: int = 0
@@ -59,12 +66,13 @@ class Outcome:
     faults: int = 0
     warnings: tuple[str, ...] = ()
     error: str = ""
+    incomplete: tuple[str, ...] = ()
 
 
 def state_of(job: Job, force: bool) -> State:
     """Tell what is to be done about a job. An output appears whole or not at all, so one that exists is done."""
     if force or not job.output.exists():
-        return State.TO_DO
+        return State.INCOMPLETE if job.incomplete.exists() else State.TO_DO
     written_ns = job.output.stat().st_mtime_ns
     changed_ns = max((path.stat().st_mtime_ns for path in job.inputs), default=0)
     return State.OLDER if changed_ns > written_ns else State.DONE
@@ -72,10 +80,19 @@ def state_of(job: Job, force: bool) -> State:
 
 def run_job(job: Job, options: Options) -> Outcome:
     """Convert one day and tell what became of it; nothing is raised, so that no failure travels to the other days."""
+    from data_convert.writer import check_target
+
     began = time.perf_counter()
     try:
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+        check_target(job.output, options.force, ".npz")
         report = _convert(job, options)
-        size = job.output.stat().st_size
+        lacks = report.incomplete(options.max_lost, options.allow_empty)
+        size = job.incomplete.stat().st_size
+        if lacks:
+            job.output.unlink(missing_ok=True)  # --force was given: it was made of the same input
+        else:
+            os.replace(job.incomplete, job.output)
     except ConvertError as error:
         return Outcome(job.name, seconds=time.perf_counter() - began, error=str(error))
     except Exception as error:  # noqa: BLE001  the edge of a worker: a defect met by one day must not stop the others
@@ -89,13 +106,14 @@ def run_job(job: Job, options: Options) -> Outcome:
         len(report.gaps),
         len(report.faults),
         tuple(report.warnings),
+        incomplete=lacks,
     )
 
 
 def _convert(job: Job, options: Options) -> Report:
+    """Write a job's result under `Job.incomplete`; whoever calls knows whether it may bear its name."""
     from data_convert.writer import save
 
-    job.output.parent.mkdir(parents=True, exist_ok=True)
     inputs = list(job.inputs)
     if job.kind == "recording":
         from data_convert.convert import convert_recording
@@ -127,13 +145,13 @@ def _convert(job: Job, options: Options) -> Report:
 
         return convert_tardis_file(
             inputs,
-            job.output,
+            job.incomplete,
             base_latency_ns=options.base_latency_ns,
             strict=options.strict,
-            force=options.force,
+            force=True,
             compress=options.compress,
         )
-    save(result.events, job.output, force=options.force, compress=options.compress)
+    save(result.events, job.incomplete, force=True, compress=options.compress)
     return result.report
 
 

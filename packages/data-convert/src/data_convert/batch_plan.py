@@ -36,6 +36,7 @@ class State(Enum):
     TO_DO = "to do"
     DONE = "done already"
     OLDER = "older than its input"
+    INCOMPLETE = "incomplete, to do again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ class Job:
     output: Path
     before: tuple[Path, ...] = ()
     """The recording of the day before, whose last book this one begins with."""
+
+    @property
+    def incomplete(self) -> Path:
+        """Where the result goes while it is no success: empty, or too much of it lost."""
+        return self.output.with_suffix(".incomplete.npz")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The command `data-convert`. Exit codes: 0 done, 1 error, 2 wrong usage, 3 --strict met damage, 4 faults found."""
+"""The command `data-convert`; its exit codes are those of `data_convert.exits`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ import typer
 
 from data_convert.commands import register
 from data_convert.commands.options import (
+    Accepted,
+    AllowEmpty,
     BaseLatency,
     CompressOption,
     Force,
     HtmlFile,
     Json,
     Levels,
+    MaxLost,
     SnapshotOption,
     Strict,
     Symbol,
@@ -29,23 +32,22 @@ from data_convert.commands.options import (
     VenueOption,
     check_report,
     depth_of,
+    leave,
     show,
 )
 from data_convert.errors import ConvertError, StrictError
+from data_convert.exits import HELP, MAX_LOST, Exit
 
 if TYPE_CHECKING:
     from data_convert.events import Events
     from data_convert.report import Report
-
-EXIT_ERROR, EXIT_STRICT, EXIT_FAULTS = 1, 3, 4
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich would double the time it takes
-    help="Market data recordings and vendor files to HftBacktest event arrays. "
-    "Exit codes: 0 done, 1 error, 2 wrong usage, 3 --strict met damage, 4 validate found faults.",
+    help="Market data recordings and vendor files to HftBacktest event arrays. " + HELP,
 )
 
 
@@ -71,6 +73,14 @@ class AlsoOption(StrEnum):
     MARK_PRICE = "mark-price"
 
 
+class DuplicatesOption(StrEnum):
+    """What becomes of trades that came twice."""
+
+    DROP = "drop"
+    KEEP = "keep"
+
+
+DuplicateTrades = Annotated[DuplicatesOption, typer.Option(help="Trades of the same id, time, price and quantity.")]
 Dialect = Annotated[DialectOption, typer.Option(help="Who wrote the recording; auto looks at its lines.")]
 Time = Annotated[TimeOption, typer.Option(help="Exchange time of direct recordings: T transaction, E event.")]
 Snapshots = Annotated[
@@ -88,6 +98,7 @@ def collector(
     time: Time = TimeOption.TRANSACTION,
     snapshots: Snapshots = SnapshotOption.BY_ID,
     unanchored: UnanchoredFlag = UnanchoredOption.DROP,
+    duplicate_trades: DuplicateTrades = DuplicatesOption.DROP,
     base_latency_ns: BaseLatency = 0,
     symbol: Symbol = None,
     before: Annotated[
@@ -99,6 +110,8 @@ def collector(
         typer.Option(help="Binance: make rows of these too (kinds 103, 104; 100 to 102); may be given twice."),
     ] = None,
     strict: Strict = False,
+    allow_empty: AllowEmpty = False,
+    max_lost: MaxLost = MAX_LOST,
     force: Force = False,
     json: Json = False,
     report: HtmlFile = None,
@@ -122,6 +135,7 @@ def collector(
         time=time.value,
         snapshots=snapshots.value,
         unanchored=unanchored.value,
+        duplicate_trades=duplicate_trades.value,
         base_latency_ns=base_latency_ns,
         symbol=symbol,
         strict=strict,
@@ -129,8 +143,10 @@ def collector(
         also=tuple(dict.fromkeys(option.value for option in also or ())),
     )
     save(events, output, force=force, compress=compress.value)
-    show(found, json, report, force)
+    accepted = Accepted(allow_empty, max_lost)
+    show(found, json, report, force, accepted)
     typer.echo(f"{output}: {len(events):,} rows, {output.stat().st_size:,} bytes", err=True)
+    leave(found, accepted)
 
 
 @app.command()
@@ -142,8 +158,11 @@ def validate(
     time: Time = TimeOption.TRANSACTION,
     snapshots: Snapshots = SnapshotOption.BY_ID,
     unanchored: UnanchoredFlag = UnanchoredOption.DROP,
+    duplicate_trades: DuplicateTrades = DuplicatesOption.DROP,
     symbol: Symbol = None,
     strict: Strict = False,
+    allow_empty: AllowEmpty = False,
+    max_lost: MaxLost = MAX_LOST,
     force: Force = False,
     json: Json = False,
     report: HtmlFile = None,
@@ -166,12 +185,13 @@ def validate(
             time=time.value,
             snapshots=snapshots.value,
             unanchored=unanchored.value,
+            duplicate_trades=duplicate_trades.value,
             symbol=symbol,
             strict=strict,
         )
-    show(found, json, report, force)
-    if found.faults:
-        raise typer.Exit(EXIT_FAULTS)
+    accepted = Accepted(allow_empty, max_lost)
+    show(found, json, report, force, accepted)
+    leave(found, accepted)
 
 
 def _convert(paths: list[Path], **options: Any) -> tuple[Events, Report]:
@@ -212,7 +232,7 @@ def main() -> None:
         app()
     except ConvertError as error:
         typer.echo(f"data-convert: {error}", err=True)
-        sys.exit(EXIT_STRICT if isinstance(error, StrictError) else EXIT_ERROR)
+        sys.exit(Exit.INCOMPLETE if isinstance(error, StrictError) else Exit.ERROR)
 
 
 import data_convert.cli_tardis  # noqa: E402, F401 - adds its commands

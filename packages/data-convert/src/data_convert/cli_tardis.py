@@ -10,16 +10,21 @@ import typer
 
 from data_convert.cli import _progress, app
 from data_convert.commands.options import (
+    Accepted,
+    AllowEmpty,
     BaseLatency,
     CompressOption,
     Force,
     HtmlFile,
     Json,
+    MaxLost,
     Strict,
     Symbol,
     check_report,
+    leave,
     show,
 )
+from data_convert.exits import MAX_LOST
 
 
 class SnapshotModeOption(StrEnum):
@@ -60,6 +65,8 @@ def tardis(
     ] = None,
     symbol: Symbol = None,
     strict: Strict = False,
+    allow_empty: AllowEmpty = False,
+    max_lost: MaxLost = MAX_LOST,
     force: Force = False,
     json: Json = False,
     report: HtmlFile = None,
@@ -85,8 +92,10 @@ def tardis(
             compress=compress.value,
             progress=progress,
         )
-    show(found, json, report, force)
+    accepted = Accepted(allow_empty, max_lost)
+    show(found, json, report, force, accepted)
     typer.echo(f"{output}: {found.rows:,} rows, {output.stat().st_size:,} bytes", err=True)
+    leave(found, accepted)
 
 
 @app.command()

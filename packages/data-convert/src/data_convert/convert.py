@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +16,14 @@ from data_convert.errors import InputError, SymbolError
 from data_convert.events import Events
 from data_convert.formats.binance import ALSO
 from data_convert.ingest import Ingested, Paths, Progress, first_stamp, ingest, listed_paths
+from data_convert.judging import judge
 from data_convert.messages import Ints, Messages, What
 from data_convert.plan import Plan
 from data_convert.report.measure import Figures, check_book, figures_of, make_series, quantiles
-from data_convert.report.values import Latency, Report
+from data_convert.report.values import Latency, Loss, Report
 from data_convert.snapshot import POLICIES, Policy, Unanchored, make_plan
 from data_convert.timeline import check_places, order_times, smallest_and_shift, write_events
+from data_convert.trade_ids import DUPLICATES, Duplicates, check_trades
 from data_convert.unit_rows import build_rows
 
 OUTLIER_NS: Final = 1_000_000_000
@@ -51,6 +53,7 @@ def convert_recording(
     levels: int | None = None,
     before: Paths = (),
     also: Collection[str] = (),
+    duplicate_trades: Duplicates = "drop",
 ) -> Result:
     """Convert recordings of one symbol (docs/formats.md section 2) to an event array.
 
@@ -61,6 +64,7 @@ def convert_recording(
     `base_latency_ns`: added to the shift where one is needed. `strict`: StrictError at the first bad line or damage.
     `also`: of Binance, streams beside books and trades to take: book-ticker (rows of kind 103 best bid, 104 best ask),
     mark-price (100 index price, 101 mark price, 102 funding rate, all dated by E).
+    `duplicate_trades`: drop keeps a trade that came twice once, keep all of them.
     `progress(done, total)` gets input bytes. Raises InputError, FormatError, SymbolError, StrictError, ClockError;
     ValueError for unknown options.
     """
@@ -70,17 +74,18 @@ def convert_recording(
         ("snapshots", snapshots, POLICIES),
         ("unanchored", unanchored, ("drop", "keep")),
         ("venue", venue, ("auto", *VENUES)),
+        ("duplicate_trades", duplicate_trades, DUPLICATES),
     ):
         if value not in allowed:
             raise ValueError(f"{name} is one of {', '.join(allowed)}, not {value!r}")
     if unknown := [name for name in also if name not in ALSO]:
         raise ValueError(f"also is of {', '.join(ALSO)}, not {unknown[0]!r}")
     earlier = [path for path in listed_paths(before) if first_stamp(path) is not None]
-    read = ingest([*earlier, *listed_paths(paths)], dialect, time, strict, progress, venue, levels, also)
+    read = ingest([*earlier, *listed_paths(paths)], dialect, time, strict, progress, venue, levels, also, earlier)
     for path, file in zip(earlier, read.files, strict=False):
         if Path(file.path) not in earlier:
             raise InputError(path, f"does not begin before {file.path}", "name the recording of the day before")
-    messages = one_symbol(read, symbol)
+    messages, trades = trades_once(read, one_symbol(read, symbol), symbol, duplicate_trades)
     settings = {
         "dialect": "link" if read.source == "link" else "direct",
         "source": read.source,
@@ -93,11 +98,14 @@ def convert_recording(
         settings["also"] = ", ".join(also)
     if levels:
         settings["levels"] = str(levels)
+        if not np.any((messages.what == What.UPDATE) | (messages.what == What.SNAPSHOT)):
+            there = ", ".join(name for name in read.decoder.filtered if "not the" in name) or "none"
+            read.broken.append(f"no book of {levels} levels is in the recording; left out: {there}")
     if symbol:
         settings["symbol"] = symbol
     if earlier:
         settings["book at the begin"] = "of " + ", ".join(map(str, earlier))
-    return assemble(read, messages, settings, snapshots, unanchored, base_latency_ns, len(earlier))
+    return assemble(read, messages, settings, snapshots, unanchored, base_latency_ns, len(earlier), trades)
 
 
 def assemble(
@@ -108,6 +116,7 @@ def assemble(
     unanchored: Unanchored = "drop",
     base_latency_ns: int = 0,
     before_files: int = 0,
+    losses: Sequence[Loss] = (),
 ) -> Result:
     """Make the event array and the report of decoded messages; `settings` are shown in it. Raises ClockError.
 
@@ -133,7 +142,50 @@ def assemble(
         written = beside.submit(write_events, rows, ordered)
         figures = figures_of(rows, ordered)
         events, kinds = written.result()
-    return Result(events, report_of(read, plan, figures, kinds, latency, settings, latency_ns))
+    losses = [lost_updates(messages, plan), *losses]
+    report = report_of(read, plan, figures, kinds, latency, settings, latency_ns, losses)
+    if snapshots != "ignore":  # without snapshots the book is partial, as it was asked to be
+        as_recorded_ns = figures.walked_ns - shift_ns
+        found = judge(messages, plan, figures.walked_unit, figures.local, as_recorded_ns, before_files)
+        report = replace(report, compared=found.compared, contradictions=found.contradictions)
+    return Result(events, report)
+
+
+def trades_once(
+    read: Ingested, messages: Messages, symbol: str | None, duplicates: Duplicates = "drop"
+) -> tuple[Messages, list[Loss]]:
+    """Leave out trades that came twice, and count them and those whose ids are missing."""
+    every = read.builder.other_trades
+    wanted = every if symbol is None else {symbol, symbol.upper()}
+    others = [number for name, ids in every.items() if name in wanted for number in ids]
+    first, found = check_trades(messages, np.array(others, np.int64))
+    if found.repeated:
+        kept = "kept" if duplicates == "keep" else "left out"
+        read.warnings.append(f"{found.repeated:,} trades came twice (same id, time, price, quantity) and are {kept}")
+        if duplicates == "drop":
+            messages = messages.taken(np.flatnonzero(first))
+    if not found.missing or read.source not in ("binance", "link"):
+        return messages, []
+    place = _place(
+        read, messages, int(np.count_nonzero(first[: found.first_hole])) if duplicates == "drop" else found.first_hole
+    )
+    words = f"{found.missing:,} trade ids are missing in {found.holes:,} holes, the first before {place}"
+    if read.source == "link":  # a connector hands on the trades of the book only; others have ids of the same count
+        read.decoder.notes[f"{words} (trades lost, or none of the book)"] += found.missing
+        return messages, []
+    read.warnings.append(words)
+    return messages, [
+        Loss("trades", found.missing, found.seen + found.missing, "their ids are missing in the recording")
+    ]
+
+
+def lost_updates(messages: Messages, plan: Plan) -> Loss:
+    """Count the updates that were left out because no snapshot joins them."""
+    remedy = (
+        "no snapshot joins them, so the book is unknown there; --before takes the book of the day before, "
+        "--unanchored keep emits a partial book"
+    )
+    return Loss("updates", plan.lost_updates, int(np.count_nonzero(messages.what == What.UPDATE)), remedy)
 
 
 def one_symbol(read: Ingested, symbol: str | None) -> Messages:
@@ -169,6 +221,7 @@ def report_of(
     latency: Latency | None,
     settings: dict[str, str],
     latency_ns: Ints,
+    losses: Sequence[Loss] = (),
 ) -> Report:
     """Describe a conversion: what was read, what was planned, what the rows came to and of which kinds they are."""
     warnings = [*read.warnings, *plan.warnings]
@@ -199,5 +252,7 @@ def report_of(
         latency=latency,
         books={"local": check_book(figures.local), "exchange": check_book(figures.exchange)},
         warnings=tuple(warnings),
+        losses=tuple(losses),
+        broken=tuple(read.broken),
         series=make_series(figures.local_ns, figures.counts, figures.local, figures.walked_ns, corrected_ns),
     )

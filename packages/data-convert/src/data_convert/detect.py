@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from data_convert.errors import BadLine
 from data_convert.formats.decimals import load_object
-from data_convert.formats.link import WORDS
+from data_convert.formats.dialects import GAP_WORD, own_dialect
 
 Dialect = Literal["direct", "link"]
 Source = Literal["binance", "link", "bybit", "hyperliquid", "files"]
@@ -20,12 +20,19 @@ _BYBIT_TOPICS: Final = frozenset(
 _HYPERLIQUID_CHANNELS: Final = frozenset({"l2Book", "trades", "bbo", "activeAssetCtx", "allMids", "candle"})
 
 
+def is_gap_line(payload: bytes) -> bool:
+    """Tell whether a line is a recorder's gap line, which stands in recordings of any dialect."""
+    try:
+        return load_object(payload).get("e") == GAP_WORD
+    except BadLine:
+        return False
+
+
 def detect_line(payload: bytes) -> Source | None:
     """Tell the source of one line's JSON; None when this line does not say.
 
-    A `topic` of a known kind with `data` is Bybit, a known `channel` with `data` Hyperliquid. A wrapper, a REST
-    snapshot or an exchange's own transaction time, first id or previous id is Binance. Link lines have an event
-    word of their table, and none of these. A line with the marks of two sources says nothing.
+    A `topic` of a known kind with `data` is Bybit, a known `channel` with `data` Hyperliquid; Binance and a connector
+    have the marks of `own_dialect`. A line with the marks of two sources says nothing.
     """
     try:
         data = load_object(payload)
@@ -37,22 +44,7 @@ def detect_line(payload: bytes) -> Source | None:
         found.append("bybit")
     if channel in _HYPERLIQUID_CHANNELS if isinstance(channel, str) else False:
         found += ["hyperliquid"] if "data" in data else []
-    own = _binance_or_link(data)
+    own = own_dialect(data)
     if own is not None:
         found.append(own)
     return found[0] if len(found) == 1 else None
-
-
-def _binance_or_link(data: dict[str, object]) -> Literal["binance", "link"] | None:
-    if isinstance(data.get("stream"), str) and "data" in data:
-        return "binance"
-    if "lastUpdateId" in data and ("bids" in data or "asks" in data):
-        return "binance"
-    word = data.get("e")
-    if not isinstance(word, str):
-        return None
-    if word in ("gap", "depthSnapshot", "depthClear", "event") or (word in WORDS and "ns" in data):
-        return "link"
-    if any(key in data for key in ("T", "U", "pu", "X")):
-        return "binance"
-    return "link" if word in WORDS and "s" in data else None

@@ -6,6 +6,7 @@
     ├── InputError               a file cannot be read as a recording (path, remedy)
     ├── FormatError              readable, but of no dialect known here (path, remedy)
     ├── SymbolError              no symbol, or more than one, where one is needed (symbols)
+    ├── MarketError              recordings of two markets, where an array holds one (markets)
     ├── BadLine                  one line is not what its dialect says (reason, detail); counted, not fatal
     ├── StrictError              --strict met damage (path, line, reason)
     ├── OrderError               rows go back in time on one of the clocks (side, row)
@@ -43,11 +44,28 @@ class FormatError(ConvertError):
 class SymbolError(ConvertError):
     """One array holds one symbol; the recording holds another number of them."""
 
-    def __init__(self, wanted: str | None, symbols: Mapping[str, int]) -> None:
-        seen = ", ".join(f"{name} ({count} messages)" for name, count in sorted(symbols.items())) or "none"
+    def __init__(
+        self,
+        wanted: str | None,
+        symbols: Mapping[str, int],
+        unit: str = "messages",
+        remedy: str = "choose one with --symbol",
+    ) -> None:
+        seen = ", ".join(f"{name} ({count} {unit})" for name, count in sorted(symbols.items())) or "none"
         what = f"no message of {wanted}" if wanted else "more than one symbol"
-        super().__init__(f"{what} in the recording, which holds: {seen}; choose one with --symbol")
+        super().__init__(f"{what} in the recording, which holds: {seen}; {remedy}")
         self.wanted, self.symbols = wanted, dict(symbols)
+
+
+class MarketError(ConvertError):
+    """One array holds one market; recordings of two have the same symbols but other books. `markets`: where each is seen."""
+
+    def __init__(self, markets: Mapping[str, str]) -> None:
+        seen = ", ".join(f"{place} is of Binance {market}" for market, place in markets.items())
+        super().__init__(
+            f"two markets in one call: {seen}; they share symbols but no book, so convert or merge them apart"
+        )
+        self.markets = dict(markets)
 
 
 class BadLine(ConvertError):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_convert.events import LOCAL, Events, has_flag
+from data_convert.sizes import check_ns
 
 DAY_NS: Final = 86_400_000_000_000
 Ints = npt.NDArray[np.int64]
@@ -26,9 +27,12 @@ class FeedLatency(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConstantLatency:
-    """The same latency for all."""
+    """The same latency for all. Raises ValueError for one that is no length of time."""
 
     latency_ns: int
+
+    def __post_init__(self) -> None:
+        check_ns(self.latency_ns, "latency_ns")
 
     def at(self, exch_ns: Ints) -> Ints:
         """Return the latency in ns of messages of these exchange times."""

@@ -104,11 +104,11 @@ class FusedBook:
         return [level.price for level in found if level.version <= version and level.price not in prices]
 
     def _position(self, side: int, price: float) -> float:
-        key = price if self._tick is None else floor(price / self._tick + 0.5)
+        key = price if self._tick is None else _nearest(price / self._tick)
         return -key if side == BID else key
 
     def _is_none(self, quantity: float) -> bool:
-        return quantity == 0 if self._lot is None else floor(quantity / self._lot + 0.5) == 0
+        return quantity == 0 if self._lot is None else _nearest(quantity / self._lot) == 0
 
     def _set(self, side: int, at: float, price: float, quantity: float, version: int) -> None:
         if at not in self._levels[side]:
@@ -130,6 +130,10 @@ class FusedBook:
         rows = [(side, levels.pop(at).price, 0.0) for at in order[:count]]
         del order[:count]
         return rows
+
+
+def _nearest(number: float) -> float:
+    return floor(number + 0.5) if number < inf else inf
 
 
 def worst(prices: dict[float, float], side: int) -> float:

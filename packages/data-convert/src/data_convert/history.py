@@ -39,6 +39,7 @@ _REMEDY: Final = "name files of data.binance.vision or of Bybit's archives (.zip
 class _History:
     time: str
     strict: bool
+    empty: int = 0
     builder: MessagesBuilder = field(default_factory=MessagesBuilder)
     trades: TradeRows = field(default_factory=TradeRows)
     counts: Counts = field(default_factory=Counts)
@@ -53,8 +54,7 @@ class _History:
         begin = len(self.builder)
         if first is None:
             stats = ReadStats(path)
-            for _ in text_lines(path, stats):
-                pass  # nothing but empty lines: their number stands in the report
+            self.empty += sum(1 for _ in text_lines(path, stats))  # nothing but blank lines
         elif history_bybit.kind_of(text := first.decode("utf-8", "replace")) == "order book":
             self._once("book", path)
             stats = self._read_frames(path, file, text)
@@ -85,7 +85,7 @@ class _History:
             kind, header = binance
             self._once(kind, path)
             symbol = path.name.partition("-")[0]
-            table = history_binance.table(kind, columns if header else None, self.time)
+            table = history_binance.table(kind, columns if header else None, len(columns), self.time)
             match kind:
                 case "bookTicker":
                     sink = QuoteSink(builder, streams, file, symbol)
@@ -97,12 +97,14 @@ class _History:
         for words in reader:
             sink.take(words)
         sink.finish()
+        self.empty += reader.empty
         return reader.stats
 
     def _read_frames(self, path: Path, file: int, first: str) -> ReadStats:
         decoder, stats = self._frame_decoder(path, first), ReadStats(path)
         for at, line in text_lines(path, stats):
             if not line.strip():
+                self.empty += 1
                 continue
             try:
                 decoder.take(self.builder, (file, at), 0, line)
@@ -161,7 +163,9 @@ def convert_history(
     source: Source = "files"
     if "depth" in history.kinds and bool(np.any(history.builder.build(None).prev_id != NO_ID)):
         source = "binance"  # updates that name their predecessor are put in order by ids
-    read = Ingested(history.builder, history.counts, source, files, lines, 0, history.bad.listed(), warnings)
+    read = Ingested(
+        history.builder, history.counts, source, files, lines, history.empty, history.bad.listed(), warnings
+    )
     books, book_ns = books_in_time(one_symbol(read, symbol), history.backwards)
     trades = in_time(_of_symbol(history.trades.taken(), read, symbol))
     settings = {"source": "history: " + ", ".join(sorted(history.kinds)), "local time": latency.describe()}

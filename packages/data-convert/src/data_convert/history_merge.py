@@ -198,7 +198,7 @@ def _figures(raw: Events, unit: Words, events: Events) -> Figures:
         order = np.argsort(rows["local_ts"], kind="stable")
         rows, unit = rows[order], unit[order]
     local = walk_rows(rows, unit)
-    walked_ns = rows["local_ts"][local.last]
+    walked_ns, walked_unit = rows["local_ts"][local.last], unit[local.last]
     del rows, unit  # as large as the events
     return Figures(
         sides=count_sides(events),
@@ -206,6 +206,7 @@ def _figures(raw: Events, unit: Words, events: Events) -> Figures:
         exch_span_ns=span(events, "exchange"),
         local=local,
         walked_ns=walked_ns,
+        walked_unit=walked_unit,
         exchange=walk_clock(events, "exchange"),
         local_ns=events["local_ts"][has_flag(events, LOCAL)],
         counts=None,

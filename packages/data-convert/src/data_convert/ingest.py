@@ -9,20 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from data_convert.detect import Source, detect_line
-from data_convert.errors import BadLine, FormatError, InputError, StrictError
+from data_convert.detect import Source, detect_line, is_gap_line
+from data_convert.errors import BadLine, FormatError, InputError, MarketError, StrictError
 from data_convert.formats import Counted, Decoder
 from data_convert.formats.binance import DirectDecoder
 from data_convert.formats.binance_scan import BinanceScanner
 from data_convert.formats.bybit import BybitDecoder
 from data_convert.formats.hyperliquid import BOOK_LEVELS, HyperliquidDecoder
 from data_convert.formats.link import LinkDecoder
-from data_convert.messages import MessagesBuilder
+from data_convert.messages import EVERY_SYMBOL, NO_ID, MessagesBuilder, What
 from data_convert.pieces import Piece, Pieces
 from data_convert.readers import ReadStats, lose_line, read_lines
 from data_convert.report.values import BadLines, FileReport
 
 EXAMPLES: Final = 5
+_WHOSE: Final[dict[Source, str]] = {"binance": "the exchange's own frames", "link": "lines of a connector"}
 SCAN_FROM: Final = 1 << 20
 """Bytes of text from which it pays to load the kernel that scans them."""
 _LOOK_AHEAD_LINES: Final = 1000
@@ -43,6 +44,7 @@ class Ingested:
     empty_lines: int
     bad: tuple[BadLines, ...]
     warnings: list[str]
+    broken: list[str] = field(default_factory=list)
 
     @property
     def in_order(self) -> bool:
@@ -86,26 +88,29 @@ def split_stamp(line: bytes) -> tuple[int, bytes]:
 
 def find_source(paths: Sequence[Path]) -> Source:
     """Tell the source of the first line that has one; raise FormatError when none of the first lines has."""
+    gaps = 0
     for path in paths:
         seen = 0
         for _, line, _ in read_lines(path, ReadStats(path)):
             try:
-                found = detect_line(split_stamp(line)[1])
+                payload = split_stamp(line)[1]
+                found, gap = detect_line(payload), is_gap_line(payload)
             except BadLine:
-                found = None
+                found, gap = None, False
             if found:
                 return found
             seen += 1
+            gaps += gap
             if seen >= _LOOK_AHEAD_LINES:
                 break
-        if seen:
+        if seen > gaps:
             raise FormatError(
                 path,
                 f"none of its first {seen} lines is of a known source",
                 "give a recording of Binance, Bybit, Hyperliquid or the connector (lines `<ns> <json>`), or name its "
                 "--dialect or --venue",
             )
-    return "binance"
+    return "link" if gaps else "binance"
 
 
 def make_decoder(
@@ -179,14 +184,19 @@ def ingest(
     venue: str = "auto",
     depth: int | None = None,
     also: Collection[str] = (),
+    before: Sequence[Path] = (),
 ) -> Ingested:
-    """Read and decode all files. Raises InputError, FormatError, and StrictError at the first flaw if `strict`."""
+    """Read and decode all files. Raises InputError, FormatError, MarketError, and StrictError at the first flaw if `strict`.
+
+    The files `before` do not decide whose lines are read.
+    """
     if not paths:
         raise InputError("(no file)", "nothing to convert", "name at least one recording")
     ordered, warnings = in_order(paths)
-    source = choose_source(ordered, dialect, venue)
-    decoder = make_decoder(ordered[0], source, venue, time, depth, also)
-    intake = _Intake(decoder, strict)
+    own = [path for path in ordered if path not in before] or ordered
+    source = choose_source(own, dialect, venue)
+    decoder = make_decoder(own[0], source, venue, time, depth, also)
+    intake = _Intake(decoder, source, strict)
     files = []
     lines = done_bytes = 0
     total_bytes = sum(path.stat().st_size for path in ordered)
@@ -203,17 +213,62 @@ def ingest(
         if not stats.lines:
             warnings.append(f"{path} holds no line")
     decoder.finish(intake.builder)
-    bad = intake.bad.listed()
-    return Ingested(intake.builder, decoder, source, tuple(files), lines, intake.empty, bad, warnings)
+    if isinstance(decoder, DirectDecoder) and len(decoder.markets) > 1:
+        raise MarketError({name: f"{ordered[at[0]]}:{at[1]}" for name, at in decoder.markets.items()})
+    bad, broken = intake.bad.listed(), intake.changes.listed()
+    return Ingested(intake.builder, decoder, source, tuple(files), lines, intake.empty, bad, warnings, broken)
+
+
+@dataclass(slots=True)
+class _Change:
+    """A run of lines of another source: where it begins and ends, how many they are."""
+
+    path: Path
+    first: int
+    last: int
+    other: Source
+    messages: int  # taken before the run
+    lines: int = 1
+
+
+class _Changes:
+    """Where a recording changes its dialect: lines of the exchange's frames and of a connector in one file."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self._runs = source, list[_Change]()
+
+    def begins(self, path: Path, number: int, other: Source, messages: int) -> bool:
+        """Take one line of another source; tell whether a run of them begins with it."""
+        run = self._runs[-1] if self._runs else None
+        if run is not None and (run.path, run.messages) == (path, messages):
+            run.last, run.lines = number, run.lines + 1
+            return False
+        self._runs.append(_Change(path, number, number, other, messages))
+        return True
+
+    def goes_on(self, messages: int) -> None:
+        """Note that a message of no line was added behind the begin of a run."""
+        self._runs[-1].messages = messages
+
+    def listed(self) -> list[str]:
+        """Say in words where the dialect changes."""
+        told = [
+            f"{run.path}:{run.first}: the dialect changes from {_WHOSE[self._source]} to {_WHOSE[run.other]}: the book ends "
+            f"there and lines {run.first} to {run.last} ({run.lines:,}) are left out; cut the file there and convert the "
+            f"parts apart"
+            for run in self._runs[:EXAMPLES]
+        ]
+        more = len(self._runs) - EXAMPLES
+        return [*told, f"and {more:,} more changes of dialect"] if more > 0 else told
 
 
 class _Intake:
     """Lines into messages, one by one or, from SCAN_FROM bytes of Binance's frames on, in blocks."""
 
-    def __init__(self, decoder: Decoder, strict: bool) -> None:
-        self.builder, self.bad = MessagesBuilder(), BadCounter()
+    def __init__(self, decoder: Decoder, source: Source, strict: bool) -> None:
+        self.builder, self.bad, self.changes = MessagesBuilder(), BadCounter(), _Changes(source)
         self.empty = 0
-        self._decoder, self._strict = decoder, strict
+        self._decoder, self._source, self._strict = decoder, source, strict
         self._scanner: BinanceScanner | None = None
 
     def file(self, index: int, path: Path, stats: ReadStats) -> Iterator[None]:
@@ -260,6 +315,7 @@ class _Intake:
         if not line.strip():
             self.empty += 1
             return
+        stamp, payload = None, b""
         try:
             stamp, payload = split_stamp(line)
             self._decoder.take(self.builder, (index, number), stamp, payload)
@@ -269,7 +325,22 @@ class _Intake:
             if not whole:
                 lose_line(stats, number, line)
                 return
+            other = None if stamp is None else detect_line(payload)
+            if stamp is not None and other is not None and other != self._source:
+                error = BadLine(f"line of another source: {other} in a recording of {self._source}", error.reason)
+                if {other, self._source} == {"binance", "link"}:
+                    self._end_book(index, stats.path, number, stamp, other)
             self.bad.add(stats.path, number, error)
+
+    def _end_book(self, index: int, path: Path, number: int, stamp: int, other: Source) -> None:
+        """Two recorders wrote into one file: what the other one heard is not heard here, so the book ends."""
+        builder = self.builder
+        if not self.changes.begins(path, number, other, len(builder)):
+            return
+        self._decoder.finish(builder)
+        builder.reasons[len(builder)] = f"dialect changes to {other}"
+        builder.add(What.GAP, EVERY_SYMBOL, (index, number), stamp, stamp, (NO_ID, NO_ID, NO_ID), ((), (), ()))
+        self.changes.goes_on(len(builder))
 
 
 def file_report(stats: ReadStats) -> FileReport:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import floor
 from typing import Final
 
 import numpy as np
 
 from data_convert.book import Book, Side, depth_rows, walk_rows
 from data_convert.events import BUY, DEPTH_SNAPSHOT, EVENT_DTYPE, EXCH, LOCAL, SELL, Events, has_flag
+from data_convert.sizes import check_size
 
 _BOTH: Final = DEPTH_SNAPSHOT | EXCH | LOCAL
 
@@ -22,7 +22,9 @@ def end_snapshot(
     Bids from the best down, then asks from the best up, times 0, as HftBacktest's `create_last_snapshot` gives them.
     `initial` is a snapshot to begin with. `tick_size` None keeps the prices as they are; given, they are rounded to
     ticks and multiplied back, which is what HftBacktest writes (616597 * 0.1 = 61659.700000000004).
+    Raises ValueError for a tick size that is none.
     """
+    check_size(tick_size, "tick size")
     book = _rows_of(Book(np.empty((0, 2)), np.empty((0, 2)))) if initial is None else initial
     for events in arrays:
         flag = LOCAL if side == "local" else EXCH
@@ -40,5 +42,5 @@ def _rows_of(book: Book) -> Events:
 
 
 def _on_ticks(rows: Events, tick_size: float) -> Events:
-    rows["px"] = [floor(price / tick_size + 0.5) * tick_size for price in rows["px"].tolist()]
+    rows["px"] = np.floor(rows["px"] / tick_size + 0.5) * tick_size
     return rows

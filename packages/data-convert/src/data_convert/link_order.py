@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 from data_convert.messages import NO_ID, Messages, What
-from data_convert.plan import Action, Gap, Unit
+from data_convert.plan import ANCHOR_NS, Action, Gap, Unit
 
 
 class LinkOrder:
@@ -16,6 +16,7 @@ class LinkOrder:
         self.counts: Counter[str] = Counter()
         self.gaps: list[Gap] = []
         self.warnings: list[str] = []
+        self.lost = 0
         self._messages = messages
         self._keep = keep_unanchored
         self._anchored = self._ever = False
@@ -47,6 +48,7 @@ class LinkOrder:
             self.counts["updates kept without anchor"] += updates
             return held
         self.counts["updates kept without anchor" if self._keep else "updates unanchored"] += updates
+        self.lost += 0 if self._keep else updates
         return held if self._keep else [unit for unit in held if unit.action is not Action.ROWS]
 
     def _unit(self, action: Action, message: int) -> Unit:
@@ -70,6 +72,8 @@ class LinkOrder:
         held, self._held = self._held, []
         updates = sum(unit.action is Action.ROWS for unit in held)
         if not self._keep:
+            early = local_ns - ANCHOR_NS
+            self.lost += sum(unit.action is Action.ROWS and unit.local_ns < early for unit in held)
             held = [unit for unit in held if unit.action is not Action.ROWS]
         self.counts["updates kept without anchor" if self._keep else "updates unanchored"] += updates
         self._anchored = self._ever = True

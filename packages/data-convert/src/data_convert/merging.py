@@ -16,6 +16,8 @@ from typing import Final
 
 import orjson
 
+from data_convert.formats.dialects import market_of
+
 Line = tuple[int, int, bytes]
 """(local ns, number of the recording, payload)"""
 
@@ -27,11 +29,13 @@ Key = tuple[object, ...] | bytes
 
 @dataclass(slots=True)
 class MergeCounts:
-    """What a merge did: lines taken and left out of each recording, symbols seen in each."""
+    """What a merge did: lines taken and left out of each recording, symbols seen in each, markets."""
 
     taken: Counter[int] = field(default_factory=Counter)
     dropped: Counter[int] = field(default_factory=Counter)
     symbols: dict[int, set[str]] = field(default_factory=dict)
+    markets: dict[str, int] = field(default_factory=dict)
+    """Markets seen, and the first recording of each."""
 
 
 def merge_lines(recordings: Iterable[Iterator[tuple[int, bytes]]], counts: MergeCounts) -> Iterator[tuple[int, bytes]]:
@@ -42,7 +46,9 @@ def merge_lines(recordings: Iterable[Iterator[tuple[int, bytes]]], counts: Merge
     for stamp, number, payload in merge(*numbered, key=lambda line: line[0]):
         while recent and recent[0][0] < stamp - WINDOW_NS:
             waiting.pop(recent.popleft()[1], None)
-        key, symbol = identify(payload)
+        key, symbol, market = identify(payload)
+        if market is not None:
+            counts.markets.setdefault(market, number)
         if symbol:
             counts.symbols.setdefault(number, set()).add(symbol)
         seen = waiting.get(key)
@@ -64,14 +70,14 @@ def _numbered(number: int, lines: Iterator[tuple[int, bytes]]) -> Iterator[Line]
         yield stamp, number, payload
 
 
-def identify(payload: bytes) -> tuple[Key, str]:
-    """Return what makes a message the same in two recordings, and its symbol ("" where it names none)."""
+def identify(payload: bytes) -> tuple[Key, str, str | None]:
+    """Return what makes a message the same in two recordings, its symbol ("" where it names none), its market if it tells."""
     try:
         frame = orjson.loads(payload)
     except orjson.JSONDecodeError:
-        return payload, ""
+        return payload, "", None
     if not isinstance(frame, dict):
-        return payload, ""
+        return payload, "", None
     stream, data = str(frame.get("stream", "")), frame.get("data")
     if "e" in frame and data is None:
         data = frame  # a frame of a socket without streams
@@ -79,20 +85,20 @@ def identify(payload: bytes) -> tuple[Key, str]:
         symbol = str(data.get("s", ""))
         word = data.get("e", stream.partition("@")[2])
         if word == "trade" and "t" in data:
-            return ("trade", symbol, data["t"]), symbol
+            return ("trade", symbol, data["t"]), symbol, market_of(data)
         if "U" in data and "u" in data:
-            return ("depth", stream, data.get("U"), data["u"]), symbol
+            return ("depth", stream, data.get("U"), data["u"]), symbol, market_of(data)
         if "u" in data and "B" in data:
-            return ("ticker", symbol, data["u"]), symbol
-        return payload, symbol
+            return ("ticker", symbol, data["u"]), symbol, market_of(data)
+        return payload, symbol, market_of(data)
     if "lastUpdateId" in frame:
-        return ("snapshot", frame["lastUpdateId"]), ""
+        return ("snapshot", frame["lastUpdateId"]), "", None
     topic = frame.get("topic")
     if isinstance(topic, str):
-        return payload, topic.rpartition(".")[2]
+        return payload, topic.rpartition(".")[2], None
     if isinstance(data, dict):
-        return payload, str(data.get("coin", ""))
-    return payload, ""
+        return payload, str(data.get("coin", "")), None
+    return payload, "", None
 
 
 def pack(lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:

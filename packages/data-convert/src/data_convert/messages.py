@@ -22,6 +22,13 @@ Ints = npt.NDArray[np.int64]
 NO_ID: Final = -1
 """Stands where a message names no update id."""
 
+EVERY_SYMBOL: Final = "*"
+"""The symbol of messages that concern every symbol of a recording."""
+
+QUOTE_WORDS: Final = 7
+"""Integers a quote: symbol, file, line, local time, update id, and the bits of its bid and ask price."""
+QUOTE_LOCAL, QUOTE_ID, QUOTE_BID = 3, 4, 5
+
 _INTS: Final = 9  # integers a message: file, line, local, exch, first, last, prev, begin, end
 _EXCH_AT: Final = 3
 _COLUMNS: Final = ("what", "file", "line", "local_ns", "exch_ns", "first_id", "last_id", "prev_id", "begin", "end")
@@ -43,7 +50,8 @@ class Messages:
 
     `begin[i]:end[i]` are message i's rows in `ev` (kind and side only), `px`, `qty`. `first_id`, `last_id`, `prev_id`
     are the venue's U, u, pu (a snapshot has only `last_id`), `NO_ID` where absent. `file[i]`, `line[i]` say where
-    it stands. `extras` holds (order_id, ival, fval) of the few rows that have them; `reasons` the reason of a GAP.
+    it stands. `extras` holds (order_id, ival, fval) of the few rows that have them; `reasons` the reason of a GAP. `quotes`
+    (QUOTE_WORDS integers each) are best prices that were recorded beside the book and are no part of it.
     """
 
     what: npt.NDArray[np.uint8]
@@ -61,6 +69,7 @@ class Messages:
     qty: npt.NDArray[np.float64]
     extras: dict[int, tuple[int, int, float]]
     reasons: dict[int, str]
+    quotes: Ints = field(default_factory=lambda: np.empty((0, QUOTE_WORDS), np.int64))
 
     def __len__(self) -> int:
         return len(self.what)
@@ -94,13 +103,15 @@ class Block:
     ev: npt.NDArray[np.uint32]
     px: npt.NDArray[np.float64]
     qty: npt.NDArray[np.float64]
+    quotes: Ints
 
     @classmethod
     def with_room(cls, messages: int, rows: int) -> Block:
         """Return a block of so many places, nothing in them."""
         ints = np.empty((messages, _INTS), np.int64)
         columns = np.empty(rows, np.uint32), np.empty(rows), np.empty(rows)
-        return cls(np.empty(messages, np.uint8), np.empty(messages, np.int32), ints, *columns)
+        quotes = np.empty((messages, QUOTE_WORDS), np.int64)
+        return cls(np.empty(messages, np.uint8), np.empty(messages, np.int32), ints, *columns, quotes)
 
 
 @dataclass(slots=True)
@@ -115,6 +126,9 @@ class MessagesBuilder:
     qty: array[float] = field(default_factory=lambda: array("d"))
     extras: dict[int, tuple[int, int, float]] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
+    quotes: array[int] = field(default_factory=lambda: array("q"))
+    other_trades: dict[str, list[int]] = field(default_factory=dict)
+    """By symbol, the ids of trades that are left out by rule."""
     symbols: dict[str, int] = field(default_factory=dict)
     symbol_counts: Counter[str] = field(default_factory=Counter)
 
@@ -130,7 +144,7 @@ class MessagesBuilder:
     ) -> None:
         """Append one message: `place` is (file, line), `ids` (first, last, prev), `rows` (ev, px, qty) columns."""
         number = self.symbols.setdefault(symbol, len(self.symbols))
-        if symbol:
+        if symbol and symbol != EVERY_SYMBOL and what != What.GAP:
             self.symbol_counts[symbol] += 1
         begin = len(self.ev)
         ev, px, qty = rows
@@ -141,8 +155,16 @@ class MessagesBuilder:
         self.symbol.append(number)
         self.ints.extend((*place, local_ns, exch_ns, *ids, begin, len(self.ev)))
 
-    def extend(self, block: Block, messages: int, rows: int) -> None:
-        """Append a block's first messages and rows; the caller counts them by symbol."""
+    def add_quote(
+        self, symbol: str, place: tuple[int, int], local_ns: int, update_id: int, bid: float, ask: float
+    ) -> None:
+        """Append the best prices as of an update id."""
+        number = self.symbols.setdefault(symbol, len(self.symbols))
+        bits = np.array([bid, ask]).view(np.int64).tolist()
+        self.quotes.extend((number, *place, local_ns, update_id, *bits))
+
+    def extend(self, block: Block, messages: int, rows: int, quotes: int) -> None:
+        """Append a block's first messages, rows and quotes; the caller counts them by symbol."""
         for column, values in (
             (self.what, block.what[:messages]),
             (self.symbol, block.symbol[:messages]),
@@ -150,6 +172,7 @@ class MessagesBuilder:
             (self.ev, block.ev[:rows]),
             (self.px, block.px[:rows]),
             (self.qty, block.qty[:rows]),
+            (self.quotes, block.quotes[:quotes]),
         ):
             column.frombytes(values.reshape(-1).view(np.uint8).data)
 
@@ -178,8 +201,14 @@ class MessagesBuilder:
         keep: Ints = np.arange(len(what))
         if symbol is not None:
             numbers = np.frombuffer(self.symbol, dtype=np.intc) if self.symbol else np.empty(0, np.intc)
-            wanted = [n for name, n in self.symbols.items() if name == symbol or (nameless and not name)]
+            names = (symbol, EVERY_SYMBOL, "") if nameless else (symbol, EVERY_SYMBOL)
+            wanted = [n for name, n in self.symbols.items() if name in names]
             keep = np.flatnonzero(np.isin(numbers, wanted))
+        quotes: Ints = (
+            np.frombuffer(self.quotes, np.int64).reshape(-1, QUOTE_WORDS) if self.quotes else np.empty((0, 7), np.int64)
+        )
+        own = symbol if symbol is not None or len(self.symbol_counts) != 1 else next(iter(self.symbol_counts))
+        quotes = quotes[quotes[:, 0] == self.symbols.get(own or "", -1)]
         column = [np.ascontiguousarray(table[keep, i]) for i in range(_INTS)]
         moved = {int(old): new for new, old in enumerate(keep)} if self.reasons else {}
         return Messages(
@@ -195,6 +224,7 @@ class MessagesBuilder:
             end=column[8],
             ev=np.frombuffer(self.ev, dtype=np.uint32) if self.ev else np.empty(0, np.uint32),
             px=np.frombuffer(self.px, dtype=np.float64) if self.px else np.empty(0, np.float64),
+            quotes=quotes,
             qty=np.frombuffer(self.qty, dtype=np.float64) if self.qty else np.empty(0, np.float64),
             extras=self.extras,
             reasons={moved[i]: reason for i, reason in self.reasons.items() if i in moved},

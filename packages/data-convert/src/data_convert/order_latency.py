@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_convert.events import EXCH, LOCAL, Events, has_flag
+from data_convert.sizes import MOST_NS, check_ns
 
 LATENCY_DTYPE: Final = np.dtype([("req_ts", "<i8"), ("exch_ts", "<i8"), ("resp_ts", "<i8"), ("_padding", "<i8")])
 Ints = npt.NDArray[np.int64]
@@ -28,15 +29,22 @@ def order_latencies(
     Of the rows flagged for both clocks the last of a window counts: req = local, exch = req + entry_factor * latency
     + entry_offset, resp = exch + response_factor * latency + response_offset (HftBacktest's `generate_order_latency`,
     in integers: products are rounded to the nearest ns). Raises ValueError for a window that is not positive, a factor
-    of more than nine digits, and for results before their request.
+    of more than nine digits, for latencies beyond 146 years, and for results before their request.
     """
     if every_ns <= 0:
         raise ValueError(f"the window must be positive, not {every_ns} ns")
+    named = (("entry_offset_ns", entry_offset_ns), ("response_offset_ns", response_offset_ns), ("every_ns", every_ns))
+    for name, value in named:
+        check_ns(value, name)
     rows = events[has_flag(events, EXCH | LOCAL)]
     window = rows["local_ts"] // every_ns
     last = np.flatnonzero(np.append(window[1:] != window[:-1], True)) if len(rows) else np.empty(0, np.int64)
     local = rows["local_ts"][last]
     feed = local - rows["exch_ts"][last]
+    longest_ns = int(np.abs(feed).max()) if len(feed) else 0
+    for name, factor in (("entry_factor", entry_factor), ("response_factor", response_factor)):
+        if longest_ns * abs(factor) > MOST_NS:
+            raise ValueError(f"{name} {factor} makes a latency of {longest_ns} ns longer than 146 years")
     result = np.zeros(len(last), LATENCY_DTYPE)
     result["req_ts"] = local
     result["exch_ts"] = local + _times(feed, entry_factor) + entry_offset_ns

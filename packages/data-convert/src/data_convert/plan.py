@@ -13,6 +13,8 @@ import numpy as np
 
 from data_convert.messages import Ints
 
+ANCHOR_NS: Final = 10_000_000_000
+"""Updates received so shortly before the snapshot that contains them are no loss."""
 _INTS: Final = 5  # integers a unit, in the order of Units' columns
 
 
@@ -120,7 +122,8 @@ class Gap:
     """A stretch of which the recording does not know the book.
 
     From the last message that was still right (`after_*`) to the one that showed the hole (`found_*`) and the one
-    that ended it (`until_*`, None: nothing did). Ids are -1 in link recordings, which have no chain.
+    that ended it (`until_*`, None: nothing did). Ids are -1 in link recordings, which have no chain. `emitted`: the book was
+    not cleared, and what came over the hole stands in it.
     """
 
     reason: str
@@ -134,6 +137,7 @@ class Gap:
     found_local_ns: int
     until_line: int | None = None
     until_local_ns: int | None = None
+    emitted: bool = False
 
     @property
     def length_ns(self) -> int | None:
@@ -149,3 +153,4 @@ class Plan:
     gaps: tuple[Gap, ...]
     counts: Counter[str]
     warnings: list[str] = field(default_factory=list)
+    lost_updates: int = 0

@@ -7,6 +7,8 @@ hftbacktest's own converter does, and `ignore` leaves them out.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, Literal
 
 import numpy as np
@@ -28,9 +30,9 @@ def make_plan(messages: Messages, dialect: str, policy: Policy, unanchored: Unan
     """Decide which message is emitted when, by `policy`; see docs/data-convert.md for the rules."""
     if policy == "by-id":
         if dialect == "link":
-            return _by_id(messages, LinkOrder(messages, unanchored == "keep"))
+            return _by_id(messages, LinkOrder(messages, unanchored == "keep"), unanchored)
         if has_ids(messages):
-            return _by_id(messages, IdChain(messages, unanchored == "keep"))
+            return _by_id(messages, IdChain(messages, unanchored == "keep"), unanchored)
         plan = _in_file_order(messages, dialect, "as-recorded")
         plan.warnings.append("depth updates without ids: snapshots stay where they stand in the file")
         return plan
@@ -43,7 +45,7 @@ def has_ids(messages: Messages) -> bool:
     return not len(ids) or bool(np.any(ids != NO_ID))
 
 
-def _by_id(messages: Messages, machine: IdChain | LinkOrder) -> Plan:
+def _by_id(messages: Messages, machine: IdChain | LinkOrder, unanchored: Unanchored) -> Plan:
     depth = _depth_of(messages)
     emitted = UnitsBuilder()
     _feed(messages, machine, depth, emitted)
@@ -67,7 +69,18 @@ def _by_id(messages: Messages, machine: IdChain | LinkOrder) -> Plan:
         np.concatenate((slot, others)),
         units.rows,
     )
-    return Plan(both.sorted(), tuple(machine.gaps), +counts, list(machine.warnings))
+    gaps = tuple(replace(gap, emitted=unanchored == "keep") for gap in machine.gaps)
+    return Plan(both.sorted(), gaps, +counts, [*machine.warnings, *_left_out(machine, messages)], machine.lost)
+
+
+def _left_out(machine: IdChain | LinkOrder, messages: Messages) -> Iterator[str]:
+    """Say in words that updates were left out, whatever their share."""
+    if machine.lost:
+        updates = int(np.count_nonzero(messages.what == What.UPDATE))
+        yield (
+            f"{machine.lost:,} of {updates:,} updates are left out, because no snapshot joins them: the book is unknown there "
+            "(--before takes the book of the day before, --unanchored keep emits them as a partial book)"
+        )
 
 
 def _depth_of(messages: Messages) -> Ints:
@@ -137,4 +150,4 @@ def _in_file_order(messages: Messages, dialect: str, policy: Policy) -> Plan:
         return Plan(units, (), counts, [])
     _feed(messages, analyst, _depth_of(messages), UnitsBuilder())
     analyst.finish()
-    return Plan(units, tuple(analyst.gaps), counts, [])
+    return Plan(units, tuple(replace(gap, emitted=True) for gap in analyst.gaps), counts, [])

@@ -6,7 +6,7 @@ Depth and quotes are merged by local time, a quote first only when it is strictl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import merge
 from pathlib import Path
@@ -19,9 +19,10 @@ from data_convert.errors import FormatError, InputError
 from data_convert.events import BUY, DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, SELL, TRADE
 from data_convert.formats import Counts
 from data_convert.fusing import ASK, BID, FusedBook, Row, worst
-from data_convert.ingest import BadCounter, Ingested, file_report
+from data_convert.ingest import BadCounter, Ingested, Paths, file_report, listed_paths
 from data_convert.messages import NO_ID, MessagesBuilder, What
 from data_convert.readers import ReadStats
+from data_convert.sizes import check_size
 from data_convert.tardis_rows import Kind, LevelRow, QuoteRow, TradeRow, file_kind, read_rows
 
 Mode = Literal["process", "ignore_sod", "ignore"]
@@ -52,7 +53,7 @@ class _Input:
 
 
 def fuse_tardis(
-    paths: Sequence[Path],
+    paths: Paths,
     *,
     tick_size: float | None = None,
     lot_size: float | None = None,
@@ -65,17 +66,18 @@ def fuse_tardis(
     `tick_size`, `lot_size`: prices of one tick are one level, quantities of no lot are none; None compares exactly.
     `snapshot_mode`: process, ignore_sod (not the one that begins a file) or ignore; ignored blocks still move the book.
     Raises InputError, FormatError, SymbolError, StrictError, ClockError; ValueError for an unknown mode or a size
-    that is not positive.
+    that is none.
     """
     if snapshot_mode not in MODES:
         raise ValueError(f"snapshot_mode is one of {', '.join(MODES)}, not {snapshot_mode!r}")
-    if any(size is not None and not size > 0 for size in (tick_size, lot_size)):
-        raise ValueError("tick and lot sizes are positive")
-    if not paths:
+    check_size(tick_size, "tick size")
+    check_size(lot_size, "lot size")
+    listed = listed_paths(paths)
+    if not listed:
         raise InputError("(no file)", "nothing to fuse", "name trades, incremental_book_L2 and book_ticker files")
-    source = _Input({path: file_kind(path) for path in paths}, strict)
+    source = _Input({path: file_kind(path) for path in listed}, strict)
     if "depth" not in source.kinds.values():
-        raise FormatError(paths[0], "and the others are no incremental_book_L2", "name one: there is no book without")
+        raise FormatError(listed[0], "and the others are no incremental_book_L2", "name one: there is no book without")
     builder = MessagesBuilder()
     for file, row in source.rows("trades"):
         _add_trade(builder, file, cast(TradeRow, row), source.counts)

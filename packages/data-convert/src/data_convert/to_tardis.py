@@ -7,6 +7,7 @@ Tardis has them. Tardis knows no clear: a gap shows only in the snapshot that en
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
@@ -14,12 +15,13 @@ from typing import IO, Any, Final
 import numpy as np
 import orjson
 
-from data_convert.convert import one_symbol
+from data_convert.convert import lost_updates, one_symbol, trades_once
 from data_convert.events import BUY, DEPTH_CLEAR, KIND_MASK, SELL
 from data_convert.ingest import Ingested, Paths, ingest, listed_paths, split_stamp
 from data_convert.messages import Messages, What
 from data_convert.plan import Action, Unit
 from data_convert.readers import ReadStats, read_lines
+from data_convert.report.values import Report
 from data_convert.snapshot import Policy, make_plan
 from data_convert.tardis_rows import HEADERS
 from data_convert.writer import whole_file
@@ -30,8 +32,8 @@ _EXCHANGES: Final = {"bybit": "bybit", "hyperliquid": "hyperliquid", "link": "li
 
 def recording_to_tardis(
     paths: Paths,
-    trades: Path,
-    depth: Path,
+    trades: str | os.PathLike[str],
+    depth: str | os.PathLike[str],
     *,
     exchange: str | None = None,
     time: str = "E",
@@ -46,9 +48,41 @@ def recording_to_tardis(
 
     Raises what `convert_recording` raises, and OutputError. Both files appear, or none if the first cannot.
     """
+    counts, _ = tardis_files(
+        paths,
+        trades,
+        depth,
+        exchange=exchange,
+        time=time,
+        snapshots=snapshots,
+        symbol=symbol,
+        strict=strict,
+        force=force,
+        venue=venue,
+        levels=levels,
+    )
+    return counts
+
+
+def tardis_files(
+    paths: Paths,
+    trades: str | os.PathLike[str],
+    depth: str | os.PathLike[str],
+    *,
+    exchange: str | None = None,
+    time: str = "E",
+    snapshots: Policy = "by-id",
+    symbol: str | None = None,
+    strict: bool = False,
+    force: bool = False,
+    venue: str = "auto",
+    levels: int | None = None,
+) -> tuple[dict[str, int], Report]:
+    """Write both files and return their rows, and in a report what of the recording could not be used."""
+    trades, depth = Path(trades), Path(depth)
     listed = listed_paths(paths)
     read = ingest(listed, "auto", time, strict, venue=venue, depth=levels)
-    messages = one_symbol(read, symbol)
+    messages, losses = trades_once(read, one_symbol(read, symbol), symbol)
     plan = make_plan(messages, "link" if read.in_order else "direct", snapshots)
     name = next((s for s in ([symbol] if symbol else read.builder.symbol_counts)), "")
     texts = _texts(read, messages)
@@ -70,7 +104,19 @@ def recording_to_tardis(
             for line in _lines(messages, unit, texts):
                 out.write(start.encode() + line.encode() + b"\n")
                 counts[kind] += 1
-    return counts
+    report = Report(
+        "Conversion to Tardis",
+        files=read.files,
+        lines=read.lines,
+        empty_lines=read.empty_lines,
+        bad=read.bad,
+        rows=sum(counts.values()),
+        gaps=plan.gaps,
+        warnings=(*read.warnings, *plan.warnings),
+        losses=(lost_updates(messages, plan), *losses),
+        broken=tuple(read.broken),
+    )
+    return counts, report
 
 
 def _gzip(file: IO[bytes]) -> gzip.GzipFile:

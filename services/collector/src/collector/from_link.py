@@ -197,6 +197,11 @@ class LinkRecording:
                 self.counts.unreadable += 1
         return effects
 
+    def on_hole(self, name: str, now: MonoNs) -> None:
+        """Note that another program cut or moved a symbol's file, which says so itself: its book is to be written anew."""
+        self._symbols[name].known = False
+        self._symbols[name].asking.want(now)
+
     def on_time(self, wall: WallNs, now: MonoNs) -> list[Effect]:
         """Let time pass; call it at least every quarter of a second."""
         effects: list[Effect] = []

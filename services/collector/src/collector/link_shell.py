@@ -14,7 +14,7 @@ from collector.writer import Writer
 
 log = logging.getLogger("collector")
 _LOOK_NS: Final = SECOND_NS // 2
-_MOST_ROUNDS: Final = 16  # of reading at the end: two queues' worth
+_DRAIN_NS: Final = SECOND_NS  # how long what has arrived is still written at the end: a connector at full rate never lets it end
 
 
 class LinkLoop:
@@ -40,9 +40,9 @@ class LinkLoop:
 
     def drain(self) -> None:
         """Write what has arrived."""
-        for _ in range(_MOST_ROUNDS):
-            if not self._hear():
-                return
+        end = after(self._clock.mono_ns(), _DRAIN_NS)
+        while self._hear() and self._clock.mono_ns() < end:
+            pass
 
     def _hear(self) -> bool:
         all_heard = self._port.receive()
@@ -56,6 +56,8 @@ class LinkLoop:
             match effect:
                 case Write(lines):
                     self._writer.put(lines.symbol, lines.day, lines.text, lines.count)
+                    if self._writer.take_hole(lines.symbol):
+                        self._recording.on_hole(lines.symbol, self._clock.mono_ns())
                 case Register(symbol, tick_size, lot_size):
                     self._port.request(RegisterInstrument(symbol, tick_size, lot_size))
                 case Notice(text, serious):

@@ -11,6 +11,7 @@ from typing import Final
 
 from marketlink.errors import LinkError, MarketlinkError, SettingsError
 from marketlink.link.port import BotPort
+from marketlink.logs import formatter
 from marketlink.times import SECOND_NS, MonoNs, after
 from marketlink.venues.base import Instrument, PublicVenue
 
@@ -30,7 +31,6 @@ log = logging.getLogger("collector")
 
 ENDED, FAILED, USAGE = 0, 1, 2
 _WAIT_S: Final = 0.2
-_LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 def mono_ns() -> MonoNs:
@@ -234,8 +234,6 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 def set_up_logs(quiet: bool) -> None:
     """Log to stderr, in UTC; on a terminal with room for a status line."""
     handler = TerminalHandler(sys.stderr) if sys.stderr.isatty() else logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter(_LOG_FORMAT)
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
+    handler.setFormatter(formatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING if quiet else logging.INFO, force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)

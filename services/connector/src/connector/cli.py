@@ -4,9 +4,10 @@ import asyncio
 import logging
 import os
 import random
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -55,14 +56,14 @@ def connect(
     Exit codes: 0 ended by SIGINT or SIGTERM, 1 could not go on, 2 wrong arguments or configuration, 3 a connector of this
     name is already running. A second signal ends it at once.
     """
+    from marketlink import logs
     from marketlink.errors import AlreadyRunning, MarketlinkError, SettingsError
     from marketlink.link.names import check_name
 
     level = logging.getLevelNamesMapping().get(log_level.upper())
     if level is None:
         _quit(f"--log-level: {log_level!r} is no level; use debug, info, warning or error", EXIT_USAGE)
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every URL
+    logs.set_up(level, sys.stderr)
     if exchange not in EXCHANGES:
         hint = "is not supported yet" if exchange in PLANNED else "is not known"
         _quit(f"exchange {exchange!r} {hint}; supported: {', '.join(EXCHANGES)}", EXIT_USAGE)
@@ -82,6 +83,11 @@ def _run(name: str, config_path: Path) -> None:
 
     from connector.config import read_config
 
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # until the event loop takes them; asyncio's own would make it an error
+        signal.signal(number, _leave)
     config, remarks = read_config(config_path)
     port = IceoryxConnectorPort(name)  # the lock of the name: before anything is said to the exchange
     try:
@@ -103,6 +109,11 @@ def _run(name: str, config_path: Path) -> None:
         port.close()
 
 
+def _leave(number: int, frame: object) -> NoReturn:
+    logging.getLogger("connector").info("%s: ended before it began", signal.Signals(number).name)
+    raise SystemExit(0)
+
+
 def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
     """Use uvloop where it is installed."""
     try:
@@ -112,7 +123,7 @@ def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
     return uvloop.Loop
 
 
-def _quit(text: str, code: int) -> None:
+def _quit(text: str, code: int) -> NoReturn:
     typer.echo(f"connector: {text}", err=True)
     raise typer.Exit(code)
 

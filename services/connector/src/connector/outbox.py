@@ -80,7 +80,7 @@ class Holding:
             self._left_ns = max(0, self._left_ns - passed_ns)
         else:
             self._left_ns = min(self._most_ns, self._left_ns + passed_ns // 5)
-        self._held = lag > FULL and self._left_ns > 0
+        self._held = lag > FULL and self._left_ns > (0 if self._held else self._most_ns // 10)
         return self._held
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 from marketlink.bot import Confidence, Instrument, LiveBot
-from marketlink.link.port import BotPort
+from marketlink.link.port import BotPort, Peer
 from marketlink.messages import Heard, LiveError
 from marketlink.notices import Contradicted, OutOfSync, Stated, read_notice
 from marketlink.orders import Order, Side
@@ -99,6 +99,11 @@ class Shell:
     def backlog(self) -> int:
         """How many messages wait to be taken in."""
         return self._port.backlog
+
+    @property
+    def nobody(self) -> bool:
+        """Whether no process is the connector now."""
+        return self._port.peer() is Peer.NOBODY
 
     def step(self, timeout_s: float) -> bool:
         """Take in one message, deciding first what is due before it; waits for it so long. False: there was none."""

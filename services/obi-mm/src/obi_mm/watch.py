@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from marketlink.link.iceoryx import IceoryxBotPort
+from marketlink.logs import formatter
 from rich.console import Console
 from rich.live import Live
 
@@ -168,9 +169,7 @@ class _Notes(logging.Handler):
 def _log_to(notes: list[str] | None) -> None:
     """Log in UTC, in the connector's format: to stderr, or for the live view."""
     handler = logging.StreamHandler() if notes is None else _Notes(notes)
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
+    handler.setFormatter(formatter())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
 
 
@@ -220,7 +219,7 @@ def _run(
         while not stopping and (duration_s is None or time.monotonic() - start_s < duration_s):
             heard = shell.step(0.1)
             now_s = time.monotonic()
-            if text := silence.look(now_s, heard=heard):
+            if text := silence.look(now_s, heard=heard, nobody=shell.nobody):
                 LOG.warning("%s", text)
             if keeping is not None and now_s - kept_s >= keeping.every_s:
                 kept_s = now_s

@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from data_convert.commands.options import (
+    Accepted,
+    AllowEmpty,
     Compress,
     CompressOption,
     Force,
     HtmlFile,
     Json,
+    MaxLost,
     Output,
     Strict,
     Symbol,
@@ -20,6 +23,8 @@ from data_convert.commands.options import (
     check_report,
     save_result,
 )
+from data_convert.exits import MAX_LOST
+from data_convert.sizes import MOST_NS
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +36,8 @@ def history(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)],
     output: Output,
     latency_ns: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Local time is exchange time + N ns where files have none.")
+        int | None,
+        typer.Option(min=0, max=MOST_NS, metavar="N", help="Local time is exchange time + N ns where files have none."),
     ] = None,
     latency_file: Annotated[
         Path | None, typer.Option(metavar="EVENTS.npz", help="Or + the latency of this event file at that time of day.")
@@ -39,6 +45,8 @@ def history(
     time: Annotated[TimeOption, typer.Option(help="Exchange time where files have two.")] = TimeOption.TRANSACTION,
     symbol: Symbol = None,
     strict: Strict = False,
+    allow_empty: AllowEmpty = False,
+    max_lost: MaxLost = MAX_LOST,
     force: Force = False,
     json: Json = False,
     report: HtmlFile = None,
@@ -49,13 +57,14 @@ def history(
 
     check_target(output, force, ".npz")
     check_report(report, force)
+    accepted = Accepted(allow_empty, max_lost)
     dbn = [path for path in paths if path.name.endswith((".dbn", ".dbn.zst"))]
     if dbn:
         if len(dbn) != len(paths) or latency_ns is not None or latency_file is not None:
             raise typer.BadParameter("Databento files go alone and have local times of their own")
         from data_convert.history import convert_mbo
 
-        save_result(convert_mbo(paths, symbol), output, force, compress, json, report)
+        save_result(convert_mbo(paths, symbol), output, force, compress, json, report, accepted)
         return
     if (latency_ns is None) == (latency_file is None):
         raise typer.BadParameter("these files have no local times: give --latency-ns or --latency-file")
@@ -69,4 +78,4 @@ def history(
         except ValueError as error:
             raise typer.BadParameter(f"--latency-file: {error}") from None
     result = convert_history(paths, model, symbol=symbol, time=time.value, strict=strict)
-    save_result(result, output, force, compress, json, report)
+    save_result(result, output, force, compress, json, report, accepted)

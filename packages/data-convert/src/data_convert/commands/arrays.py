@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from data_convert.commands.options import Clock, ClockOption, Compress, CompressOption, Force, Output, tell_written
+from data_convert.commands.options import (
+    Clock,
+    ClockOption,
+    Compress,
+    CompressOption,
+    Force,
+    Output,
+    sizes_or_usage,
+    tell_written,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -32,8 +41,7 @@ def snapshot(
     from data_convert.last_snapshot import end_snapshot
     from data_convert.writer import check_target, load, save
 
-    if tick_size is not None and not tick_size > 0:
-        raise typer.BadParameter(f"--tick-size must be positive, not {tick_size}")
+    sizes_or_usage({"--tick-size": tick_size})
     check_target(output, force, ".npz")
     begin = None if initial is None else load(initial)
     rows = end_snapshot(map(load, paths), initial=begin, tick_size=tick_size, side=clock.value)

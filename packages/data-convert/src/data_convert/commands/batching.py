@@ -14,24 +14,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data_convert.commands.options import (
+    AllowEmpty,
     BaseLatency,
     Compress,
     CompressOption,
     Force,
     Json,
     Levels,
+    MaxLost,
     SnapshotOption,
     TimeOption,
     Venue,
     VenueOption,
     depth_of,
 )
+from data_convert.exits import MAX_LOST, Exit
+from data_convert.sizes import MOST_NS
 
 if TYPE_CHECKING:
     from data_convert.batch import Outcome
     from data_convert.batch_plan import Job
-
-EXIT_FAILED = 1
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +52,7 @@ def batch(
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use instead (data-convert[dask]).")
     ] = None,
-    latency_ns: Annotated[int | None, typer.Option(min=0, help="As for `history`, for archives.")] = None,
+    latency_ns: Annotated[int | None, typer.Option(min=0, max=MOST_NS, help="As for `history`, for archives.")] = None,
     time: Annotated[TimeOption, typer.Option(help="As for `collector`.")] = TimeOption.TRANSACTION,
     snapshots: Annotated[SnapshotOption, typer.Option(help="As for `collector`.")] = SnapshotOption.BY_ID,
     venue: Venue = VenueOption.AUTO,
@@ -60,6 +62,8 @@ def batch(
         bool, typer.Option("--carry/--no-carry", help="Begin recordings with the last book of the day before.")
     ] = True,
     strict: Annotated[bool, typer.Option("--strict", help="A day fails at its first bad line or damage.")] = False,
+    allow_empty: AllowEmpty = False,
+    max_lost: MaxLost = MAX_LOST,
     force: Force = False,
     json: Json = False,
     compress: Compress = CompressOption.DEFAULT,
@@ -81,7 +85,7 @@ def batch(
     wanted = frozenset(symbol.strip() for symbol in symbols.split(",") if symbol.strip())
     plan = make_plan(files, root, target, wanted, *days)
     states = {job: state_of(job, force) for job in plan.jobs}
-    to_do = [job for job, state in states.items() if state is State.TO_DO]
+    to_do = [job for job, state in states.items() if state in (State.TO_DO, State.INCOMPLETE)]
     unknown = [path for path in plan.unknown if path.suffix != ".npz"]
     if plan_only:
         _show_plan({job: state.value for job, state in states.items()}, unknown, json)
@@ -97,6 +101,8 @@ def batch(
         force=force,
         compress=compress.value,
         carry=carry,
+        allow_empty=allow_empty,
+        max_lost=max_lost,
     )
     count = workers or os.cpu_count() or 1
     opener = partial(open_cluster, cluster) if cluster else partial(process_pool, min(count, max(len(to_do), 1)))
@@ -106,10 +112,14 @@ def batch(
         for outcome in run_jobs(to_do, options, opener, count):
             outcomes.append(outcome)
             tell(outcome, sizes[outcome.name])
-    left = {job.name: state.value for job, state in states.items() if state is not State.TO_DO}
+    left = {job.name: state.value for job, state in states.items() if job not in to_do}
     _show_outcomes(sorted(outcomes, key=lambda o: o.name), left, unknown, json)
     if any(outcome.error for outcome in outcomes):
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(Exit.ERROR)
+    if any(outcome.incomplete for outcome in outcomes):
+        raise typer.Exit(Exit.INCOMPLETE)
+    if any(outcome.faults for outcome in outcomes):
+        raise typer.Exit(Exit.FAULTS)
 
 
 def _day(text: str, option: str) -> str:
@@ -124,7 +134,7 @@ def _progress(count: int, size: int) -> Iterator[Callable[[Outcome, int], None]]
     done = 0
 
     def line(outcome: Outcome) -> str:
-        what = outcome.error or f"{outcome.rows:,} rows"
+        what = outcome.error or f"{outcome.rows:,} rows" + "".join(f"; {lack}" for lack in outcome.incomplete)
         return f"{done}/{count} {outcome.name}: {what} ({outcome.seconds:.1f} s)"
 
     if not sys.stderr.isatty():
@@ -169,6 +179,7 @@ def _show_outcomes(outcomes: list[Outcome], left: dict[str, str], unknown: list[
     from dataclasses import asdict
 
     failed = sum(bool(outcome.error) for outcome in outcomes)
+    incomplete = sum(bool(outcome.incomplete) for outcome in outcomes)
     if json:
         _echo_json(
             {
@@ -176,6 +187,7 @@ def _show_outcomes(outcomes: list[Outcome], left: dict[str, str], unknown: list[
                 "left": left,
                 "unknown": [str(path) for path in unknown],
                 "failed": failed,
+                "incomplete": incomplete,
             }
         )
         return
@@ -190,15 +202,23 @@ def _show_outcomes(outcomes: list[Outcome], left: dict[str, str], unknown: list[
     for o in outcomes:
         figures = (f"{o.rows:,}", f"{o.output_bytes / 1e6:,.1f}", f"{o.seconds:,.1f}")
         counts = (f"{o.bad_lines:,}", f"{o.gaps:,}", f"{o.faults:,}")
-        table.add_row(escape(o.name), *figures, *counts, escape(f"failed: {o.error}" if o.error else "written"))
+        table.add_row(escape(o.name), *figures, *counts, escape(_result(o)))
     for name, state in left.items():
         table.add_row(escape(name), *[""] * 6, state)
     Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(table)
-    written = len(outcomes) - failed
-    typer.echo(f"{written} written, {failed} failed, {len(left)} left as they are")
+    written = len(outcomes) - failed - incomplete
+    typer.echo(f"{written} written, {failed} failed, {incomplete} incomplete, {len(left)} left as they are")
+    if incomplete:
+        typer.echo("incomplete days are written as NAME.incomplete.npz and made again by the next run")
     if any("older" in state for state in left.values()):
         typer.echo("outputs older than their inputs are kept: convert them again with --force")
     _tell_unknown(unknown)
+
+
+def _result(outcome: Outcome) -> str:
+    if outcome.error:
+        return f"failed: {outcome.error}"
+    return f"incomplete: {'; '.join(outcome.incomplete)}" if outcome.incomplete else "written"
 
 
 def _tell_unknown(unknown: list[Path]) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data_convert.commands.options import (
+    Accepted,
+    AllowEmpty,
     BaseLatency,
     Compress,
     CompressOption,
@@ -16,6 +18,7 @@ from data_convert.commands.options import (
     HtmlFile,
     Json,
     Levels,
+    MaxLost,
     ModeOption,
     Output,
     SnapshotOption,
@@ -26,9 +29,12 @@ from data_convert.commands.options import (
     VenueOption,
     check_report,
     depth_of,
+    leave,
     save_result,
+    sizes_or_usage,
     tell_written,
 )
+from data_convert.exits import MAX_LOST
 
 if TYPE_CHECKING:
     from data_convert.readers import ReadStats
@@ -44,15 +50,18 @@ def register(app: typer.Typer) -> None:
 def merge(
     paths: Annotated[list[Path], typer.Argument(metavar="IN IN... OUT.gz", show_default=False)],
     strict: Strict = False,
+    allow_empty: AllowEmpty = False,
+    max_lost: MaxLost = MAX_LOST,
     force: Force = False,
 ) -> None:
     """Merge direct recordings of the same streams: every message once, at its earliest receive time."""
     if len(paths) < 3:
         raise typer.BadParameter("name at least two recordings and, last, the output: IN IN... OUT.gz")
-    from data_convert.errors import FormatError, SymbolError
+    from data_convert.errors import FormatError, MarketError, SymbolError
     from data_convert.ingest import find_source
     from data_convert.merging import MergeCounts, merge_lines, pack
     from data_convert.readers import ReadStats
+    from data_convert.report.values import Loss, Report
     from data_convert.writer import check_target, whole_file
 
     *inputs, output = paths
@@ -67,13 +76,20 @@ def merge(
             file.write(member)
         symbols = set().union(*counts.symbols.values())
         if len(symbols) > 1:
-            raise SymbolError(None, {symbol: sum(symbol in s for s in counts.symbols.values()) for symbol in symbols})
+            in_files = {symbol: sum(symbol in s for s in counts.symbols.values()) for symbol in symbols}
+            raise SymbolError(None, in_files, "of the recordings", "merge recordings of one symbol")
+        if len(counts.markets) > 1:
+            raise MarketError({market: str(inputs[number]) for market, number in counts.markets.items()})
     for number, found in enumerate(stats):
         taken, dropped = counts.taken[number], counts.dropped[number]
         typer.echo(f"{found.path}: {taken:,} lines taken, {dropped:,} known already, {found.lost_lines:,} unusable")
         for damage in found.damage:
             typer.echo(f"  damage: {damage}")
     tell_written(output, counts.taken.total())
+    lost = sum(found.lost_lines for found in stats)
+    all_lines = counts.taken.total() + counts.dropped.total() + lost
+    unusable = Loss("lines", lost, all_lines, "look at the lines named as damage")
+    leave(Report("Merge", rows=counts.taken.total(), losses=(unusable,)), Accepted(allow_empty, max_lost))
 
 
 def _lines(path: Path, stats: ReadStats, strict: bool) -> Iterator[tuple[int, bytes]]:
@@ -110,17 +126,19 @@ def to_tardis(
     levels: Levels = "fused",
     symbol: Symbol = None,
     strict: Strict = False,
+    allow_empty: AllowEmpty = False,
+    max_lost: MaxLost = MAX_LOST,
     force: Force = False,
 ) -> None:
     """Write a recording as Tardis' trades and incremental_book_L2 files."""
-    from data_convert.to_tardis import recording_to_tardis
+    from data_convert.to_tardis import tardis_files
     from data_convert.writer import check_target
 
     for path in (trades, depth):
         check_target(path, force, ".gz")
     if trades == depth:
         raise typer.BadParameter("--trades and --depth are two files")
-    counts = recording_to_tardis(
+    counts, report = tardis_files(
         paths,
         trades,
         depth,
@@ -135,6 +153,7 @@ def to_tardis(
     )
     tell_written(trades, counts["trades"])
     tell_written(depth, counts["depth"])
+    leave(report, Accepted(allow_empty, max_lost))
 
 
 def fuse(
@@ -145,14 +164,15 @@ def fuse(
     snapshot_mode: Annotated[ModeOption, typer.Option(help="What becomes of snapshot blocks.")] = ModeOption.PROCESS,
     base_latency_ns: BaseLatency = 0,
     strict: Strict = False,
+    allow_empty: AllowEmpty = False,
+    max_lost: MaxLost = MAX_LOST,
     force: Force = False,
     json: Json = False,
     report: HtmlFile = None,
     compress: Compress = CompressOption.DEFAULT,
 ) -> None:
     """Fuse Tardis' trades, incremental_book_L2 and book_ticker files, told by their headers, into one array."""
-    if any(size is not None and not size > 0 for size in (tick_size, lot_size)):
-        raise typer.BadParameter("--tick-size and --lot-size must be positive")
+    sizes_or_usage({"--tick-size": tick_size, "--lot-size": lot_size})
     from data_convert.tardis_fuse import fuse_tardis
     from data_convert.writer import check_target
 
@@ -166,4 +186,4 @@ def fuse(
         base_latency_ns=base_latency_ns,
         strict=strict,
     )
-    save_result(result, output, force, compress, json, report)
+    save_result(result, output, force, compress, json, report, Accepted(allow_empty, max_lost))

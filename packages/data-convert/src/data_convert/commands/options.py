@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
+
+from data_convert.exits import MAX_LOST, Exit
+from data_convert.sizes import MOST_NS, check_size
 
 if TYPE_CHECKING:
     from data_convert.convert import Result
@@ -71,12 +76,24 @@ Levels = Annotated[
     str, typer.Option(metavar="N|fused", help="Bybit, Hyperliquid: the book of N levels alone, or all of them fused.")
 ]
 BaseLatency = Annotated[
-    int, typer.Option("--base-latency-ns", help="Added to the shift when local times must be moved.")
+    int,
+    typer.Option(
+        "--base-latency-ns", min=-MOST_NS, max=MOST_NS, help="Added to the shift when local times must be moved."
+    ),
 ]
 Symbol = Annotated[str | None, typer.Option(help="Take this symbol out of a recording of several.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop with exit code 3 at the first bad line or damage.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over existing files.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+AllowEmpty = Annotated[
+    bool, typer.Option("--allow-empty", help="A result without a row is a success (else exit code 3).")
+]
+MaxLost = Annotated[
+    float,
+    typer.Option(
+        min=0.0, max=1.0, metavar="SHARE", help="Exit code 3 where a larger share of lines or updates is lost."
+    ),
+]
 HtmlFile = Annotated[Path | None, typer.Option("--report", help="Also write the report as an HTML page.")]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT.npz", help="Where the result goes.")]
 
@@ -90,6 +107,15 @@ def depth_of(levels: str) -> int | None:
     return int(levels)
 
 
+def sizes_or_usage(sizes: Mapping[str, float | None]) -> None:
+    """Raise BadParameter for a tick or lot size that is none."""
+    for option, size in sizes.items():
+        try:
+            check_size(size, option)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+
 def check_report(report: Path | None, force: bool) -> None:
     """Raise OutputError unless the page can be written."""
     if report is None:
@@ -99,8 +125,16 @@ def check_report(report: Path | None, force: bool) -> None:
     check_target(report, force, report.suffix if report.suffix in (".html", ".htm") else ".html")
 
 
-def show(found: Report, json: bool, html: Path | None, force: bool) -> None:
-    """Print a report as text or JSON, and write its page where one is asked for."""
+class Accepted(NamedTuple):
+    """What is a success all the same: a result without a row, a share that is lost."""
+
+    empty: bool = False
+    lost: float = MAX_LOST
+
+
+def show(found: Report, json: bool, html: Path | None, force: bool, accepted: Accepted) -> None:
+    """Print a report as text or JSON, and write its page where one is asked for; say what it lacks as warnings."""
+    found = replace(found, warnings=(*found.incomplete(accepted.lost, accepted.empty), *found.warnings))
     from data_convert.report import render_html, render_json, render_text
     from data_convert.writer import whole_file
 
@@ -113,15 +147,31 @@ def show(found: Report, json: bool, html: Path | None, force: bool) -> None:
         typer.echo(render_text(found, colour=sys.stdout.isatty()), nl=False)
 
 
+def leave(found: Report, accepted: Accepted) -> None:
+    """End the command by what a report says: on stderr in words, and with its exit code where that is no success."""
+    lacks = found.incomplete(accepted.lost, accepted.empty)
+    for reason in (*lacks, *found.faults):
+        typer.echo(f"data-convert: {reason}", err=True)
+    if lacks or found.faults:
+        raise typer.Exit(Exit.INCOMPLETE if lacks else Exit.FAULTS)
+
+
 def save_result(
-    result: Result, output: Path, force: bool, compress: CompressOption, json: bool, report: Path | None
+    result: Result,
+    output: Path,
+    force: bool,
+    compress: CompressOption,
+    json: bool,
+    report: Path | None,
+    accepted: Accepted,
 ) -> None:
-    """Write the array of a conversion and show its report."""
+    """Write the array of a conversion, show its report, and end by what it says."""
     from data_convert.writer import save
 
     save(result.events, output, force=force, compress=compress.value)
-    show(result.report, json, report, force)
+    show(result.report, json, report, force, accepted)
     tell_written(output, len(result.events))
+    leave(result.report, accepted)
 
 
 def tell_written(path: Path, rows: int) -> None:

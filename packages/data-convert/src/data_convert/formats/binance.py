@@ -29,7 +29,8 @@ from data_convert.events import (
     SELL,
     TRADE,
 )
-from data_convert.formats.decimals import decimal, flag, integer, levels, load_object, stamp_to_ns, text
+from data_convert.formats.decimals import decimal, flag, integer, levels, load_object, millis_to_ns, stamp_to_ns, text
+from data_convert.formats.dialects import GAP_WORD, market_of, own_dialect, take_gap
 from data_convert.messages import NO_ID, Ints, MessagesBuilder, What
 
 _BID: Final = DEPTH | BUY
@@ -40,6 +41,7 @@ _SNAPSHOT_ASK: Final = DEPTH_SNAPSHOT | SELL
 OTHER_MARKET: Final = "update of another market than the first one (pu in one, none in the other)"
 UNDATED: Final = "snapshots without E and T, dated by the newest exchange time before them"
 UNDATED_QUOTES: Final = "book tickers without E and T, dated by the newest exchange time before them"
+UNUSED_QUOTES: Final = "book tickers that name no update id or no prices"
 NO_CAUSE: Final = "trade_without_X"
 ALSO: Final = {"book-ticker": "bookTicker", "mark-price": "markPriceUpdate"}
 """What may be taken beside books and trades, and its event word."""
@@ -59,6 +61,9 @@ class DirectDecoder:
         self._undated: list[int] = []
         self.time, self.other_time = (time, "E" if time == "T" else "T")
         self.other_time_note = f"messages without {self.time}, dated by {self.other_time}"
+        self.markets: dict[str, tuple[int, int]] = {}
+        """Where the first line of each market stands, of those whose members tell it."""
+        self._odd_updates = 0
         self.streams: Counter[str] = Counter()
         self.filtered: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
@@ -76,15 +81,26 @@ class DirectDecoder:
         else:
             data, word = frame, frame.get("e")
             name = f"{word} (bare)" if word is not None else "REST snapshot"
+            if own_dialect(frame) == "link":
+                raise BadLine(
+                    "a line of a connector, no frame of the exchange", payload[:60].decode("utf-8", "replace")
+                )
         match word:
             case "depthUpdate":
                 self._update(builder, place, local_ns, data)
             case "trade":
                 self._trade(builder, place, local_ns, data)
-            case "bookTicker" if "bookTicker" in self.also_words:
-                self._ticker(builder, place, local_ns, data)
+            case "bookTicker":
+                if word in self.also_words:
+                    self._ticker(builder, place, local_ns, data)
+                self._quote(builder, place, local_ns, data)
             case "markPriceUpdate" if "markPriceUpdate" in self.also_words:
                 self._mark_price(builder, place, local_ns, data)
+            case _ if word == GAP_WORD and data is frame:
+                # The recorder's own word in a direct recording: its run begins here, whatever came before.
+                exch_ns = integer(data["ns"], "ns") if "ns" in data else millis_to_ns(data.get("E"), "E")
+                take_gap(builder, place, local_ns, exch_ns, text(data.get("s"), "s"), data)
+                name = GAP_WORD
             case None if "bids" in data or "asks" in data:
                 self._snapshot(builder, place, local_ns, data)
             case None if "code" in data or "result" in data or "error" in data:
@@ -111,6 +127,11 @@ class DirectDecoder:
             builder.redate(message, exch_ns)
         self._undated.clear()
 
+    def _mark(self, place: tuple[int, int], data: dict[str, Any]) -> None:
+        market = market_of(data)
+        if market is not None:
+            self.markets.setdefault(market, place)
+
     def _exchange_ns(self, data: dict[str, Any]) -> int:
         if self.time in data:
             return stamp_to_ns(data[self.time], self.time)
@@ -128,7 +149,11 @@ class DirectDecoder:
             first, last = integer(data.get("U"), "U"), integer(data.get("u"), "u")
             spot = "pu" not in data
             if self.spot is not None and spot != self.spot:
+                self._odd_updates += 1
+                if self._odd_updates > 1:  # one alone may be mangled
+                    self._mark(place, data)
                 raise BadLine(OTHER_MARKET)
+            self._mark(place, data)
             ids = (first, last, max(first - 1, 0) if spot else integer(data["pu"], "pu"))
             exch_ns, self.spot = self._exchange_ns(data), spot
         else:
@@ -155,6 +180,16 @@ class DirectDecoder:
             self._undated.append(len(builder))
         return self._newest_ns or local_ns
 
+    def _quote(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: dict[str, Any]) -> None:
+        """Keep a ticker's touch beside the book, which is judged by it; one that names no update id says nothing of it."""
+        try:
+            bid, ask = decimal(data.get("b"), "b"), decimal(data.get("a"), "a")
+            symbol, update_id = text(data.get("s"), "s"), integer(data.get("u"), "u")
+        except BadLine:
+            self.notes[UNUSED_QUOTES] += 1
+            return
+        builder.add_quote(symbol, place, local_ns, update_id, bid, ask)
+
     def _ticker(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: dict[str, Any]) -> None:
         numbers = [decimal(data.get(key), key) for key in "bBaA"]
         symbol = text(data.get("s"), "s")
@@ -180,6 +215,9 @@ class DirectDecoder:
         price, quantity = decimal(data.get("p"), "p"), decimal(data.get("q"), "q")
         symbol, seller = text(data.get("s"), "s"), flag(data.get("m"), "m")
         cause = data.get("X")
+        used = (cause is None or cause == "MARKET") and price > 0 and quantity > 0
+        if not used and "t" in data:
+            builder.other_trades.setdefault(symbol, []).append(integer(data["t"], "t"))
         if cause is not None and cause != "MARKET":
             self.filtered[f"trade with X {str(cause)[:40]}"] += 1
             return
@@ -187,6 +225,7 @@ class DirectDecoder:
             self.filtered["trade without price or quantity"] += 1
             return
         exch_ns = self._exchange_ns(data)
+        self._mark(place, data)
         if cause is None:
             self.notes[NO_CAUSE] += 1
         ids = (NO_ID, integer(data["t"], "t") if "t" in data else NO_ID, NO_ID)

@@ -24,6 +24,7 @@ from data_convert.formats.binance_template import (
     NONE,
     NUMBER,
     OTHER,
+    QUOTE,
     TRADE,
     WORDS,
 )
@@ -35,8 +36,8 @@ _U8 = npt.NDArray[np.uint8]
 _F64 = npt.NDArray[np.float64]
 
 # Places in `state`: where the text is read, what was written.
-POS, LINE, MESSAGES, ROWS, FILE, FIRST_ROW = range(6)
-STATE_WORDS: Final = 6
+POS, LINE, MESSAGES, ROWS, FILE, FIRST_ROW, QUOTES = range(7)
+STATE_WORDS: Final = 7
 
 # Words of a step of a program: place and length of its text, what is read behind that, and its value.
 TEXT_AT, TEXT_LEN, OPERATION, VALUE = range(4)
@@ -224,6 +225,8 @@ def scan_lines(
     ev: _U32,
     px: _F64,
     qty: _F64,
+    quotes: _I64,
+    quote_prices: _F64,
 ) -> bool:
     """Take whole lines of text[state[POS]:stop] up to the first odd one; tell whether all of them were taken.
 
@@ -231,12 +234,14 @@ def scan_lines(
     hash the first of the templates that are linked by NEXT, -1 where there is none; HITS are counted. `texts` are the
     texts of all programs, `numbers` and `decimals` registers.
     Messages are written from state[MESSAGES] on, rows from state[ROWS] on; `ints` are file, line, local, exchange
-    time, first, last, previous id, first row and row behind the last, these two counted from state[FIRST_ROW].
+    time, first, last, previous id, first row and row behind the last, these two counted from state[FIRST_ROW]. Quotes
+    (`messages.QUOTE_WORDS` each; `quote_prices` is the same memory) are written from state[QUOTES] on.
     """
     pos = state[POS]
     line = state[LINE]
     message = state[MESSAGES]
     row = state[ROWS]
+    quote = state[QUOTES]
     numbers[NONE] = -1
     while pos < stop:
         local = _stamp(text, pos)
@@ -280,7 +285,16 @@ def scan_lines(
         if template < 0:
             break
         kind = templates[template, KIND]
-        if kind != OTHER:
+        if kind == QUOTE:
+            quotes[quote, 0] = templates[template, SYMBOL]
+            quotes[quote, 1] = state[FILE]
+            quotes[quote, 2] = line + 1
+            quotes[quote, 3] = local
+            quotes[quote, 4] = numbers[templates[template, LAST]]
+            quote_prices[quote, 5] = decimals[0]
+            quote_prices[quote, 6] = decimals[1]
+            quote += 1
+        elif kind != OTHER:
             exch = _nanoseconds(numbers[templates[template, EXCH]])
             if exch < 0 or (kind == TRADE and not (decimals[0] > 0.0 and decimals[1] > 0.0)):
                 break
@@ -314,5 +328,6 @@ def scan_lines(
     state[LINE] = line
     state[MESSAGES] = message
     state[ROWS] = row
+    state[QUOTES] = quote
     whole: bool = pos >= stop
     return whole

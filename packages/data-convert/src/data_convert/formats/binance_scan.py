@@ -16,7 +16,7 @@ import numpy.typing as npt
 import orjson
 
 from data_convert.formats.binance import DirectDecoder
-from data_convert.formats.binance_template import HEAD, REGISTERS, Template, frame_template
+from data_convert.formats.binance_template import HEAD, QUOTE, REGISTERS, Template, frame_template
 from data_convert.messages import Block, Ints, MessagesBuilder
 
 _SHORTEST_LEVEL: Final = len('["1","1"],')
@@ -99,11 +99,14 @@ class BinanceScanner:
             block.ev,
             block.px,
             block.qty,
+            block.quotes,
+            block.quotes.view(np.float64),
         )
-        messages = int(state[at.MESSAGES])
+        messages, quotes = int(state[at.MESSAGES]), int(state[at.QUOTES])
         if messages:
             self._decoder.seen(builder, block.ints[:messages, 3])
-            builder.extend(block, messages, int(state[at.ROWS]))
+        if messages or quotes:
+            builder.extend(block, messages, int(state[at.ROWS]), quotes)
         if int(state[at.LINE]) != line:
             self._odd = 0
             self._count()
@@ -114,7 +117,7 @@ class BinanceScanner:
         for number in np.flatnonzero(hits).tolist():
             template, lines = self._known[number], int(hits[number])
             decoder.streams[template.name] += lines
-            if template.symbol:
+            if template.symbol and template.kind != QUOTE:
                 self._builder.symbol_counts[template.symbol] += lines
             for note in template.notes:
                 decoder.notes[note] += lines

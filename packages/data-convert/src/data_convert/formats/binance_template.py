@@ -14,11 +14,11 @@ from data_convert.formats.binance import NO_CAUSE, DirectDecoder, event_word
 
 HEAD: Final = b'{"stream":"'
 
-# What is read behind a text, with a value each: NUMBER and FLAG a register; DECIMAL 0 for the price or 1 for the quantity;
+# What is read behind a text, with a value each: NUMBER and FLAG a register; DECIMAL 0 for the price or bid, 1 for the quantity or ask;
 # LEVELS the event word of its rows, 0 if they are not wanted. DECIMAL ends behind a quote, WORDS before one.
 NUMBER, WORDS, LEVELS, DECIMAL, FLAG, NOTHING = range(6)
-# Kinds of templates; BEFORE_FIRST is an update whose previous id is the one before its first.
-UPDATE, BEFORE_FIRST, TRADE, OTHER = range(4)
+# Kinds of templates; BEFORE_FIRST is an update whose previous id is the one before its first, QUOTE a book ticker.
+UPDATE, BEFORE_FIRST, TRADE, OTHER, QUOTE = range(5)
 REGISTERS: Final = 64
 NONE: Final = REGISTERS - 1
 """The register that holds -1."""
@@ -52,7 +52,7 @@ def frame_template(frame: dict[str, Any], decoder: DirectDecoder) -> Template | 
     word = event_word(name, data)
     if not isinstance(word, str) or not isinstance(data.get("e", ""), str) or word in decoder.also_words:
         return None
-    kind = {"depthUpdate": UPDATE, "trade": TRADE}.get(word, OTHER)
+    kind = {"depthUpdate": UPDATE, "trade": TRADE, "bookTicker": QUOTE}.get(word, OTHER)
     made = _Maker(stream)
     for key, value in data.items():
         if not _plain(key) or not made.add(key, value, kind):
@@ -60,6 +60,10 @@ def frame_template(frame: dict[str, Any], decoder: DirectDecoder) -> Template | 
     program, at = made.program(), made.registers
     if kind == OTHER:
         return Template(name, kind, "", (NONE,) * 5, (), program)
+    if kind == QUOTE:
+        if not {"s", "u", "b", "a"} <= data.keys() or not data["s"]:
+            return None
+        return Template(name, kind, data["s"], (NONE, NONE, at["u"], NONE, NONE), (), program)
     notes = []
     if decoder.time not in at:
         notes.append(decoder.other_time_note)
@@ -112,7 +116,7 @@ class _Maker:
                 self._text += f'"{value}"'.encode()
                 return _plain(value)
             case str() if meant:
-                return self._read(DECIMAL, int(key == "q"), b'"')
+                return self._read(DECIMAL, int(key in ("q", "a")), b'"')
             case str():
                 return self._read(WORDS, 0, b'"', b'"')
             case list():
@@ -134,6 +138,7 @@ _TYPES: Final[dict[int, dict[str, type]]] = {
     UPDATE: {"s": str, "b": list, "a": list, "E": int, "T": int, "U": int, "u": int, "pu": int},
     TRADE: {"s": str, "p": str, "q": str, "X": str, "m": bool, "E": int, "T": int, "t": int},
     OTHER: {},
+    QUOTE: {"s": str, "b": str, "a": str, "u": int},
 }
 
 

@@ -45,6 +45,8 @@ def levels(value: object, name: str) -> tuple[list[float], list[float]]:
     if not value:
         return [], []
     try:
+        if set(map(type, value)) != {list}:  # a text is a sequence too, and an object one of its keys
+            raise ValueError
         flat: list[str] = [text for pair in value for text in pair]
         if len(flat) != 2 * len(value) or not _DECIMAL_CHARACTERS.fullmatch("".join(flat)):
             raise ValueError

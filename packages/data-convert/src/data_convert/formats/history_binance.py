@@ -48,7 +48,9 @@ def kind_of(first_line: str) -> tuple[Kind, bool] | None:
     flags = [i for i, value in enumerate(found) if value in _FLAGS]
     if not flags or not all(_numeric(value) for value in found[: flags[0]]):
         return None
-    # Spot ends with is_best_match: trades `id,price,qty,quote,time,flag,flag`, aggTrades one more id.
+    # Spot ends with is_best_match: trades `id,price,qty,quote,time,flag,flag`, aggTrades one more id. Futures do not.
+    if len(found) - flags[0] > 2:
+        return None
     return {5: ("trades", False), 6: ("aggTrades", False)}.get(flags[0])  # type: ignore[return-value]
 
 
@@ -56,14 +58,13 @@ def _numeric(value: str) -> bool:
     return value.replace(".", "", 1).isdecimal()
 
 
-def table(kind: Kind, columns: list[str] | None, time: str) -> Table:
-    """Return how a file's rows are read; `columns` is its header, None where it has none; `time` is T or E.
+def table(kind: Kind, columns: list[str] | None, width: int, time: str) -> Table:
+    """Return how a file's rows of `width` fields are read; `columns` is its header, if any; `time` is T or E.
 
     Words of trades: those of an event, the symbol as local_ts, line and id as the spare ones. Of quotes: `QUOTE`. Of
     order books: `LEVEL`.
     """
     names = list(HEADERS[kind]) if columns is None else columns
-    width = len(names) + (1 if columns is None else 0)  # files without a header are spot's and end with is_best_match
     if kind == "bookTicker":
         return _quotes(names, width, time)
     return _levels(names, width) if kind == "depth" else _trades(names, width)

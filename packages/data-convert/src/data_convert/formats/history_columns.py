@@ -64,7 +64,7 @@ class Table:
 
 
 class TableReader:
-    """Reads one file; `stats`, `bad` and `symbols` (numbers by name) are filled while its rows are taken."""
+    """Reads one file; `stats`, `empty` (blank lines), `bad` and `symbols` (numbers by name) are filled while its rows are taken."""
 
     def __init__(
         self,
@@ -77,6 +77,7 @@ class TableReader:
         strict: bool,
     ) -> None:
         self.stats = ReadStats(path)
+        self.empty = 0
         self._path, self._table, self._header, self._symbol = path, table, header, symbol
         self._symbols, self._bad, self._strict = symbols, bad, strict
         self._zipped = is_zip(path)
@@ -127,7 +128,9 @@ class TableReader:
         for at, line, start, stop in odd.tolist():
             piece = text.buffer[start:stop]
             piece = piece.rstrip(b"\r") if self._zipped else piece.removesuffix(b"\r")
-            good[at] = bool(piece.strip()) and self._take(piece, line, words[at])
+            blank = not piece.strip()
+            self.empty += blank
+            good[at] = not blank and self._take(piece, line, words[at])
         return words[good]
 
     def _take(self, piece: bytes, line: int, words: Words) -> bool:

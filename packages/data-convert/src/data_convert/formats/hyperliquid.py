@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from data_convert.errors import BadLine
 from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, SELL, TRADE
-from data_convert.formats.decimals import decimal, load_object, millis_to_ns, text
+from data_convert.formats.decimals import decimal, integer, load_object, millis_to_ns, text
 from data_convert.fusing import ASK, BID
 from data_convert.messages import NO_ID, MessagesBuilder, What
 from data_convert.windows import Levels, Replace, Windows
@@ -84,21 +84,22 @@ class HyperliquidDecoder:
     def _trades(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, data: object) -> None:
         if not isinstance(data, list) or not all(isinstance(trade, dict) for trade in data):
             raise BadLine("field 'data' is no list of trades", repr(data)[:60])
-        for coin, exch_ns, side, price, quantity in [_trade(trade) for trade in data]:
+        for coin, exch_ns, side, price, quantity, trade_id in [_trade(trade) for trade in data]:
             if not price > 0 or not quantity > 0:
                 self.filtered["trade without price or quantity"] += 1
                 continue
             rows = ((TRADE | side,), (price,), (quantity,))
-            builder.add(What.TRADE, coin, place, local_ns, exch_ns, (NO_ID, NO_ID, NO_ID), rows)
+            builder.add(What.TRADE, coin, place, local_ns, exch_ns, (NO_ID, trade_id, NO_ID), rows)
 
 
-def _trade(trade: dict[str, Any]) -> tuple[str, int, int, float, float]:
+def _trade(trade: dict[str, Any]) -> tuple[str, int, int, float, float, int]:
     side = trade.get("side")
     if side not in ("A", "B"):
         raise BadLine("field 'side' is neither A nor B", repr(side)[:60])
     price, quantity = decimal(trade.get("px"), "px"), decimal(trade.get("sz"), "sz")
     exch_ns = millis_to_ns(trade.get("time"), "time")
-    return text(trade.get("coin"), "coin"), exch_ns, SELL if side == "A" else BUY, price, quantity
+    trade_id = integer(trade["tid"], "tid") if "tid" in trade else NO_ID
+    return text(trade.get("coin"), "coin"), exch_ns, SELL if side == "A" else BUY, price, quantity, trade_id
 
 
 def _best(value: object) -> list[list[object]] | None:

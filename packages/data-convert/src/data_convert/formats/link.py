@@ -14,9 +14,9 @@ from typing import Any, Final
 from data_convert.errors import BadLine
 from data_convert.events import BUY, DEPTH, DEPTH_BBO, DEPTH_CLEAR, DEPTH_SNAPSHOT, KIND_MASK, SELL, TRADE
 from data_convert.formats.decimals import decimal, integer, levels, load_object, millis_to_ns, text
+from data_convert.formats.dialects import GAP_WORD, WORDS, own_dialect, take_gap
 from data_convert.messages import NO_ID, MessagesBuilder, What
 
-WORDS: Final = frozenset({"depthUpdate", "depthSnapshot", "trade", "bookTicker", "depthClear", "gap", "event"})
 _SIDES: Final = BUY | SELL
 _FULL_CLEAR: Final = DEPTH_CLEAR
 _DEPTH_KINDS: Final = frozenset({DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT})
@@ -73,6 +73,8 @@ class LinkDecoder:
         """Decode one line's JSON into `builder`; raise BadLine, leaving `builder` as it was."""
         data = load_object(payload)
         word = data.get("e")
+        if own_dialect(data) == "binance":
+            raise BadLine("a frame of the exchange, no line of a connector", payload[:60].decode("utf-8", "replace"))
         if not isinstance(word, str) or word not in WORDS:
             raise BadLine("no event word of a link recording", repr(word)[:60])
         symbol = text(data.get("s"), "s")
@@ -80,12 +82,10 @@ class LinkDecoder:
         kind = (integer(data["ev"], "ev") & KIND_MASK) if "ev" in data else None
         if word in ("depthUpdate", "depthSnapshot", "depthClear") or (word == "event" and kind in _DEPTH_KINDS):
             self._depth(builder, place, local_ns, exch_ns, _depth_row(word, symbol, data))
-        elif word == "gap":
-            reason = text(data.get("reason"), "reason")
-            lost = integer(data["lost"], "lost") if "lost" in data else 0
+        elif word == GAP_WORD:
+            text(data.get("reason"), "reason")  # a bad line leaves the block as it was
             self._flush(builder)
-            builder.reasons[len(builder)] = f"{reason} ({lost})" if lost else reason
-            builder.add(What.GAP, symbol, place, local_ns, exch_ns, (NO_ID, NO_ID, NO_ID), ((), (), ()))
+            take_gap(builder, place, local_ns, exch_ns, symbol, data)
         elif word == "trade":
             self._trade(builder, place, local_ns, exch_ns, symbol, data)
         elif word == "event" and kind != DEPTH_BBO:

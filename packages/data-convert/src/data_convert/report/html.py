@@ -9,7 +9,7 @@ from typing import Final
 
 from data_convert import svg
 from data_convert.report.values import Quantiles, Report
-from data_convert.report.wording import duration, gap_ids, milliseconds, size, spell, when
+from data_convert.report.wording import EMITTED, duration, gap_ids, milliseconds, size, spell, unknown_for, when
 
 GAPS_SHOWN: Final = 500
 
@@ -65,6 +65,7 @@ def render_html(report: Report, more: Sequence[Section] = ()) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>',
         f'<body><main><h1>{escape(report.title)}</h1><p class="sub">{_subtitle(report)}</p>',
         *(f'<div class="warning">{escape(warning)}</div>' for warning in report.warnings),
+        *(f'<div class="warning bad">{escape(fault)}</div>' for fault in report.faults),
         f'<div class="tiles">{"".join(_tiles(report))}</div>',
         *_plots(report),
         _latency(report),
@@ -168,13 +169,15 @@ def _gaps(report: Report) -> str:
         (
             f"{gap.found_file + 1}:{gap.found_line}",
             when(gap.found_local_ns),
-            duration(gap.length_ns),
+            unknown_for(gap),
             gap.reason,
             gap_ids(gap),
         )
         for gap in report.gaps[:GAPS_SHOWN]
     )
     table = _table(("file:line", "local time", "book unknown for", "reason", "ids"), rows)
+    if any(gap.emitted for gap in report.gaps):
+        table += f'<p class="note">{escape(EMITTED)}.</p>'
     more = len(report.gaps) - GAPS_SHOWN
     return _section(f"Gaps: {len(report.gaps)}", table + (f"<p>and {more} more</p>" if more > 0 else ""))
 

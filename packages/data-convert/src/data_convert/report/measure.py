@@ -44,8 +44,8 @@ def walk_clock(events: Events, side: str) -> Walk:
 class Figures:
     """What a report tells of the rows of a conversion.
 
-    `walked_ns` are the local times of the groups of the local walk; `local_ns` those of all rows, or of units that have
-    `counts` rows each.
+    `walked_ns` and `walked_unit` are the local times and units (of the plan, if there is one) of the groups of the local
+    walk; `local_ns` are the times of all rows, or of units that have `counts` rows each.
     """
 
     sides: dict[str, int]
@@ -53,6 +53,7 @@ class Figures:
     exch_span_ns: tuple[int, int] | None
     local: Walk
     walked_ns: Ints
+    walked_unit: Ints
     exchange: Walk
     local_ns: Ints
     counts: Ints | None
@@ -81,6 +82,7 @@ def figures_of(rows: UnitRows, ordered: Ordered) -> Figures:
         exch_span_ns=_span(rows.exch_ns),
         local=local,
         walked_ns=rows.local_ns[order[local.last]],
+        walked_unit=rows.unit[order[local.last]],
         exchange=exchange,
         local_ns=rows.local_ns,
         counts=counts,
@@ -125,9 +127,12 @@ def histogram(latency_ns: Ints, bins: int = _BINS) -> Histogram | None:
     """Count latencies in ms between their minimum and their 99.9th percentile, in bins of equal width."""
     if not len(latency_ns):
         return None
-    low, high = np.quantile(latency_ns, [0.0, 0.999])
-    counts, edges = np.histogram(latency_ns / 1e6, bins=bins, range=(low / 1e6, max(high, low + 1e3) / 1e6))
-    return Histogram(tuple(edges.tolist()), tuple(counts.tolist()))
+    # From the smallest on: between latencies of years, as an absurd stamp has them, there are no floats for narrow bins.
+    low = int(latency_ns.min())
+    above = (latency_ns - low).astype(np.uint64)  # a span of 64 bits may not fit its sign
+    width_ns = max(float(np.quantile(above, 0.999)), 1e3)
+    counts, edges = np.histogram(above / 1e6, bins=bins, range=(0.0, width_ns / 1e6))
+    return Histogram(tuple((edges + low / 1e6).tolist()), tuple(counts.tolist()))
 
 
 def _or_none(values: npt.NDArray[np.float64]) -> tuple[float | None, ...]:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_convert.report.values import Quantiles, Report
-from data_convert.report.wording import duration, gap_ids, milliseconds, size, spell, when
+from data_convert.report.wording import EMITTED, duration, gap_ids, milliseconds, size, spell, unknown_for, when
 
 GAPS_SHOWN: Final = 20
 
@@ -43,6 +43,8 @@ def render_text(report: Report, width: int = 110, colour: bool = False) -> str:
     _bad(console, report)
     _gaps(console, report)
     _latency(console, report)
+    if report.compared:
+        console.print(_judged(report), highlight=False)
     for name, book in report.books.items():
         state = f"[red]crossed {book.crossed:,} times[/]" if book.crossed else "never crossed"
         console.print(
@@ -53,6 +55,8 @@ def render_text(report: Report, width: int = 110, colour: bool = False) -> str:
     console.print(
         f"order: [red]{escape(report.order_error)}[/]" if report.order_error else "order: right on both clocks"
     )
+    for fault in report.faults:
+        console.print(f"[red]fault:[/] {escape(fault)}", highlight=False)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return str(text)
 
@@ -86,8 +90,10 @@ def _gaps(console: Console, report: Report) -> None:
     table = _table(f"gaps: {len(report.gaps)}", ("found at line", "local time", "book unknown for", "reason", "ids"))
     for gap in report.gaps[:GAPS_SHOWN]:
         line = str(gap.found_line) if len(report.files) < 2 else f"{gap.found_file + 1}:{gap.found_line}"
-        table.add_row(line, when(gap.found_local_ns), duration(gap.length_ns), escape(gap.reason), gap_ids(gap))
+        table.add_row(line, when(gap.found_local_ns), unknown_for(gap), escape(gap.reason), gap_ids(gap))
     console.print(table)
+    if any(gap.emitted for gap in report.gaps):
+        console.print(EMITTED, highlight=False)
     if len(report.gaps) > GAPS_SHOWN:
         console.print(f"... and {len(report.gaps) - GAPS_SHOWN} more (all are in --json)")
 
@@ -107,6 +113,12 @@ def _latency(console: Console, report: Report) -> None:
             f"{latency.smallest_ns} ns at {escape(latency.smallest_at)}",
             highlight=False,
         )
+
+
+def _judged(report: Report) -> str:
+    against = sum(found.kind in ("half", "wrong") for found in report.contradictions)
+    agree = f"[red]they contradict it in {against:,} stretches[/]" if against else "all agree"
+    return f"book: {report.compared:,} comparisons with book tickers, {agree}"
 
 
 def _figures(found: Quantiles) -> tuple[str, ...]:

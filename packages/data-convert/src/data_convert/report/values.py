@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from data_convert.exits import MAX_LOST
+from data_convert.judging import Contradiction
 from data_convert.plan import Gap
+from data_convert.report.wording import contradiction
 
 SERIES_POINTS: Final = 1200
+FAULTS_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,16 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """How much of something was lost, of how much, and what may be done about it."""
+
+    what: str
+    lost: int
+    of: int
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything found; fields that do not apply (a validation has no input lines) are empty."""
 
@@ -115,6 +129,10 @@ class Report:
     latency: Latency | None = None
     books: Mapping[str, BookCheck] = field(default_factory=dict)
     order_error: str | None = None
+    compared: int = 0
+    contradictions: tuple[Contradiction, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    broken: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     series: Series = field(default_factory=Series)
 
@@ -123,8 +141,37 @@ class Report:
         """Lines left out because they are not what their dialect says."""
         return sum(bad.count for bad in self.bad)
 
+    def incomplete(self, max_lost: float = MAX_LOST, allow_empty: bool = False) -> tuple[str, ...]:
+        """Say why this is no success, if it is none: no row, more lost than the share `max_lost`, a broken part.
+
+        The first two are accepted by `allow_empty` and a `max_lost` of 1.
+        """
+        lines = Loss(
+            "lines",
+            self.bad_lines + sum(file.lost_lines for file in self.files),
+            self.lines - self.empty_lines,
+            "look at the lines named, or name their --venue or --dialect",
+        )
+        found = list(self.broken)
+        if not self.rows and not allow_empty:
+            found.append("the result is empty: no row was made of the input; --allow-empty accepts that")
+        for loss in (lines, *self.losses):
+            if loss.of and loss.lost / loss.of > max_lost:
+                share = f"{loss.lost:,} of {loss.of:,} {loss.what} ({loss.lost / loss.of:.1%})"
+                found.append(
+                    f"{share} are lost, more than {max_lost:.3g} of them: {loss.remedy}; --max-lost accepts more"
+                )
+        return tuple(found)
+
     @property
     def faults(self) -> tuple[str, ...]:
-        """What makes an event array unfit for a backtest: rows out of order, crossed books."""
+        """What makes an event array unfit for a backtest: rows out of order, books that are crossed or contradicted."""
         crossed = [f"{name} book crossed {b.crossed} times" for name, b in self.books.items() if b.crossed]
-        return tuple(([self.order_error] if self.order_error else []) + crossed)
+        contradicted = [contradiction(found, self.files_of(found)) for found in self.contradictions[:FAULTS_SHOWN]]
+        if len(self.contradictions) > FAULTS_SHOWN:
+            contradicted.append(f"and {len(self.contradictions) - FAULTS_SHOWN} more such stretches")
+        return tuple(([self.order_error] if self.order_error else []) + crossed + contradicted)
+
+    def files_of(self, found: Contradiction) -> str:
+        """Name the file of a contradiction."""
+        return self.files[found.file].path if found.file < len(self.files) else ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
+from data_convert.judging import Contradiction
 from data_convert.plan import Gap
 
 
@@ -26,6 +28,16 @@ def duration(ns: int | None) -> str:
     return f"{ns / 1000:,.3f} µs"
 
 
+def unknown_for(gap: Gap) -> str:
+    """Say how long the book was unknown, and what became of it meanwhile."""
+    return duration(gap.length_ns) + (" (emitted)" if gap.emitted else "")
+
+
+EMITTED: Final = (
+    "emitted: no clear stands at these gaps; the book is not unknown but may be wrong until the next snapshot"
+)
+
+
 def milliseconds(ns: int) -> str:
     """Write a latency in ms to the microsecond."""
     return f"{ns / 1e6:,.3f}"
@@ -44,6 +56,12 @@ def gap_ids(gap: Gap) -> str:
     if gap.after_id < 0:
         return ""
     return f"u {gap.after_id} → U {gap.first_id} u {gap.last_id} pu {gap.prev_id}"
+
+
+def contradiction(found: Contradiction, path: str) -> str:
+    """Say in words when the book cannot be the exchange's, and what shows it."""
+    span = f"from {when(found.begin_ns)} to {when(found.end_ns)} UTC ({duration(found.end_ns - found.begin_ns)})"
+    return f"{path}:{found.line}: the book is {found.kind} {span}, shown {found.count:,} times: {found.detail}"
 
 
 def spell(text: str) -> str:

@@ -180,15 +180,15 @@ class Feed:
 
     def unsubscribe(self, streams: Iterable[str]) -> None:
         """Remove streams."""
-        streams = tuple(streams)
         self._subscriptions.unwant(streams)
-        self._staleness.on_unwanted(streams)
         if self._session is not None:
             self._session.changed.set()
 
     async def run(self) -> None:
         """Connect, and connect again, until cancelled. Raises what the listener raises."""
         backoff = Backoff(self._rng, self._settings.backoff)
+        if self._proxy is not None:  # without the password in it
+            log.info("feed %s: through the proxy %s of the environment", self.url, self._proxy.rpartition("@")[2])
         while True:
             ended = await self._connect_once()
             self.counts.ends[ended.end.value] += 1
@@ -198,32 +198,17 @@ class Feed:
             await asyncio.sleep(delay_s)
 
     async def _connect_once(self) -> _Ended:
-        settings = self._settings
         session = _Session(self.venue, self.listener, self._subscriptions, self._staleness, self.counts, self._mono_ns)
         ended = _Ended(End.STOPPED, "cancelled")
         connection = None
-        make: Any = functools.partial(StampedConnection, sink=session, wall_ns=self._wall_ns, hold=self._hold)
         try:
-            connection = await _Connect(
-                self.url,
-                create_connection=make,
-                compression=None,
-                proxy=self._proxy,
-                **self._tls_settings(),
-                max_size=settings.max_size,
-                max_queue=None,
-                open_timeout=settings.connect_timeout_s,
-                ping_interval=settings.keepalive_s,
-                ping_timeout=settings.keepalive_s,
-                close_timeout=settings.close_timeout_s,
-            )
+            connection = await self._connect(session)
             session.open()
             self._session = session
             ended = await self._keep(session, connection)
         except InvalidStatus as error:
             ended = self._turned_away(error)
-        except (OSError, EOFError, WebSocketException, ValueError, OverflowError) as error:
-            # TimeoutError is an OSError; what a server's words or a proxy's can't be made of is a ValueError
+        except (OSError, EOFError, WebSocketException) as error:  # TimeoutError is an OSError
             ended = _Ended(End.CONNECT, tls_words(error, self.url) or f"{type(error).__name__}: {error}")
         finally:
             self._session = None
@@ -233,13 +218,29 @@ class Feed:
         session.raise_failure()
         return ended
 
-    def _tls_settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {}
+    async def _connect(self, session: "_Session") -> Any:
+        settings, tls = self._settings, dict[str, Any]()
         if self._secure:
-            settings["ssl"] = self._tls
+            tls["ssl"] = self._tls
         if self._proxy is not None and self._proxy.startswith("https:"):
-            settings["proxy_ssl"] = self._tls
-        return settings
+            tls["proxy_ssl"] = self._tls
+        make: Any = functools.partial(StampedConnection, sink=session, wall_ns=self._wall_ns, hold=self._hold)
+        try:
+            return await _Connect(
+                self.url,
+                create_connection=make,
+                compression=None,
+                proxy=self._proxy,
+                **tls,
+                max_size=settings.max_size,
+                max_queue=None,
+                open_timeout=settings.connect_timeout_s,
+                ping_interval=settings.keepalive_s,
+                ping_timeout=settings.keepalive_s,
+                close_timeout=settings.close_timeout_s,
+            )
+        except (ValueError, OverflowError) as error:  # what an answer or an address can't be made into
+            raise OSError(f"{type(error).__name__}: {error}") from error
 
     def _turned_away(self, error: InvalidStatus) -> _Ended:
         """Say how the handshake was answered, and take from it when to come back."""
@@ -274,7 +275,7 @@ class Feed:
             if (late := subscriptions.overdue(now_ns)) is not None:
                 self.counts.unanswered += len(late.streams)
                 return over(End.UNANSWERED, f"{len(late.streams)} streams in {settings.answer_timeout_s:g} s")
-            silent_ns = session.look(now_ns)
+            silent_ns = session.look(now_ns, held=connection.held_bytes > 0)
             if silent_ns is not None:
                 return over(End.DATA_AGE, f"{silent_ns / SECOND_NS:.1f} s")
             if now_ns >= ping_due_ns:
@@ -377,9 +378,9 @@ class _Session:
         """Whether the listener raised."""
         return self._failure is not None
 
-    def look(self, now_ns: MonoNs) -> int | None:
+    def look(self, now_ns: MonoNs, *, held: bool) -> int | None:
         """Tell of streams that have gone silent; return for how long the whole connection has been, if that is too long."""
-        verdict = self._staleness.check(now_ns, expected=self._subscriptions.any_wanted)
+        verdict = self._staleness.check(now_ns, expected=self._subscriptions.any_wanted, held=held)
         if verdict.asked:
             self._subscriptions.renew(verdict.asked)
         if verdict.stale:
@@ -427,6 +428,8 @@ class _Session:
         now_ns = self._mono_ns()
         settled = self._subscriptions.on_answer(answer, now_ns)
         if settled is None or not settled.request.subscribe:
+            if settled is not None:
+                self._staleness.on_ended(settled.changed)
             if answer.error is not None:
                 log.warning("feed: %s answered %s", self._venue.name, answer.error)
         elif settled.error is None:

@@ -105,7 +105,7 @@ class Staleness:
             self._whole.last_ns = max(self._whole.last_ns, now_ns)
         return fresh
 
-    def on_unwanted(self, streams: Iterable[str]) -> None:
+    def on_ended(self, streams: Iterable[str]) -> None:
         """Forget streams."""
         for stream in streams:
             self._known.pop(stream, None)
@@ -125,9 +125,12 @@ class Staleness:
                 found.usual_ns = gap_ns
             found.last_ns = now_ns
 
-    def check(self, now_ns: MonoNs, *, expected: bool) -> Verdict:
-        """Look at the clock; `expected` says whether anything is wanted on this connection, so that silence means something."""
-        self._excuse(now_ns)
+    def check(self, now_ns: MonoNs, *, expected: bool, held: bool = False) -> Verdict:
+        """Look at the clock; `expected` says whether anything is wanted on this connection, so that silence means something.
+
+        `held`: something was read and is not handled yet, so the time since the last look is no silence of the venue's.
+        """
+        self._excuse(now_ns, held)
         self._fade(now_ns)
         limits, whole = self._limits, self._whole
         silent_ns = now_ns - whole.last_ns
@@ -179,11 +182,11 @@ class Staleness:
         pace.wait_ns = min(int(limits.times * pace.wait_ns), _MOST * limits.age_ns)
         pace.ask_ns = after(now_ns, pace.wait_ns)
 
-    def _excuse(self, now_ns: MonoNs) -> None:
-        """Take out of every silence the time in which nobody listened here: a stopped process, a machine asleep."""
+    def _excuse(self, now_ns: MonoNs, held: bool) -> None:
+        """Take out of every silence the time in which nobody listened here: a stopped process, a machine asleep, a slow reader."""
         late_ns = now_ns - self._checked_ns
         self._checked_ns = now_ns
-        if late_ns > self._limits.deaf_ns:
+        if held or late_ns > self._limits.deaf_ns:
             for pace in (self._whole, *self._live.values()):
                 pace.last_ns = min(now_ns, after(pace.last_ns, late_ns))
 

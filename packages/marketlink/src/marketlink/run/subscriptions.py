@@ -28,7 +28,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A request with its answer; `changed` are the streams whose state is another than what was told of them last."""
+    """A request with its answer; `changed` are the streams whose state is another than what was told of them last.
+
+    Those granted, those refused with an error not told yet, and of an end those that are not only to be renewed.
+    """
 
     request: Request
     error: str | None
@@ -165,7 +168,7 @@ class Subscriptions:
         if not request.subscribe:
             self._on -= set(request.streams)
             self._renewed -= set(request.streams)
-            return Settled(request, answer.error, request.streams)
+            return Settled(request, answer.error, tuple(s for s in request.streams if s not in self._wanted))
         if answer.error is None:
             self._on |= set(request.streams)
             for stream in request.streams:
