@@ -105,7 +105,7 @@ def test_no_kill_of_a_starting_process_blocks_the_name() -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(120 + 20 * RECORDING)
+@pytest.mark.timeout(600 + 60 * RECORDING)
 def test_killed_recorders_lose_a_second_at_most_and_come_back(tmp_path: Path) -> None:
     with Rig() as rig:
         rig.exchange(
