@@ -142,19 +142,21 @@ def run(
         )
         from venue_sim.desk import Desk
         from venue_sim.exchange import Exchange, Rules
+        from venue_sim.face import streams_of
         from venue_sim.faults import FaultScript
         from venue_sim.shell import Ports, Shell, loopback_only
         from venue_sim.timeline import Timeline
-        from venue_sim.venues.usdm import LEAST_WEIGHT_PER_MINUTE
+        from venue_sim.venues.usdm import USDM
 
         loopback_only(host)
         if speed < 0:
             raise BadMarket("--speed", "must not be negative")
-        if weight_limit < LEAST_WEIGHT_PER_MINUTE:
+        least = USDM.rest.least_weight_per_minute
+        if weight_limit < least:
             raise BadMarket(
                 "--weight-limit",
-                f"{weight_limit} would not pass one whole depth snapshot (weight {LEAST_WEIGHT_PER_MINUTE}), so no client "
-                f"could ever get a book; give at least {LEAST_WEIGHT_PER_MINUTE}, or 1000000 for practically no limit",
+                f"{weight_limit} would not pass one whole depth snapshot (weight {least}), so no client "
+                f"could ever get a book; give at least {least}, or 1000000 for practically no limit",
             )
         waits = market is not MarketKind.SYNTHETIC if start_on_subscribe is None else start_on_subscribe
         timeline = Timeline(speed if market is MarketKind.REPLAY else (0.0 if rate == 0 else 1.0))
@@ -162,11 +164,11 @@ def run(
             timeline.pause(0)
         awaited = frozenset(name.strip() for name in wait_for.split(",") if name.strip())
         if awaited == {"all"}:
-            awaited = source.streams or frozenset()
+            awaited = streams_of(USDM, source.topics) | source.recorded_streams
         if awaited and not waits:
             raise BadMarket("--wait-for", "contradicts beginning at once")
         rules = Rules(waits, awaited, ping_interval, pong_timeout, max_connection_age, message_limit)
-        exchange = Exchange(source, timeline, FaultScript(script), rules)
+        exchange = Exchange(source, timeline, FaultScript(script), rules, USDM)
         desk = Desk(
             exchange,
             weight_per_minute=weight_limit,
@@ -203,6 +205,8 @@ def _market(
 ) -> Market:
     """Build the market the options describe."""
     begins_ms = time.time_ns() // 1_000_000 if start_ms is None else start_ms
+    from venue_sim.venues.usdm import USDM
+
     if kind is MarketKind.REPLAY:
         from venue_sim.recording import RecordingFile
         from venue_sim.replay import ReplayMarket
@@ -210,7 +214,11 @@ def _market(
         if not captures:
             raise BadMarket("--capture", "replay needs a recording")
         return ReplayMarket(
-            ", ".join(map(str, captures)), [RecordingFile(path).lines for path in captures], symbols, history
+            ", ".join(map(str, captures)),
+            [RecordingFile(path, USDM.messages.read_line).lines for path in captures],
+            USDM.messages,
+            symbols,
+            history,
         )
     if captures:
         raise BadMarket("--capture", f"means nothing for a {kind.value} market")
@@ -218,7 +226,7 @@ def _market(
     if kind is MarketKind.FLOOD:
         from venue_sim.flood import FloodMarket
 
-        return FloodMarket(names, rate=rate, seed=seed, start_ms=begins_ms, levels=levels)
+        return FloodMarket(names, USDM.messages, rate=rate, seed=seed, start_ms=begins_ms, levels=levels)
     from venue_sim.synthetic import SyntheticMarket
 
     return SyntheticMarket(names, rate=rate, seed=seed, start_ms=begins_ms, levels=levels, keep=history)

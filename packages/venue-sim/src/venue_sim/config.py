@@ -17,7 +17,6 @@ SNAPSHOT_KINDS = frozenset({"stale_snapshot", "boundary_snapshot"})
 KINDS = MESSAGE_KINDS | CONNECTION_KINDS | REQUEST_KINDS | SNAPSHOT_KINDS
 MODES = {"corrupt": ("truncate", "flip"), "boundary_snapshot": ("pu", "u", "inside"), "stall": ("lose", "delay")}
 STATUSES = (400, 403, 418, 429, 500, 502, 503, 504)
-DEPTH_PATH = "/fapi/v1/depth"
 
 
 @dataclass(frozen=True, slots=True)

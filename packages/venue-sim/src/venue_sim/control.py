@@ -15,7 +15,6 @@ from venue_sim.exchange import Exchange
 from venue_sim.faults import describe
 from venue_sim.sockets import Sockets
 from venue_sim.timeline import Phase
-from venue_sim.venues.usdm import depth_body
 
 _MOST_STEPS = 1_000_000
 
@@ -98,7 +97,7 @@ class Control:
             raise Refused(
                 404, "the book is not known yet" if last_id is None else f"no update kept ends with id {last_id}", "u"
             )
-        return depth_body(book, _integer(query, "limit", None) or 1 << 40)
+        return self._exchange.face.rest.depth_body(book, _integer(query, "limit", None) or 1 << 40)
 
     def add_fault(self, body: bytes) -> dict[str, Any]:
         """Take one fault and answer its number. Raises `Refused` naming the field."""

@@ -11,15 +11,27 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from venue_sim.book import decode_depth
 from venue_sim.delivery import deliver_hurt, send_behind_held
+from venue_sim.face import (
+    Face,
+    ListSubscriptions,
+    Packet,
+    Property,
+    Route,
+    Subscribe,
+    Unsubscribe,
+    WrongRequest,
+    packet_of,
+    stream_of,
+    streams_of,
+    update_of,
+)
 from venue_sim.faults import Armed, FaultScript, meant_for
 from venue_sim.limits import SlidingLimit
 from venue_sim.links import Close, Effect, Eof, Link, LinkState, Ping, Reset
-from venue_sim.market import BookState, Frame, Market
-from venue_sim.merge import DepthMerger, interval_ms
+from venue_sim.market import DEPTH, BookState, Frame, Market
+from venue_sim.merge import DepthMerger
 from venue_sim.timeline import Phase, Timeline
-from venue_sim.venues import usdm
 
 _FOREVER_NS = 1 << 62
 
@@ -34,10 +46,10 @@ class Rules:
 
     start_on_subscribe: bool = True
     wait_for: frozenset[str] = frozenset()
-    ping_interval_s: float = usdm.PING_INTERVAL_S
-    pong_timeout_s: float = usdm.PONG_TIMEOUT_S
-    connection_age_s: float = usdm.CONNECTION_AGE_S
-    messages_per_s: int = usdm.MESSAGES_PER_S
+    ping_interval_s: float = 180.0
+    pong_timeout_s: float = 600.0
+    connection_age_s: float = 86_400.0
+    messages_per_s: int = 10
 
 
 @dataclass(slots=True)
@@ -54,8 +66,10 @@ class Exchange:
     """All state of the simulated exchange except sockets and the REST desk. Every `now_ns` is the machine's
     monotonic clock."""
 
-    def __init__(self, market: Market, timeline: Timeline, script: FaultScript, rules: Rules) -> None:
+    def __init__(self, market: Market, timeline: Timeline, script: FaultScript, rules: Rules, face: Face) -> None:
         self.market = market
+        self.face = face
+        self.streams = streams_of(face, market.topics) | market.recorded_streams
         self.timeline = timeline
         self.script = script
         self.rules = rules
@@ -65,7 +79,7 @@ class Exchange:
         self.last_sent_id: dict[str, int] = {}
         self.opened = 0
         self._listeners: dict[str, list[Link]] = {}
-        self._mergers: dict[str, dict[str, DepthMerger]] = {}
+        self._mergers: dict[str, dict[str, tuple[str, DepthMerger]]] = {}
         self._hold_until_ns = 0
         self._withheld: list[Frame] = []
         self._boundaries: list[Boundary] = []
@@ -89,7 +103,7 @@ class Exchange:
         """The exchange's wall time in ms."""
         return self.market.exchange_start_ms + self.timeline.position_ns(now_ns) // 1_000_000
 
-    def open(self, connection: int, route: usdm.Route, now_ns: int) -> list[Effect]:
+    def open(self, connection: int, route: Route, now_ns: int) -> list[Effect]:
         """Take a new connection with the streams its address names."""
         self.opened += 1
         limit = SlidingLimit(self.rules.messages_per_s, 1.0)
@@ -113,25 +127,24 @@ class Exchange:
         refused = self.on_message(connection, now_ns)
         if refused:
             return refused
-        match usdm.parse_request(text):
-            case usdm.Subscribe(id=request_id, streams=streams):
-                if len(link.streams | dict.fromkeys(streams)) > usdm.MAX_STREAMS:
-                    answer = usdm.error_answer(2, f"Invalid request: more than {usdm.MAX_STREAMS} streams", request_id)
-                    link.send(answer)
+        match self.face.talk.parse_request(text):
+            case Subscribe(id=request_id, streams=streams):
+                if len(link.streams | dict.fromkeys(streams)) > self.face.talk.most_streams:
+                    link.send(self.face.talk.too_many_streams_answer(request_id))
                     return link.flush()
-                link.send(usdm.result_answer(None, request_id))
+                link.send(self.face.talk.result_answer(None, request_id))
                 self._subscribe(link, streams, now_ns)
-            case usdm.Unsubscribe(id=request_id, streams=streams):
+            case Unsubscribe(id=request_id, streams=streams):
                 self._unlist(link, streams)
                 for stream in streams:
                     link.streams.pop(stream, None)
-                link.send(usdm.result_answer(None, request_id))
-            case usdm.ListSubscriptions(id=request_id):
-                link.send(usdm.result_answer(list(link.streams), request_id))
-            case usdm.Property(id=request_id, value=value):
+                link.send(self.face.talk.result_answer(None, request_id))
+            case ListSubscriptions(id=request_id):
+                link.send(self.face.talk.result_answer(list(link.streams), request_id))
+            case Property(id=request_id, value=value):
                 link.combined = link.combined if value is None else value
-                link.send(usdm.result_answer(link.combined if value is None else None, request_id))
-            case usdm.WrongRequest(answer=answer):
+                link.send(self.face.talk.result_answer(link.combined if value is None else None, request_id))
+            case WrongRequest(answer=answer):
                 link.send(answer)
         return link.flush()
 
@@ -190,10 +203,8 @@ class Exchange:
             link.wake(now_ns)
             effects += link.flush()
             effects += self._keep_alive(link, now_ns)
-        for merger in [merger for mergers in self._mergers.values() for merger in mergers.values()]:
-            frame = merger.flush(_FOREVER_NS if self.done else self.timeline.position_ns(now_ns))
-            if frame is not None:
-                self._deliver(frame, now_ns)
+        for source in self._mergers:
+            self._merge(source, _FOREVER_NS if self.done else self.timeline.position_ns(now_ns), now_ns)
         return effects + self._flush()
 
     def request_boundary(self, symbol: str, mode: str, for_s: float, now_ns: int) -> Boundary | None:
@@ -246,12 +257,12 @@ class Exchange:
 
     def _reach_boundary(self, frame: Frame, now_ns: int) -> bool:
         waiting = [boundary for boundary in self._boundaries if boundary.symbol == frame.symbol]
-        if frame.kind != "depth" or not waiting or self.market.books[frame.symbol].last_id != frame.last_id:
+        if frame.kind != DEPTH or not waiting or self.market.books[frame.symbol].last_id != frame.last_id:
             return False
         book = self.market.books[frame.symbol].at()
         if book is None:
             return False
-        first_id = decode_depth(frame.data).first_id
+        first_id = update_of(self.face, frame).first_id
         for boundary in waiting:
             boundary.book = replace(book, last_id=(first_id + frame.last_id) // 2) if boundary.inside else book
             self._hold_until_ns = max(self._hold_until_ns, now_ns + boundary.hold_ns)
@@ -260,31 +271,42 @@ class Exchange:
 
     def _send(self, frame: Frame, now_ns: int) -> list[Effect]:
         self.position += 1
-        mergers = self._mergers.get(frame.stream)
+        stream = stream_of(self.face, frame)
+        mergers = self._mergers.get(stream)
         if mergers:
-            for merger in mergers.values():
-                slow = merger.flush(frame.due_ns)
-                if slow is not None:
-                    self._deliver(slow, now_ns)
-                merger.add(frame)
-        return self._deliver(frame, now_ns)
-
-    def _deliver(self, frame: Frame, now_ns: int) -> list[Effect]:
-        self.sent[frame.stream] += 1
-        if frame.kind == "depth":
+            self._merge(stream, frame.due_ns, now_ns)
+            update = update_of(self.face, frame)
+            for _, merger in mergers.values():
+                merger.add(frame.due_ns, update)
+        self.sent[stream] += 1
+        if frame.kind == DEPTH:
             self.last_sent_id[frame.symbol] = max(frame.last_id, self.last_sent_id.get(frame.symbol, 0))
-        listeners = self._listeners.get(frame.stream, ())
-        hits = self.script.on_frame(frame, self.market_s(now_ns)) if self.script.watches_frames else []
+        if not self.script.watches_frames and not self._listeners.get(stream):
+            return []
+        return self._deliver(packet_of(self.face, frame), now_ns)
+
+    def _merge(self, source: str, until_ns: int, now_ns: int) -> None:
+        """Deliver the slower updates made of `source` whose windows are over."""
+        for stream, (symbol, merger) in self._mergers[source].items():
+            update = merger.flush(until_ns)
+            if update is not None:
+                self.sent[stream] += 1
+                self.last_sent_id[symbol] = max(update.last_id, self.last_sent_id.get(symbol, 0))
+                self._deliver(self.face.messages.render(symbol, update, stream), now_ns)
+
+    def _deliver(self, packet: Packet, now_ns: int) -> list[Effect]:
+        listeners = self._listeners.get(packet.stream, ())
+        hits = self.script.on_packet(packet, self.market_s(now_ns)) if self.script.watches_frames else []
         if not hits:
             for link in listeners:
-                payload = frame.wrapped if link.combined else frame.data
+                payload = packet.wrapped if link.combined else packet.data
                 if link.swapped:
-                    send_behind_held(link, frame.stream, [payload])
+                    send_behind_held(link, packet.stream, [payload])
                 else:
                     link.send(payload)
             return []
         for link in listeners:
-            deliver_hurt(link, frame, [hit for hit in hits if hit.fault.connection in (None, link.id)])
+            deliver_hurt(link, packet, [hit for hit in hits if hit.fault.connection in (None, link.id)])
         effects: list[Effect] = []
         for hit in hits:
             effects += self._strike(hit, now_ns, note=False)
@@ -304,22 +326,20 @@ class Exchange:
             if stream in link.streams:
                 continue
             link.streams[stream] = None
-            if not usdm.delivers(link.category, stream):
+            if not self.face.talk.delivers(link.category, stream):
                 continue
             self._listeners.setdefault(stream, []).append(link)
-            produced = self.market.streams is None or stream in self.market.streams
-            if not produced and interval_ms(stream) is not None:
-                produced = self._merge_into(stream)
+            produced = stream in self.streams or self._merge_into(stream)
             if produced and self.rules.start_on_subscribe and all(map(self._listeners.get, self.rules.wait_for)):
                 self.timeline.start(now_ns)
 
     def _merge_into(self, stream: str) -> bool:
-        source = f"{stream.partition('@')[0]}@depth@0ms"
-        if self.market.streams is None or source not in self.market.streams:
+        slower = self.face.messages.slower(stream)
+        if slower is None or slower.source not in self.streams:
             return False
-        mergers = self._mergers.setdefault(source, {})
+        mergers = self._mergers.setdefault(slower.source, {})
         if stream not in mergers:
-            mergers[stream] = DepthMerger(stream)
+            mergers[stream] = (slower.symbol, DepthMerger(slower.width_ms))
         return True
 
     def _unlist(self, link: Link, streams: Iterable[str]) -> None:
@@ -337,7 +357,8 @@ class Exchange:
     def _strike(self, armed: Armed, now_ns: int, *, note: bool) -> list[Effect]:
         """Carry out a connection fault on the connections it is meant for."""
         fault = armed.fault
-        targets = [link for link in self.links.values() if meant_for(fault, link.id, link.streams)]
+        name = self.face.messages.read_stream
+        targets = [link for link in self.links.values() if meant_for(fault, link.id, map(name, link.streams))]
         if note:
             hit = ", ".join(f"connection {link.id}" for link in targets) or "no connection"
             self.script.note(armed, self.market_s(now_ns), hit)
@@ -359,7 +380,7 @@ class Exchange:
                 case "no_pings":
                     link.silent_pings_until_ns = until_ns
                 case "server_shutdown":
-                    link.send(usdm.shutdown_event(self.exchange_ms(now_ns)))
+                    link.send(self.face.talk.shutdown_event(self.exchange_ms(now_ns)))
                     effects += link.flush()
                     at_ns = now_ns + int((10.0 if fault.delay_s is None else fault.delay_s) * 1e9)
                     self._leaving.append((at_ns, link.id, fault.code or 1001, fault.reason or "server shutdown"))

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from venue_sim.limits import SlidingLimit
-from venue_sim.venues.usdm import Category
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class Link:
     """One connection. `out` collects what the current step sends, `late` what a delaying stall keeps back."""
 
     id: int
-    category: Category
+    category: Enum
     combined: bool
     opened_ns: int
     messages: SlidingLimit

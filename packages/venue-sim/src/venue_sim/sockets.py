@@ -24,9 +24,9 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from venue_sim.exchange import Exchange
+from venue_sim.face import Refusal, Route
 from venue_sim.limits import SlidingLimit
 from venue_sim.links import Close, Deliver, Effect, Eof, Ping, Reset
-from venue_sim.venues import usdm
 
 HIGH_WATER = 1 << 20
 _quiet = logging.getLogger("venue_sim.websocket")
@@ -249,15 +249,15 @@ class Connection(asyncio.Protocol):
     def _handshake(self, request: Request) -> None:
         sockets = self._sockets
         host = self._transport.get_extra_info("peername")[0] if self._transport is not None else ""
-        route = usdm.parse_target(request.path)
+        route = sockets.exchange.face.talk.parse_target(request.path)
         if not sockets.may_connect(host):
             response = self._protocol.reject(HTTPStatus.TOO_MANY_REQUESTS, "Too many connection attempts\n")
-        elif isinstance(route, usdm.Refusal):
+        elif isinstance(route, Refusal):
             response = self._protocol.reject(HTTPStatus(route.status), route.text + "\n")
         else:
             response = self._protocol.accept(request)
         self._protocol.send_response(response)
-        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS and isinstance(route, usdm.Route):
+        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS and isinstance(route, Route):
             self._write_protocol()
             self._number = sockets.attach(self)
             sockets.apply(sockets.exchange.open(self._number, route, time.monotonic_ns()))
