@@ -155,6 +155,10 @@ class Matching:
         """Lots the market has at a level, less what was taken."""
         return int(self._market[side].get(tick, 0))
 
+    def ticks(self, side: int) -> list[int]:
+        """The market's levels of a side, lowest first."""
+        return list(self._market[side])
+
     def ahead(self, order_id: int) -> int:
         """Lots before an order in its level's queue, the market's and clients'."""
         order = self.orders[order_id]
