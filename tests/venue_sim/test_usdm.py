@@ -2,7 +2,17 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from venue_sim.face import ListSubscriptions, Property, Refusal, Request, Route, Subscribe, Unsubscribe, WrongRequest
+from venue_sim.face import (
+    ListSubscriptions,
+    Private,
+    Property,
+    Refusal,
+    Request,
+    Route,
+    Subscribe,
+    Unsubscribe,
+    WrongRequest,
+)
 from venue_sim.instruments import named_instrument
 from venue_sim.market import BookState
 from venue_sim.venues.usdm import rest, streams
@@ -20,7 +30,10 @@ from venue_sim.venues.usdm.streams import Category
         ),
         ("/public/stream?streams=a%40trade%2Fb%40trade", Route(Category.PUBLIC, True, ("a@trade", "b@trade"))),
         ("/market/stream", Route(Category.MARKET, True, ())),
-        ("/private/ws?listenKey=k&events=ACCOUNT_UPDATE", Route(Category.PRIVATE, False, ())),
+        (
+            "/private/ws?listenKey=k&events=ACCOUNT_UPDATE",
+            Route(Category.PRIVATE, False, (), Private(("k",), frozenset({"ACCOUNT_UPDATE"}), "query_events")),
+        ),
         ("/stream?streams=a@trade", Route(Category.RETIRED, True, ("a@trade",))),
         ("/ws", Route(Category.RETIRED, False, ())),
         ("/ws/a@trade/b@trade", Route(Category.RETIRED, False, ("a@trade", "b@trade"))),

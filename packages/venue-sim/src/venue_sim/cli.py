@@ -16,6 +16,7 @@ import typer
 from venue_sim.config import parse_script
 from venue_sim.errors import BadMarket, VenueSimError
 from venue_sim.market import Market
+from venue_sim.matching import CancelFrom
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +32,15 @@ class Snapshots(StrEnum):
 
     EDGE = "edge"
     INSIDE = "inside"
+
+
+class StreamForm(StrEnum):
+    """Which addresses of account streams are delivered on."""
+
+    ANY = "any"
+    QUERY = "query"
+    QUERY_EVENTS = "query_events"
+    PATH = "path"
 
 
 class MarketKind(StrEnum):
@@ -126,6 +136,16 @@ def run(
             "as some clients need to get in sync."
         ),
     ] = Snapshots.EDGE,
+    accounts: Annotated[
+        Path | None, typer.Option(help="Accounts that may trade, TOML with [[account]] entries. Default: no trading.")
+    ] = None,
+    queue: Annotated[
+        CancelFrom, typer.Option(help="Where in a level's queue the market's cancels are taken from, seen by an order.")
+    ] = CancelFrom.PROPORTIONAL,
+    user_stream: Annotated[
+        StreamForm,
+        typer.Option(help="Form an account stream's address must have; any other is accepted and silent."),
+    ] = StreamForm.ANY,
     history: Annotated[int, typer.Option(help="Depth updates a symbol to keep for /sim/book?u=.")] = 100_000,
     max_buffer_mb: Annotated[
         int, typer.Option(help="Unsent megabytes at which a client that does not read is cut off.")
@@ -167,14 +187,26 @@ def run(
             awaited = streams_of(USDM, source.topics) | source.recorded_streams
         if awaited and not waits:
             raise BadMarket("--wait-for", "contradicts beginning at once")
-        rules = Rules(waits, awaited, ping_interval, pong_timeout, max_connection_age, message_limit)
+        rules = Rules(waits, awaited, ping_interval, pong_timeout, max_connection_age, message_limit, user_stream.value)
         exchange = Exchange(source, timeline, FaultScript(script), rules, USDM)
+        trade = None
+        if accounts is not None:
+            from venue_sim.account_file import parse_accounts
+            from venue_sim.trade_desk import TradeDesk
+            from venue_sim.trading import Trading
+            from venue_sim.venues.usdm import USDM_TRADE
+
+            known = parse_accounts(accounts.read_text())
+            trading = Trading(source.instruments, known.accounts, cancels=queue)
+            exchange.let_trade(trading, USDM_TRADE)
+            trade = TradeDesk(exchange, trading, known.keys, USDM_TRADE)
         desk = Desk(
             exchange,
             weight_per_minute=weight_limit,
             patience=ban_patience,
             ban_s=ban_s,
             inside=snapshots is Snapshots.INSIDE,
+            trade=trade,
         )
         ports = Ports(
             host, ws_port, rest_port, ready_file, connection_limit, depth_wait, max_buffer_mb << 20, exit_at_end

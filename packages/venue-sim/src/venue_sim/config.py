@@ -47,6 +47,7 @@ class Fault:
     updates: int | None = None
     code: int | None = None
     reason: str | None = None
+    executed: bool = False
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -69,6 +70,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "updates": (int,),
     "code": (int,),
     "reason": (str,),
+    "executed": (bool,),
 }
 _COMMON = frozenset({"kind", "at_s"})
 _MESSAGE = _COMMON | {"after_message", "symbol", "stream", "connection", "count", "probability", "seed"}
@@ -87,10 +89,10 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "disconnect_24h": _CONNECTION | {"code", "reason"},
     "server_shutdown": _CONNECTION | {"delay_s", "code", "reason"},
     "slow": _REQUEST | {"delay_s"},
-    "status": _REQUEST | {"status", "retry_after_s"},
-    "timeout": _REQUEST,
-    "empty_body": _REQUEST,
-    "html_body": _REQUEST | {"status"},
+    "status": _REQUEST | {"status", "retry_after_s", "executed"},
+    "timeout": _REQUEST | {"executed"},
+    "empty_body": _REQUEST | {"executed"},
+    "html_body": _REQUEST | {"status", "executed"},
     "stale_snapshot": (_REQUEST | {"updates"}) - {"path"},
     "boundary_snapshot": (_REQUEST | {"mode", "for_s"}) - {"path"},
 }
@@ -106,7 +108,7 @@ def parse_fault(entry: Mapping[str, Any]) -> Fault:
             raise BadFault(name, "no such field")
         if name not in _ALLOWED[kind]:
             raise BadFault(name, f"means nothing for {kind!r}")
-        if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
+        if not isinstance(value, _TYPES[name]) or (isinstance(value, bool) and bool not in _TYPES[name]):
             raise BadFault(name, f"must be {' or '.join(t.__name__ for t in _TYPES[name])}, not {value!r}")
     _check_ranges(entry, kind)
     known = {field.name for field in fields(Fault)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -99,6 +101,25 @@ class Control:
             )
         return self._exchange.face.rest.depth_body(book, _integer(query, "limit", None) or 1 << 40)
 
+    def private(self, what: str) -> bytes:
+        """The truth of the private side: every order, execution or account, or the engine's decisions. Raises
+        `Refused`."""
+        desk = self._desk.trade
+        if desk is None:
+            raise Refused(404, "no accounts: start with --accounts")
+        trading = desk.trading
+        rows: Iterable[object]
+        match what:
+            case "orders":
+                rows = trading.orders.values()
+            case "trades":
+                rows = trading.executions
+            case "truth":
+                rows = trading.truth
+            case _:
+                rows = trading.accounts.values()
+        return orjson.dumps(list(rows), default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+
     def add_fault(self, body: bytes) -> dict[str, Any]:
         """Take one fault and answer its number. Raises `Refused` naming the field."""
         try:
@@ -153,6 +174,15 @@ class Control:
             "market_s": exchange.market_s(time.monotonic_ns()),
             "done": exchange.done,
         }
+
+
+def _plain(value: object) -> object:
+    """Exact numbers as text; what an order ends by as its words."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, Fraction):
+        return str(value)
+    raise TypeError(f"no JSON for {value!r}")
 
 
 def _integer(query: Mapping[str, str], name: str, default: int | None) -> int | None:

@@ -12,6 +12,8 @@ from venue_sim.exchange import Boundary, Exchange
 from venue_sim.face import Ask, AskDepth, AskInstruments, AskPing, AskTime, AskWrong, Body
 from venue_sim.limits import Verdict, WeightLimit
 from venue_sim.market import BookHistory, BookState
+from venue_sim.trade_desk import Credentials, TradeDesk
+from venue_sim.trade_face import ApiWrong
 
 _HTML = (
     b"<html>\r\n<head><title>%d %b</title></head>\r\n"
@@ -75,9 +77,11 @@ class Desk:
         patience: int = 10,
         ban_s: int = 120,
         inside: bool = False,
+        trade: TradeDesk | None = None,
     ) -> None:
         self._exchange = exchange
         self._face = exchange.face.rest
+        self.trade = trade
         self._per_minute = weight_per_minute
         self._patience = patience
         self._ban_s = ban_s
@@ -92,21 +96,38 @@ class Desk:
         return max((limit.peak for limit in self._weights.values()), default=0)
 
     def ask(
-        self, method: str, path: str, query: Mapping[str, str], client: str, now_ns: int, epoch_s: float
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        client: str,
+        now_ns: int,
+        epoch_s: float,
+        who: Credentials | None = None,
     ) -> Reply | Ticket:
         """Answer a request, or hand out a ticket for `poll`."""
         symbol = query.get("symbol", "").lower() or None
         question = self._face.parse(method, path, query, self._exchange.market.books)
+        private = None
+        if self.trade is not None and who is not None and isinstance(question, AskWrong):
+            private = self.trade.parse(method, path, who.parameters)
         depth = isinstance(question, AskDepth)
         armed = self._exchange.script.on_request(path, symbol, self._exchange.market_s(now_ns), depth=depth)
         fault = armed.fault if armed else None
         limit = self._weights.setdefault(client, WeightLimit(self._per_minute, self._patience, self._ban_s))
-        verdict = limit.charge(epoch_s, question.weight)
+        verdict = limit.charge(epoch_s, question.weight if private is None else private.weight)
         answer: Reply | Ticket
         if fault is not None and fault.kind in ("status", "timeout", "html_body", "empty_body"):
+            if fault.executed and verdict.status == 200 and self.trade and private and who:
+                self.trade.answer(private, who, now_ns, epoch_s)
             answer = self._faulty(fault, verdict, epoch_s)
         elif verdict.status != 200:
             answer = _reply(self._too_many(verdict.status, epoch_s, verdict.retry_after_s))
+        elif self.trade is not None and private is not None and who is not None:
+            answer = _reply(self.trade.answer(private, who, now_ns, epoch_s))
+            if private.orders:
+                headers = {**answer.headers, **self.trade.headers(who.key, epoch_s)}
+                answer = replace(answer, headers=headers)
         else:
             answer = self._answer(path, question, now_ns, verdict.used, fault)
         if isinstance(answer, Ticket):
@@ -116,6 +137,22 @@ class Desk:
         if fault is not None and fault.kind == "slow":
             answer = _delayed(answer, fault.delay_s or 0.0)
         return self._note(path, answer, verdict.used)
+
+    def ask_api(self, text: bytes, client: str, now_ns: int, epoch_s: float) -> Reply:
+        """Answer a request that came over the exchange's websocket API, as text for its connection."""
+        if self.trade is None:
+            return Reply(404, b"", never=True)
+        request = self.trade.face.parse_api(text)
+        if isinstance(request, ApiWrong):
+            return Reply(400, request.answer)
+        who = Credentials(request.parameters, request.key, request.payload, request.signature)
+        reply = self.ask(request.method, request.path, request.parameters, client, now_ns, epoch_s, who)
+        if isinstance(reply, Ticket) or not reply.body.startswith((b"{", b"[")):
+            return Reply(reply.status, b"", never=True) if isinstance(reply, Reply) else Reply(400, b"", never=True)
+        limit = self._weights[client]
+        pools = self.trade.pools(request.key, epoch_s)
+        body = self.trade.face.api_answer(request.id, Body(reply.status, reply.body), limit.used, pools)
+        return replace(reply, body=body)
 
     def poll(self, ticket: Ticket, now_ns: int, epoch_s: float) -> Reply | None:
         """The answer to a depth request, None while the book (or the update it waits for) is not there yet."""

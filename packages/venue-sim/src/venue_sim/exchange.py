@@ -21,6 +21,7 @@ from venue_sim.face import (
     Subscribe,
     Unsubscribe,
     WrongRequest,
+    message_of,
     packet_of,
     stream_of,
     streams_of,
@@ -32,6 +33,8 @@ from venue_sim.links import Close, Effect, Eof, Link, LinkState, Ping, Reset
 from venue_sim.market import DEPTH, BookState, Frame, Market
 from venue_sim.merge import DepthMerger
 from venue_sim.timeline import Phase, Timeline
+from venue_sim.trade_face import PushText, TradeFace
+from venue_sim.trading import Push, Trading
 
 _FOREVER_NS = 1 << 62
 
@@ -50,6 +53,7 @@ class Rules:
     pong_timeout_s: float = 600.0
     connection_age_s: float = 86_400.0
     messages_per_s: int = 10
+    user_stream_form: str = "any"
 
 
 @dataclass(slots=True)
@@ -84,6 +88,10 @@ class Exchange:
         self._withheld: list[Frame] = []
         self._boundaries: list[Boundary] = []
         self._leaving: list[tuple[int, int, int, str]] = []
+        self.trading: Trading | None = None
+        self.trade_face: TradeFace | None = None
+        self.stream_keys: dict[str, str] = {}
+        self._looked: set[str] = set()
 
     @property
     def done(self) -> bool:
@@ -107,7 +115,10 @@ class Exchange:
         """Take a new connection with the streams its address names."""
         self.opened += 1
         limit = SlidingLimit(self.rules.messages_per_s, 1.0)
-        link = Link(connection, route.category, route.combined, now_ns, limit, last_ping_ns=now_ns)
+        private = route.private
+        if private is not None and self.rules.user_stream_form not in ("any", private.form):
+            private = None  # acknowledged and silent, as a stream on the wrong path
+        link = Link(connection, route.category, route.combined, now_ns, limit, private, route.api, last_ping_ns=now_ns)
         self.links[connection] = link
         self._subscribe(link, route.streams, now_ns)
         return []
@@ -154,6 +165,46 @@ class Exchange:
         if link is None or link.messages.allow(now_ns / 1e9):
             return []
         return self._end(link, Close(connection, 1008, "Too many requests"))
+
+    def is_api(self, connection: int) -> bool:
+        """True for a connection that takes private requests."""
+        link = self.links.get(connection)
+        return link is not None and link.api
+
+    def send(self, connection: int, text: bytes) -> list[Effect]:
+        """Send a connection the answer to its request, unless it is gone."""
+        link = self.links.get(connection)
+        if link is None:
+            return []
+        link.send(text)
+        return link.flush()
+
+    def let_trade(self, trading: Trading, face: TradeFace) -> None:
+        """Let accounts trade on the market: every frame that leaves it reaches their books first."""
+        self.trading, self.trade_face = trading, face
+
+    def look_at_books(self, now_ns: int) -> None:
+        """Show the trading the true books it has not seen."""
+        for symbol in self.market.books:
+            self._look_at(symbol, now_ns)
+
+    def push(self, pushes: Iterable[Push], now_ns: int) -> None:
+        """Tell the owners of accounts; what is queued goes out with the next effects."""
+        if self.trade_face is None:
+            return
+        for push in pushes:
+            keys = [key for key, account in self.stream_keys.items() if account == push.account]
+            for text in self.trade_face.push(push, self.market.instruments):
+                self._push_text(text, keys, now_ns)
+
+    def end_key(self, key: str, text: PushText, now_ns: int) -> None:
+        """Say on an account's stream that its key has ended, and be silent on it."""
+        self._push_text(text, [key], now_ns)
+        self.stream_keys.pop(key, None)
+
+    def flush(self) -> list[Effect]:
+        """What is queued for connections."""
+        return self._flush()
 
     def on_pong(self, connection: int) -> None:
         """Note that a client answered the last ping."""
@@ -234,6 +285,11 @@ class Exchange:
         """True when an unpaced market begun by a subscription has no listener, so no reader to keep pace with."""
         return self.timeline.unpaced and self.rules.start_on_subscribe and not any(self._listeners.values())
 
+    @property
+    def _one_by_one(self) -> bool:
+        """True when the true book must not be ahead of the frame that is sent."""
+        return bool(self._boundaries) or self.script.watches_frames or self.trading is not None
+
     def _move(self, until_ns: int | None, limit: int, now_ns: int) -> list[Effect]:
         extra: list[Effect] = []
         withheld, self._withheld = self._withheld, []
@@ -241,7 +297,7 @@ class Exchange:
             extra += self._send(frame, now_ns)
         left = limit
         while left > 0:
-            frames = self.market.take(until_ns, 1 if self._boundaries or self.script.watches_frames else left)
+            frames = self.market.take(until_ns, 1 if self._one_by_one else left)
             if not frames:
                 break
             left -= len(frames)
@@ -271,6 +327,8 @@ class Exchange:
 
     def _send(self, frame: Frame, now_ns: int) -> list[Effect]:
         self.position += 1
+        if self.trading is not None:
+            self._trade_on(frame, now_ns)
         stream = stream_of(self.face, frame)
         mergers = self._mergers.get(stream)
         if mergers:
@@ -284,6 +342,46 @@ class Exchange:
         if not self.script.watches_frames and not self._listeners.get(stream):
             return []
         return self._deliver(packet_of(self.face, frame), now_ns)
+
+    def _trade_on(self, frame: Frame, now_ns: int) -> None:
+        """Let a frame reach the trading, unless its book is not known or already shows it."""
+        if self.trading is None or frame.symbol not in self.trading.books:
+            return
+        if self._look_at(frame.symbol, now_ns) or frame.symbol not in self._looked:
+            return
+        message = message_of(self.face, frame)
+        if message is not None:
+            now_ms = self.exchange_ms(now_ns)
+            self.push(self.trading.on_message(frame.symbol, message, now_ms), now_ns)
+
+    def _look_at(self, symbol: str, now_ns: int) -> bool:
+        """Show the trading a symbol's whole book when it has become known; forget it when it has become unknown."""
+        history = self.market.books.get(symbol)
+        if self.trading is None or history is None or history.last_id is None:
+            self._looked.discard(symbol)
+            return False
+        if symbol in self._looked:
+            return False
+        book = history.at()
+        if book is None:
+            return False
+        self._looked.add(symbol)
+        self.push(self.trading.on_book(symbol, book, self.exchange_ms(now_ns)), now_ns)
+        return True
+
+    def _push_text(self, text: PushText, keys: list[str], now_ns: int) -> None:
+        self.sent[text.event] += 1
+        packet = Packet(text.symbol, text.event, text.words, b"", text.data, 0)
+        hits = self.script.on_packet(packet, self.market_s(now_ns)) if self.script.watches_frames else []
+        for link in self.links.values():
+            wanted = link.private
+            if wanted is None or self.trade_face is None or (wanted.events and text.event not in wanted.events):
+                continue
+            for key in wanted.keys:
+                if key in keys:
+                    wrapped = self.trade_face.wrap(key, text.data) if link.combined else b""
+                    mine = [hit for hit in hits if hit.fault.connection in (None, link.id)]
+                    deliver_hurt(link, packet._replace(wrapped=wrapped), mine)
 
     def _merge(self, source: str, until_ns: int, now_ns: int) -> None:
         """Deliver the slower updates made of `source` whose windows are over."""

@@ -13,18 +13,31 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from venue_sim.market import BookState, Frame, Instrument, Message, Update
+from venue_sim.market import DEPTH, QUOTE, TRADE, BookState, Frame, Instrument, Message, Update
 
 RequestId = int | str | None
 
 
 @dataclass(frozen=True, slots=True)
+class Private:
+    """The account streams an address asks for: their keys, the events wanted (None: all) and the form it was written
+    in, which an exchange may not take: `query`, `query_events`, `path`."""
+
+    keys: tuple[str, ...]
+    events: frozenset[str] | None
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """Where a connection came in: its category, whether frames are wrapped, and the streams its address names."""
+    """Where a connection came in: its category, whether frames are wrapped, and the streams its address names.
+    `private` is an account's stream, `api` a connection that takes private requests."""
 
     category: Enum
     combined: bool
     streams: tuple[str, ...]
+    private: Private | None = None
+    api: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +249,9 @@ class Messages(Protocol):
     def read_update(self, data: bytes) -> Update:
         """Read a depth update. Raises `KeyError`, `TypeError` or `ValueError` when it is none."""
 
+    def read_message(self, kind: str, data: bytes) -> Message | None:
+        """Read an update, trade or quote; None when it is none."""
+
     def read_ids(self, data: bytes) -> tuple[int, int, int] | None:
         """Read first, last and previous id of a depth update without its levels; None when it is none."""
 
@@ -310,6 +326,15 @@ def update_of(face: Face, frame: Frame) -> Update:
         return frame.value
     assert frame.raw is not None, "a frame has a value or bytes"
     return face.messages.read_update(frame.raw.data)
+
+
+def message_of(face: Face, frame: Frame) -> Message | None:
+    """The update, trade or quote that a frame is, when it is of the fastest stream of its kind."""
+    if frame.value is not None or frame.raw is None:
+        return frame.value
+    if frame.kind not in (DEPTH, TRADE, QUOTE) or frame.raw.stream != face.messages.stream_of(frame.symbol, frame.kind):
+        return None
+    return face.messages.read_message(frame.kind, frame.raw.data)
 
 
 def stream_of(face: Face, frame: Frame) -> str:

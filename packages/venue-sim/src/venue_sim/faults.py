@@ -188,7 +188,7 @@ def meant_for(fault: Fault, connection: int, streams: Iterable[StreamName]) -> b
 def describe(fault: Fault) -> dict[str, Any]:
     """The fields of a fault that are set, for the control port."""
     values = {name: getattr(fault, name) for name in Fault.__dataclass_fields__}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
 def _matches(fault: Fault, packet: Packet) -> bool:

@@ -37,6 +37,11 @@ class WeightLimit:
         self._banned_until_s = 0.0
         self.peak = 0
 
+    @property
+    def used(self) -> int:
+        """Weight used in the minute of the last request."""
+        return self._used
+
     def charge(self, now_s: float, weight: int) -> Verdict:
         """Count one request of that weight at `now_s` seconds of wall time and say whether it passes. Refused
         requests cost no weight."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from venue_sim.face import Private
 from venue_sim.limits import SlidingLimit
 
 
@@ -71,6 +72,8 @@ class Link:
     combined: bool
     opened_ns: int
     messages: SlidingLimit
+    private: Private | None = None
+    api: bool = False
     streams: dict[str, None] = field(default_factory=dict)
     state: LinkState = LinkState.OPEN
     stalled_until_ns: int | None = None

@@ -54,6 +54,7 @@ class Sockets:
         self.max_buffer = max_buffer
         self.refused = 0
         self.too_slow = 0
+        self.answer_api: Callable[[int, bytes, str], None] | None = None
         self._connection_limit = connection_limit
         self._attempts: dict[str, SlidingLimit] = {}
         self._made = 0
@@ -273,7 +274,10 @@ class Connection(asyncio.Protocol):
                 self._pieces.append(bytes(frame.data))
                 if frame.fin:
                     text, self._pieces = b"".join(self._pieces), []
-                    sockets.apply(sockets.exchange.on_text(number, text, now_ns))
+                    if sockets.exchange.is_api(number):
+                        self._api(number, text, now_ns)
+                    else:
+                        sockets.apply(sockets.exchange.on_text(number, text, now_ns))
                     sockets.changed()
             case Opcode.PING:
                 sockets.apply(sockets.exchange.on_message(number, now_ns))
@@ -282,6 +286,13 @@ class Connection(asyncio.Protocol):
                 sockets.apply(sockets.exchange.on_message(number, now_ns))
             case _:
                 pass
+
+    def _api(self, number: int, text: bytes, now_ns: int) -> None:
+        sockets = self._sockets
+        refused = sockets.exchange.on_message(number, now_ns)
+        sockets.apply(refused)
+        if not refused and sockets.answer_api is not None and self._transport is not None:
+            sockets.answer_api(number, text, self._transport.get_extra_info("peername")[0])
 
     def _write_protocol(self) -> None:
         """Write what the library wants to say, unless this connection is stalled or has said its last."""

@@ -99,6 +99,20 @@ def read_update(data: bytes) -> Update:
     return Update(raw["U"], raw["u"], raw["pu"], raw["E"], raw.get("T", raw["E"]), raw["b"], raw["a"])
 
 
+def read_message(kind: str, data: bytes) -> Message | None:
+    """Read a depth update, trade or book ticker; None when a key is missing."""
+    try:
+        if kind == DEPTH:
+            return read_update(data)
+        raw = orjson.loads(data)
+        if kind == TRADE:
+            insurance = raw.get("X", "MARKET") != "MARKET"
+            return Trade(raw["t"], raw["E"], raw["T"], raw["p"], raw["q"], raw["m"], insurance)
+        return Quote(raw["u"], raw["E"], raw["T"], (raw["b"], raw["B"]), (raw["a"], raw["A"]))
+    except (KeyError, TypeError):
+        return None
+
+
 def read_ids(data: bytes) -> tuple[int, int, int] | None:
     """Read `U`, `u`, `pu` of a depth update without parsing its levels; None when it is no futures depth update."""
     match = _DEPTH_IDS.search(data)

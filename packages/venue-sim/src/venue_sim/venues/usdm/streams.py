@@ -15,6 +15,7 @@ import orjson
 
 from venue_sim.face import (
     ListSubscriptions,
+    Private,
     Property,
     Refusal,
     Request,
@@ -41,6 +42,7 @@ class Category(Enum):
     MARKET = "market"
     PRIVATE = "private"
     RETIRED = "retired"
+    API = "api"
 
 
 def parse_target(target: str) -> Route | Refusal:
@@ -48,6 +50,8 @@ def parse_target(target: str) -> Route | Refusal:
     so on."""
     parts = urlsplit(target)
     path = [unquote(piece) for piece in parts.path.split("/") if piece]
+    if path == ["ws-fapi", "v1"]:
+        return Route(Category.API, False, (), api=True)
     category = Category.RETIRED
     if path and path[0] in ("public", "market", "private"):
         category = Category(path.pop(0))
@@ -62,7 +66,9 @@ def parse_target(target: str) -> Route | Refusal:
     streams = tuple(dict.fromkeys([*path, *named] if not combined else named))
     if len(streams) > most_streams:
         return Refusal(400, "Too many streams")
-    if category is Category.PRIVATE or (category is Category.RETIRED and not combined and _is_listen_key(streams)):
+    if category is Category.PRIVATE:
+        return Route(category, combined, (), _private(parts.query, streams))
+    if category is Category.RETIRED and not combined and _is_listen_key(streams):  # user data, silent there
         streams = ()
     return Route(category, combined, streams)
 
@@ -142,6 +148,17 @@ def shutdown_event(now_ms: int) -> bytes:
     """The event before a server goes away, as spot documents it; that futures send it unwrapped on both forms of
     path is [?]."""
     return orjson.dumps({"e": "serverShutdown", "E": now_ms})
+
+
+def _private(query: str, streams: tuple[str, ...]) -> Private | None:
+    """`?listenKey=K&events=A/B`; that events are mandatory, and that the form with the key in the path still works
+    somewhere, is [?]."""
+    values = parse_qsl(query)
+    keys = tuple(value for key, value in values if key == "listenKey" and value)
+    events = frozenset(event for key, value in values if key == "events" for event in value.split("/") if event)
+    if keys:
+        return Private(keys, events or None, "query_events" if events else "query")
+    return Private(streams, None, "path") if streams else None
 
 
 def _property(method: str, params: Any, request_id: RequestId) -> Request:
