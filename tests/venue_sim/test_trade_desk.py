@@ -13,9 +13,11 @@ from venue_sim.auth import Key, payload_of, sign
 from venue_sim.book import LoggedBook
 from venue_sim.config import parse_fault
 from venue_sim.desk import Desk, Reply
+from venue_sim.errors import BadMarket
 from venue_sim.exchange import Exchange, Rules
 from venue_sim.face import Route
 from venue_sim.faults import FaultScript
+from venue_sim.latency import Latencies, parse_latencies
 from venue_sim.limits import OrderPool
 from venue_sim.links import Deliver, Effect
 from venue_sim.market import BookHistory as History
@@ -383,3 +385,76 @@ def test_the_websocket_api_does_what_rest_does() -> None:
         == -5000
     )
     assert [event["o"]["x"] for event in client.events()] == ["NEW", "AMENDMENT", "CANCELED"]
+
+
+def test_every_error_of_the_table_can_be_scripted_before_and_after_execution() -> None:
+    for executed, orders in ((True, 1), (False, 0)):
+        client = Client(
+            {
+                "kind": "error",
+                "path": "/fapi/v1/order",
+                "status": 503,
+                "code": -1007,
+                "reason": "Timeout waiting for response from backend server.",
+                "executed": executed,
+            }
+        )
+        reply = client.ask(
+            "POST",
+            "/fapi/v1/order",
+            symbol="BTCUSDT",
+            side="BUY",
+            type="LIMIT",
+            timeInForce="GTC",
+            price="99.00",
+            quantity="1",
+        )
+        assert (reply.status, orjson.loads(reply.body)["code"]) == (503, -1007)
+        assert len(client.trade.trading.orders) == orders
+
+
+def test_a_late_event_comes_after_its_delay_and_others_do_not_wait() -> None:
+    client = Client({"kind": "late", "stream": "ORDER_TRADE_UPDATE", "delay_s": 2.0})
+    client.stream()
+    client.order(newClientOrderId="a")
+    client.order("DELETE", origClientOrderId="a")
+    assert [event["o"]["x"] for event in client.events()] == ["CANCELED"]
+    client.effects += client.exchange.tick(1_999_000_000)
+    assert client.events() == []
+    client.effects += client.exchange.tick(2_000_000_000)
+    assert [event["o"]["x"] for event in client.events()] == ["NEW"]
+
+
+def test_a_listen_key_ends_by_script_even_twice_at_once_and_a_new_one_is_given() -> None:
+    client = Client({"kind": "listen_key_expired", "mode": "twice", "at_s": 1.0})
+    client.stream("/private/ws?listenKey={}")
+    old = next(iter(client.trade.streams))
+    client.effects += client.exchange.tick(2_000_000_000)
+    assert [event["e"] for event in client.events()] == ["listenKeyExpired"] * 2
+    client.trade.due(0, 10_000.0)
+    assert orjson.loads(client.ask("POST", "/fapi/v1/listenKey", signed=False).body)["listenKey"] != old
+
+
+def test_an_account_s_stream_can_be_silenced_by_its_name_alone() -> None:
+    client = Client({"kind": "stall", "stream": "private"})
+    client.stream()
+    client.exchange.tick(1)
+    client.order()
+    assert client.events() == []
+
+
+def test_events_travel_by_the_push_latency_and_keep_their_order() -> None:
+    client = Client()
+    client.exchange.latencies = Latencies(push_ms=100.0, seed=3)
+    client.stream()
+    for name in "abcdef":
+        client.order(newClientOrderId=name)
+    assert client.events() == []
+    client.effects += client.exchange.tick(150_000_000)
+    assert [event["o"]["c"] for event in client.events()] == list("abcdef")
+
+
+@pytest.mark.parametrize("text", ["", "1,2", "a,b,c", "1,2,-3", "1,2,nan"])
+def test_latencies_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(BadMarket, match="latency"):
+        parse_latencies(text, 1)

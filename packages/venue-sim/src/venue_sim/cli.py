@@ -142,6 +142,10 @@ def run(
     queue: Annotated[
         CancelFrom, typer.Option(help="Where in a level's queue the market's cancels are taken from, seen by an order.")
     ] = CancelFrom.PROPORTIONAL,
+    latency_ms: Annotated[
+        str,
+        typer.Option(help="Mean ms a private request, its answer and an account's event travel: REQUEST,ANSWER,PUSH."),
+    ] = "0,0,0",
     user_stream: Annotated[
         StreamForm,
         typer.Option(help="Form an account stream's address must have; any other is accepted and silent."),
@@ -192,6 +196,7 @@ def run(
         trade = None
         if accounts is not None:
             from venue_sim.account_file import parse_accounts
+            from venue_sim.latency import parse_latencies
             from venue_sim.trade_desk import TradeDesk
             from venue_sim.trading import Trading
             from venue_sim.venues.usdm import USDM_TRADE
@@ -199,6 +204,7 @@ def run(
             known = parse_accounts(accounts.read_text())
             trading = Trading(source.instruments, known.accounts, cancels=queue)
             exchange.let_trade(trading, USDM_TRADE)
+            exchange.latencies = parse_latencies(latency_ms, seed)
             trade = TradeDesk(exchange, trading, known.keys, USDM_TRADE)
         desk = Desk(
             exchange,

@@ -10,12 +10,16 @@ from venue_sim.faults import Armed, corrupted
 from venue_sim.links import Link
 
 
-def deliver_hurt(link: Link, packet: Packet, hits: Iterable[Armed]) -> None:
+def deliver_hurt(link: Link, packet: Packet, hits: Iterable[Armed], now_ns: int) -> None:
     """Send a message as the faults leave it: not at all, twice, spoilt, or held for its stream's next message."""
     payloads = [packet.wrapped if link.combined else packet.data]
     held = False
     for hit in hits:
         match hit.fault.kind:
+            case "late":
+                due_ns = now_ns + int((hit.fault.delay_s or 0.0) * 1e9)
+                link.on_the_way += [(due_ns, payload) for payload in payloads]
+                payloads = []
             case "drop":
                 payloads = []
             case "duplicate":

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from venue_sim.config import Fault
 from venue_sim.exchange import Boundary, Exchange
 from venue_sim.face import Ask, AskDepth, AskInstruments, AskPing, AskTime, AskWrong, Body
+from venue_sim.latency import Latencies
 from venue_sim.limits import Verdict, WeightLimit
 from venue_sim.market import BookHistory, BookState
 from venue_sim.trade_desk import Credentials, TradeDesk
@@ -91,6 +92,15 @@ class Desk:
         self.depth_requests: dict[str, deque[DepthRequest]] = {}
 
     @property
+    def latencies(self) -> Latencies:
+        """How long private requests and answers travel."""
+        return self._exchange.latencies
+
+    def is_private(self, method: str, path: str) -> bool:
+        """True for a path of the private side."""
+        return self.trade is not None and self.trade.parse(method, path, {}) is not None
+
+    @property
     def peak_weight(self) -> int:
         """The most weight any address used in one minute."""
         return max((limit.peak for limit in self._weights.values()), default=0)
@@ -117,7 +127,7 @@ class Desk:
         limit = self._weights.setdefault(client, WeightLimit(self._per_minute, self._patience, self._ban_s))
         verdict = limit.charge(epoch_s, question.weight if private is None else private.weight)
         answer: Reply | Ticket
-        if fault is not None and fault.kind in ("status", "timeout", "html_body", "empty_body"):
+        if fault is not None and fault.kind in ("status", "timeout", "html_body", "empty_body", "error"):
             if fault.executed and verdict.status == 200 and self.trade and private and who:
                 self.trade.answer(private, who, now_ns, epoch_s)
             answer = self._faulty(fault, verdict, epoch_s)
@@ -210,6 +220,8 @@ class Desk:
             return Reply(504, b"", never=True)
         if fault.kind == "empty_body":
             return Reply(200, b"")
+        if fault.kind == "error":
+            return _reply(self._face.error(fault.code or 0, fault.reason or "", fault.status or 400))
         if fault.kind == "html_body":
             return _html(fault.status or 502)
         status = fault.status or 500

@@ -18,6 +18,7 @@ from venue_sim.face import (
     Packet,
     Property,
     Route,
+    StreamName,
     Subscribe,
     Unsubscribe,
     WrongRequest,
@@ -28,6 +29,7 @@ from venue_sim.face import (
     update_of,
 )
 from venue_sim.faults import Armed, FaultScript, meant_for
+from venue_sim.latency import Latencies
 from venue_sim.limits import SlidingLimit
 from venue_sim.links import Close, Effect, Eof, Link, LinkState, Ping, Reset
 from venue_sim.market import DEPTH, BookState, Frame, Market
@@ -92,6 +94,8 @@ class Exchange:
         self.trade_face: TradeFace | None = None
         self.stream_keys: dict[str, str] = {}
         self._looked: set[str] = set()
+        self.latencies = Latencies()
+        self._last_push_ns = 0
 
     @property
     def done(self) -> bool:
@@ -252,6 +256,7 @@ class Exchange:
                 effects += self._end(self.links[connection], Close(connection, code, reason))
         for link in list(self.links.values()):
             link.wake(now_ns)
+            link.arrive(now_ns)
             effects += link.flush()
             effects += self._keep_alive(link, now_ns)
         for source in self._mergers:
@@ -373,6 +378,7 @@ class Exchange:
         self.sent[text.event] += 1
         packet = Packet(text.symbol, text.event, text.words, b"", text.data, 0)
         hits = self.script.on_packet(packet, self.market_s(now_ns)) if self.script.watches_frames else []
+        push_s = self.latencies.push_s()
         for link in self.links.values():
             wanted = link.private
             if wanted is None or self.trade_face is None or (wanted.events and text.event not in wanted.events):
@@ -381,7 +387,12 @@ class Exchange:
                 if key in keys:
                     wrapped = self.trade_face.wrap(key, text.data) if link.combined else b""
                     mine = [hit for hit in hits if hit.fault.connection in (None, link.id)]
-                    deliver_hurt(link, packet._replace(wrapped=wrapped), mine)
+                    if push_s and not mine:
+                        due_ns = max(now_ns + int(push_s * 1e9), self._last_push_ns)
+                        self._last_push_ns = due_ns
+                        link.on_the_way.append((due_ns, wrapped if link.combined else text.data))
+                    else:
+                        deliver_hurt(link, packet._replace(wrapped=wrapped), mine, now_ns)
 
     def _merge(self, source: str, until_ns: int, now_ns: int) -> None:
         """Deliver the slower updates made of `source` whose windows are over."""
@@ -404,7 +415,7 @@ class Exchange:
                     link.send(payload)
             return []
         for link in listeners:
-            deliver_hurt(link, packet, [hit for hit in hits if hit.fault.connection in (None, link.id)])
+            deliver_hurt(link, packet, [hit for hit in hits if hit.fault.connection in (None, link.id)], now_ns)
         effects: list[Effect] = []
         for hit in hits:
             effects += self._strike(hit, now_ns, note=False)
@@ -455,8 +466,10 @@ class Exchange:
     def _strike(self, armed: Armed, now_ns: int, *, note: bool) -> list[Effect]:
         """Carry out a connection fault on the connections it is meant for."""
         fault = armed.fault
-        name = self.face.messages.read_stream
-        targets = [link for link in self.links.values() if meant_for(fault, link.id, map(name, link.streams))]
+        if fault.kind == "listen_key_expired":
+            self._end_keys(armed, now_ns)
+            return []
+        targets = [link for link in self.links.values() if meant_for(fault, link.id, self._names(link))]
         if note:
             hit = ", ".join(f"connection {link.id}" for link in targets) or "no connection"
             self.script.note(armed, self.market_s(now_ns), hit)
@@ -483,6 +496,27 @@ class Exchange:
                     at_ns = now_ns + int((10.0 if fault.delay_s is None else fault.delay_s) * 1e9)
                     self._leaving.append((at_ns, link.id, fault.code or 1001, fault.reason or "server shutdown"))
         return effects
+
+    def _names(self, link: Link) -> list[StreamName]:
+        """What a fault may name a connection's streams by; an account's stream is called `private`."""
+        private = [StreamName("", "private", ("private",))] if link.private is not None else []
+        return private + [self.face.messages.read_stream(stream) for stream in link.streams]
+
+    def _end_keys(self, armed: Armed, now_ns: int) -> None:
+        """End every account's stream: its key has expired."""
+        keys = list(self.stream_keys)
+        self.script.note(armed, self.market_s(now_ns), f"{len(keys)} keys")
+        if self.trade_face is None:
+            return
+        for key in keys:
+            text = self.trade_face.key_expired(key, self.exchange_ms(now_ns))
+            if armed.fault.mode == "twice":
+                self._push_text(text, [key], now_ns)
+            self.end_key(key, text, now_ns)
+
+    def next_late_ns(self) -> int | None:
+        """When the next message that is on its way is due."""
+        return min((entry[0] for link in self.links.values() for entry in link.on_the_way), default=None)
 
     def _keep_alive(self, link: Link, now_ns: int) -> list[Effect]:
         rules = self.rules

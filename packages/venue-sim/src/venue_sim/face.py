@@ -294,6 +294,9 @@ class Rest(Protocol):
     def no_book(self) -> Body:
         """Answer a depth request whose book did not become known in time."""
 
+    def error(self, code: int, text: str, status: int) -> Body:
+        """Any error of the exchange, as a fault scripts it."""
+
     def fault(self, status: int) -> Body | None:
         """The exchange's own body of a scripted HTTP error; None where a gateway's page comes instead."""
 

@@ -85,6 +85,7 @@ class Link:
     out: list[bytes] = field(default_factory=list)
     late: list[bytes] = field(default_factory=list)
     swapped: dict[str, bytes] = field(default_factory=dict)
+    on_the_way: list[tuple[int, bytes]] = field(default_factory=list)
 
     def send(self, payload: bytes) -> None:
         """Queue one message, or lose or keep it while stalled."""
@@ -92,6 +93,14 @@ class Link:
             self.out.append(payload)
         elif self.state is LinkState.STALLED and self.delays:
             self.late.append(payload)
+
+    def arrive(self, now_ns: int) -> None:
+        """Send what was late and is due, in the order it is due."""
+        if self.on_the_way and min(self.on_the_way)[0] <= now_ns:
+            due = [entry for entry in self.on_the_way if entry[0] <= now_ns]
+            self.on_the_way = [entry for entry in self.on_the_way if entry[0] > now_ns]
+            for _, payload in sorted(due, key=lambda entry: entry[0]):
+                self.send(payload)
 
     def flush(self) -> list[Effect]:
         """Turn what is queued into one effect."""

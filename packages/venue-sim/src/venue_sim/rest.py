@@ -58,6 +58,10 @@ class Rest:
     async def answer(self, request: Request) -> Response:
         """Answer any request of the exchange's own paths."""
         client = request.client.host if request.client else ""
+        private = self._desk.trade is not None and self._desk.is_private(request.method, request.url.path)
+        latencies = self._desk.latencies
+        if private and (travel_s := latencies.request_s()):
+            await asyncio.sleep(travel_s)
         body = (await request.body()).decode(errors="replace")
         header = "" if self._desk.trade is None else self._desk.trade.face.key_header
         who = _credentials(request.url.query, body, request.headers.get(header, "") if header else "")
@@ -66,6 +70,8 @@ class Rest:
         )
         self._changed()
         reply = await self._wait_for(answer) if isinstance(answer, Ticket) else answer
+        if private and (travel_s := latencies.answer_s()):
+            await asyncio.sleep(travel_s)
         if reply.never:
             await self._ending.wait()
         elif reply.delay_s:

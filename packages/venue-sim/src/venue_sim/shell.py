@@ -142,11 +142,19 @@ class Shell:
 
     def _answer_api(self, connection: int, text: bytes, client: str) -> None:
         """Answer a request that came over a websocket."""
+        travel_s = self._desk.latencies.request_s()
+        if travel_s:
+            asyncio.get_running_loop().call_later(travel_s, self._carry_out, connection, text, client)
+        else:
+            self._carry_out(connection, text, client)
+
+    def _carry_out(self, connection: int, text: bytes, client: str) -> None:
         reply = self._desk.ask_api(text, client, time.monotonic_ns(), time.time())
         self._told()
         if not reply.never:
             loop = asyncio.get_running_loop()
-            loop.call_later(reply.delay_s, lambda: self._sockets.apply(self._exchange.send(connection, reply.body)))
+            travel_s = reply.delay_s + self._desk.latencies.answer_s()
+            loop.call_later(travel_s, lambda: self._sockets.apply(self._exchange.send(connection, reply.body)))
 
     def _announce(self, ws_socket: socket.socket, rest_socket: socket.socket) -> None:
         (host, ws_port, *_), (_, rest_port, *_) = ws_socket.getsockname(), rest_socket.getsockname()
@@ -198,7 +206,9 @@ class Shell:
             if self._desk.trade is not None:
                 self._desk.trade.due(time.monotonic_ns(), time.time())
             self._sockets.apply(self._exchange.tick(time.monotonic_ns()))
-            await asyncio.sleep(TICK_S)
+            late_ns = self._exchange.next_late_ns()
+            wait_s = TICK_S if late_ns is None else (late_ns - time.monotonic_ns()) / 1e9
+            await asyncio.sleep(min(TICK_S, max(SHORTEST_WAIT_S, wait_s)))
 
     async def _leave(self) -> None:
         """After the last frame: let clients read what is on its way, then end."""

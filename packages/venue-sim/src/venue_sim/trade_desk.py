@@ -103,7 +103,9 @@ class TradeDesk:
         now_ms = self._exchange.exchange_ms(now_ns)
         self._exchange.push(self.trading.due(now_ms), now_ns)
         for key, ends_s in list(self._stream_ends_s.items()):
-            if epoch_s >= ends_s:
+            if key not in self._exchange.stream_keys:
+                del self._stream_ends_s[key]
+            elif epoch_s >= ends_s:
                 self.end_stream(key, now_ns)
 
     def end_stream(self, key: str, now_ns: int) -> None:
@@ -199,7 +201,7 @@ class TradeDesk:
         if key is None:
             return self.face.no_such_stream()
         if asked.what == "stop":
-            del keys[key], self._stream_ends_s[key]
+            del keys[key]
             return self.face.stream_ended()
         self._stream_ends_s[key] = epoch_s + STREAM_LIFE_S
         return self.face.stream_key(key)

@@ -229,9 +229,6 @@ class TradeFace(Protocol):
     def too_many_orders(self, pool: OrderPool) -> Body:
         """Refuse an order for their number."""
 
-    def error(self, code: int, text: str, status: int) -> Body:
-        """Any error, as a fault scripts it."""
-
     def acknowledgement(self, state: OrderState, *, whole: bool) -> Body:
         """Answer a placed, modified or cancelled order."""
 

@@ -101,6 +101,11 @@ def no_book() -> Body:
     return Body(503, error_body(-1001, "Internal error; unable to process your request. Please try again."))
 
 
+def error(code: int, text: str, status: int) -> Body:
+    """Any error: `{"code":-1008,"msg":"..."}`."""
+    return Body(status, error_body(code, text))
+
+
 def fault(status: int) -> Body | None:
     """The exchange's body of a scripted HTTP error; 403, 502 and 504 come from the gateway before it."""
     if status in (403, 502, 504):
