@@ -183,7 +183,12 @@ class Matching:
     def on_best(self, bid: tuple[int, int], ask: tuple[int, int], at_ms: int = 0) -> list[Event]:
         """Take the best level of each side; what the market had beyond them is gone."""
         for side, (best, lots) in ((BUY, bid), (SELL, ask)):
-            for tick in [tick for tick in self._walk(self._market[side], side) if (tick - best) * side > 0]:
+            beyond = []
+            for tick in self._walk(self._market[side], side):
+                if (tick - best) * side <= 0:
+                    break
+                beyond.append(tick)
+            for tick in beyond:
                 self._tell(side, tick, 0, at_ms)
             self._tell(side, best, lots, at_ms)
         return self._cross()
