@@ -162,6 +162,38 @@ def test_a_market_order_without_liquidity_expires() -> None:
     assert (state.status, state.executed) == (Status.EXPIRED, 3)
 
 
+def test_funding_is_told_to_whoever_holds_a_position() -> None:
+    core = trading()
+    core.place("a", order(BUY, None, "1"), 1)
+    wallet = core.accounts["a"].wallet
+    (push,) = core.funding("btcusdt", Fraction(1, 1000), 2)
+    assert isinstance(push, AccountPush)
+    mark = core.mark("btcusdt")
+    assert mark is not None
+    assert (push.account, push.reason, push.wallet) == ("a", "FUNDING", wallet - mark / 1000)
+
+
+def test_a_liquidation_ends_the_orders_and_closes_the_position_as_the_exchange_s_own_order() -> None:
+    core = trading()
+    core.place("a", order(BUY, None, "1", "taker"), 1)
+    core.place("a", order(BUY, "99.00", "1", "resting"), 2)
+    pushes = core.liquidate("a", "btcusdt", "autoclose-1", 3)
+    assert told(pushes) == [
+        ("CANCELED", "CANCELED", ""),
+        ("NEW", "NEW", ""),
+        ("CALCULATED", "FILLED", "1.000"),
+    ]
+    assert core.accounts["a"].position("btcusdt").amount == 0
+    assert core.liquidate("a", "btcusdt", "autoclose-2", 4) == []
+
+
+def test_an_account_that_keeps_positions_in_two_ways_has_its_orders_refused() -> None:
+    core = trading()
+    core.hedged.add("a")
+    assert core.place("a", order(BUY, "99.00"), 1)[0] == Broken(Rule.POSITION_SIDE)
+    assert isinstance(core.place("b", order(BUY, "99.00"), 1)[0], OrderState)
+
+
 PRICES = st.integers(996, 1006).map(lambda tick: f"{tick * Decimal('0.10'):.2f}")
 SIZES = st.integers(1, 4).map(lambda lots: f"{lots}.000")
 STEPS = st.lists(

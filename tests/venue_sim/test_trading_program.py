@@ -129,6 +129,30 @@ def test_the_websocket_api_answers_on_its_own_connection(trader: Trader) -> None
         assert (answer["id"], answer["status"], answer["result"]["status"]) == (3, 200, "FILLED")
 
 
+def test_what_happens_to_an_account_by_script_is_told_on_its_stream(trader: Trader) -> None:
+    key = trader.http.post("/fapi/v1/listenKey").json()["listenKey"]
+    with trader.connect(f"/private/ws?listenKey={key}") as stream:
+        order = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.002", "type": "MARKET"}
+        assert trader.ask("POST", "/fapi/v1/order", **order).status_code == 200
+        until(stream, "ORDER_TRADE_UPDATE", "FILLED")
+        assert trader.http.post("/sim/funding", params={"symbol": "btcusdt", "rate": "0.0001"}).status_code == 200
+        assert until(stream, "ACCOUNT_UPDATE", "")["a"]["m"] == "FUNDING_FEE"
+        trader.http.post("/sim/liquidate", params={"account": "main", "symbol": "btcusdt"})
+        closed = until(stream, "ORDER_TRADE_UPDATE", "FILLED")["o"]
+        assert (closed["x"], closed["c"]) == ("CALCULATED", "autoclose-1")
+    trader.http.post("/sim/hedge", params={"account": "main"})
+    assert trader.ask("GET", "/fapi/v1/positionSide/dual").json() == {"dualSidePosition": True}
+    assert trader.ask("POST", "/fapi/v1/order", **order).json()["code"] == -4061
+    for path, query, field in (
+        ("funding", {"symbol": "btcusdt", "rate": "x"}, "rate"),
+        ("funding", {"symbol": "nope", "rate": "1"}, "symbol"),
+        ("liquidate", {"account": "nobody", "symbol": "btcusdt"}, "account"),
+        ("hedge", {"account": "main", "on": "maybe"}, "on"),
+    ):
+        answer = trader.http.post(f"/sim/{path}", params=query)
+        assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+
 def test_without_accounts_private_paths_do_not_exist(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "venue_sim", "run", "--rate", "10"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:

@@ -15,6 +15,7 @@ from venue_sim.desk import Desk
 from venue_sim.errors import BadFault, VenueSimError
 from venue_sim.exchange import Exchange
 from venue_sim.faults import describe
+from venue_sim.filters import parse_decimal
 from venue_sim.sockets import Sockets
 from venue_sim.timeline import Phase
 
@@ -119,6 +120,34 @@ class Control:
             case _:
                 rows = trading.accounts.values()
         return orjson.dumps(list(rows), default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+
+    def happen(self, what: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """Let something happen to accounts: funding of a symbol, a liquidation, positions kept in two ways. Raises
+        `Refused` naming the field."""
+        desk = self._desk.trade
+        if desk is None:
+            raise Refused(404, "no accounts: start with --accounts")
+        trading, now_ns = desk.trading, time.monotonic_ns()
+        account, symbol = query.get("account", ""), query.get("symbol", "").lower()
+        if what != "funding" and account not in trading.accounts:
+            raise Refused(400, f"must be one of {', '.join(trading.accounts)}, not {account!r}", "account")
+        if what != "hedge" and symbol not in trading.instruments:
+            raise Refused(400, f"must be one of {', '.join(trading.instruments)}, not {symbol!r}", "symbol")
+        match what:
+            case "funding":
+                rate = parse_decimal(query.get("rate", ""))
+                if rate is None:
+                    raise Refused(400, f"must be a number like 0.0001, not {query.get('rate')!r}", "rate")
+                desk.funding(symbol, Fraction(rate), now_ns)
+            case "liquidate":
+                desk.liquidate(account, symbol, now_ns)
+            case _:
+                on = query.get("on", "true")
+                if on not in ("true", "false"):
+                    raise Refused(400, f"must be true or false, not {on!r}", "on")
+                (trading.hedged.add if on == "true" else trading.hedged.discard)(account)
+        self._sockets.apply(self._exchange.flush())
+        return {"done": what}
 
     def add_fault(self, body: bytes) -> dict[str, Any]:
         """Take one fault and answer its number. Raises `Refused` naming the field."""

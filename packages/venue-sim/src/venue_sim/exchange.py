@@ -500,6 +500,8 @@ class Exchange:
     def _names(self, link: Link) -> list[StreamName]:
         """What a fault may name a connection's streams by; an account's stream is called `private`."""
         private = [StreamName("", "private", ("private",))] if link.private is not None else []
+        if link.api:
+            private.append(StreamName("", "api", ("api",)))
         return private + [self.face.messages.read_stream(stream) for stream in link.streams]
 
     def _end_keys(self, armed: Armed, now_ns: int) -> None:

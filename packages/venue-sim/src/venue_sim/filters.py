@@ -37,7 +37,7 @@ class Rule(Enum):
     NOTHING_TO_MODIFY = "nothing to modify"
     TOO_MANY_CHANGES = "too many changes of one order"
     NOT_A_LIMIT = "only limit orders can be modified"
-    NO_MARKET = "no market to execute against"
+    POSITION_SIDE = "account keeps positions in two ways"
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,8 @@ def application(rest: Rest, control: Control, changed: Callable[[], None]) -> St
                     answer = control.start()
                 case ("POST", "advance"):
                     answer = control.advance(request.query_params)
+                case ("POST", "funding" | "liquidate" | "hedge"):
+                    answer = control.happen(what[1], request.query_params)
                 case _:
                     raise Refused(404, f"no such control request: {what[0]} /sim/{what[1]}")
         except Refused as error:

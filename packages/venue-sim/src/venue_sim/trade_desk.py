@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from venue_sim.auth import Denied, Key, admit
 from venue_sim.exchange import Exchange
@@ -113,6 +114,18 @@ class TradeDesk:
         self._stream_ends_s.pop(key, None)
         self._exchange.end_key(key, self.face.key_expired(key, self._exchange.exchange_ms(now_ns)), now_ns)
 
+    def funding(self, symbol: str, rate: Fraction, now_ns: int) -> None:
+        """Let open positions of a symbol pay funding now."""
+        self._exchange.look_at_books(now_ns)
+        self._exchange.push(self.trading.funding(symbol, rate, self._exchange.exchange_ms(now_ns)), now_ns)
+
+    def liquidate(self, account: str, symbol: str, now_ns: int) -> None:
+        """Close an account's position as the exchange does when its margin is gone."""
+        self._exchange.look_at_books(now_ns)
+        client_id = self.face.liquidation_id(self.trading.liquidations + 1)
+        now_ms = self._exchange.exchange_ms(now_ns)
+        self._exchange.push(self.trading.liquidate(account, symbol, client_id, now_ms), now_ns)
+
     @property
     def streams(self) -> dict[str, str]:
         """The accounts of the streams' keys."""
@@ -168,7 +181,7 @@ class TradeDesk:
             case QueryBalance(version=version):
                 return face.balance(owner, trading, version, now_ms)
             case QueryHedge():
-                return face.hedge()
+                return face.hedge(account in trading.hedged)
             case QueryPools():
                 return face.pools(self.counts[account].pools)
             case UserStream() | Wrong():

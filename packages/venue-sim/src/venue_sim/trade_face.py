@@ -262,8 +262,11 @@ class TradeFace(Protocol):
     def balance(self, account: Account, trading: Trading, version: int, now_ms: int) -> Body:
         """Answer the wallet."""
 
-    def hedge(self) -> Body:
-        """Answer that positions are kept in one way."""
+    def hedge(self, on: bool) -> Body:
+        """Answer whether positions are kept in two ways."""
+
+    def liquidation_id(self, number: int) -> str:
+        """The client id of an order that the exchange itself places to close a position."""
 
     def pools(self, pools: Sequence[OrderPool]) -> Body:
         """Answer the order limits."""

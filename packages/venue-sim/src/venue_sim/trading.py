@@ -47,6 +47,7 @@ class Did(Enum):
     NEW = "NEW"
     TRADE = "TRADE"
     AMENDMENT = "AMENDMENT"
+    CALCULATED = "CALCULATED"
     CANCELED = "CANCELED"
     EXPIRED = "EXPIRED"
 
@@ -74,6 +75,7 @@ class NewOrder:
     tif: Tif = Tif.GTC
     reduce_only: bool = False
     self_trade: SelfTrade = SelfTrade.EXPIRE_MAKER
+    liquidation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,8 @@ class Trading:
             for symbol, one in instruments.items()
         }
         self._last: dict[str, Fraction] = {}
+        self.hedged: set[str] = set()
+        self.liquidations = 0
         self._quoted: dict[str, int] = {}
 
     # the market
@@ -236,7 +240,7 @@ class Trading:
 
     def place(self, account: str, new: NewOrder, now_ms: int) -> tuple[OrderState | Broken, list[Push]]:
         """Take a new order; `Broken` when it is refused, and then nothing was ever there."""
-        broken = self._check(account, new)
+        broken = None if new.liquidation else self._check(account, new)
         if broken is not None:
             return self._refused(account, new, broken, now_ms), []
         order_id = _FIRST_ORDER_ID + len(self.orders)
@@ -325,6 +329,32 @@ class Trading:
                 pushes += self.cancel_all(account, symbol, now_ms)
         return pushes
 
+    # what happens by script
+
+    def funding(self, symbol: str, rate: Fraction, now_ms: int) -> list[Push]:
+        """Let every open position of the symbol pay `rate` of its value at the mark. Nothing without a mark."""
+        mark = self.mark(symbol)
+        if mark is None:
+            return []
+        pushes: list[Push] = []
+        for account in self.accounts.values():
+            if account.position(symbol).amount:
+                account.funding(symbol, rate, mark)
+                pushes.append(self._account_push(account, "FUNDING", symbol, now_ms))
+        return pushes
+
+    def liquidate(self, account: str, symbol: str, client_id: str, now_ms: int) -> list[Push]:
+        """End the account's orders on a symbol and close its position at the market; what the market cannot take
+        stays open."""
+        pushes = self.cancel_all(account, symbol, now_ms)
+        amount = self.accounts[account].position(symbol).amount
+        if amount:
+            self.liquidations += 1
+            quantity = int(abs(amount) / Fraction(self._sizes[symbol][1])) * self._sizes[symbol][1]
+            new = NewOrder(symbol, SELL if amount > 0 else BUY, None, quantity, client_id, liquidation=True)
+            pushes += self.place(account, new, now_ms)[1]
+        return pushes
+
     # what can be asked
 
     def find(self, account: str, symbol: str, order_id: int | None, client_id: str | None) -> OrderState | None:
@@ -356,6 +386,8 @@ class Trading:
     # how it is done
 
     def _check(self, account: str, new: NewOrder, amended: OrderState | None = None) -> Broken | None:
+        if account in self.hedged:
+            return Broken(Rule.POSITION_SIDE)
         instrument, mark = self.instruments[new.symbol], self.mark(new.symbol)
         broken = check_quantity(new.quantity, instrument, self.limits)
         if broken is None and new.price is not None:
@@ -447,11 +479,15 @@ class Trading:
         )
         self.executions.append(execution)
         self._note(state, "filled", fill.order, fill.lots, 0, fill.why, now_ms, fill.tick)
-        position = account.position(symbol)
-        mark = self.mark(symbol)
-        told = AccountPush(
-            state.account,
-            "ORDER",
+        told = self._account_push(account, "ORDER", symbol, now_ms)
+        did = Did.CALCULATED if state.new.liquidation else Did.TRADE
+        return [told, OrderPush(state.account, did, state, execution, now_ms)]
+
+    def _account_push(self, account: Account, reason: str, symbol: str, now_ms: int) -> AccountPush:
+        position, mark = account.position(symbol), self.mark(symbol)
+        return AccountPush(
+            account.name,
+            reason,
             symbol,
             account.wallet,
             position.amount,
@@ -460,7 +496,6 @@ class Trading:
             position.unrealized(position.entry if mark is None else mark),
             now_ms,
         )
-        return [told, OrderPush(state.account, Did.TRADE, state, execution, now_ms)]
 
     def _note(
         self,

@@ -76,7 +76,7 @@ _RULES: dict[Rule, tuple[int, str]] = {
     Rule.NOTHING_TO_MODIFY: (-5027, "No need to modify the order."),
     Rule.TOO_MANY_CHANGES: (-5026, "Exceed maximum modify order limit."),
     Rule.NOT_A_LIMIT: (-5025, "Only limit order is supported."),
-    Rule.NO_MARKET: (-4131, "The counterparty's best price does not meet the PERCENT_PRICE filter limit."),
+    Rule.POSITION_SIDE: (-4061, "Order's position side does not match user's setting."),
 }
 _DENIED: dict[Denied, tuple[int, int, str]] = {
     Denied.NO_KEY: (401, -2014, "API-key format invalid."),
@@ -89,6 +89,7 @@ _DENIED: dict[Denied, tuple[int, int, str]] = {
     Denied.SIGNATURE: (400, -1022, "Signature for this request is not valid."),
 }
 _REASONS = {End.SELF_TRADE: "1", End.IOC: "2", End.MARKET: "9", End.FOK: "10", End.POST: "11"}
+_MOVES = {"ORDER": "ORDER", "FUNDING": "FUNDING_FEE"}
 _API = {
     "order.place": ("POST", "/fapi/v1/order"),
     "order.modify": ("PUT", "/fapi/v1/order"),
@@ -530,9 +531,9 @@ def _sums(account: Account, trading: Trading) -> dict[str, str]:
     return {name: _money(value) for name, value in sums.items()}
 
 
-def hedge() -> Body:
-    """Answer that positions are kept in one way."""
-    return _body({"dualSidePosition": False})
+def hedge(on: bool) -> Body:
+    """Answer whether positions are kept in two ways."""
+    return _body({"dualSidePosition": on})
 
 
 def pools(pools: Sequence[OrderPool]) -> Body:
@@ -577,7 +578,7 @@ def push(push: Push, instruments: Mapping[str, Instrument]) -> list[PushText]:
         case AccountPush():
             instrument = instruments[push.symbol]
             content = {
-                "m": push.reason,
+                "m": _MOVES[push.reason],
                 "B": [
                     {
                         "a": instrument.quote_asset,
@@ -643,8 +644,15 @@ def _order_event(push: OrderPush, asset: str) -> dict[str, Any]:
         "V": new.self_trade.value,
         "pm": "NONE",
         "gtd": 0,
-        "er": _REASONS.get(state.why, "0") if state.why is not None and push.did is not Did.TRADE else "0",
+        "er": _REASONS.get(state.why, "0")
+        if state.why is not None and push.did not in (Did.TRADE, Did.CALCULATED)
+        else "0",
     }
+
+
+def liquidation_id(number: int) -> str:
+    """The client id of an order of the exchange's own."""
+    return f"autoclose-{number}"
 
 
 def key_expired(key: str, now_ms: int) -> PushText:
