@@ -138,3 +138,11 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr("data_convert.batch._CONNECT_S", 1)
     with pytest.raises(BatchError, match=r"127\.0\.0\.1:1 "), cluster("tcp://127.0.0.1:1"):
         pass
+
+
+def test_tardis_days_with_more_than_changes_are_fused(tmp_path):
+    start = "exchange,symbol,timestamp,local_timestamp,"
+    quotes = tmp_path / "binance-futures_quotes_2023-11-14_BTCUSDT.csv"
+    quotes.write_text(f"{start}ask_amount,ask_price,bid_price,bid_amount\nx,B,1,2,1,101,100,1\n")
+    one = Job("a", "tardis", (quotes,), tmp_path / "a.npz")
+    assert (run_job(one, Options()).rows, run_job(one, Options(force=True)).error) == (2, "")

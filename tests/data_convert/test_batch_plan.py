@@ -49,6 +49,19 @@ def test_aggregated_trades_are_left_where_there_are_trades():
     assert [[path.name for path in job.inputs] for job in plan(*names).jobs] == [[names[0]], [names[2]]]
 
 
+def test_of_tardis_books_of_one_day_the_finest_is_taken():
+    start, end = "binance-futures_", "_2024-08-08_BTCUSDT.csv.gz"
+    every = ("incremental_book_L2", "book_snapshot_25", "book_snapshot_5", "book_ticker", "quotes", "derivative_ticker")
+
+    def taken(*whats):
+        (job,) = plan(*(f"{start}{what}{end}" for what in whats)).jobs
+        return {path.name.removeprefix(start).removesuffix(end) for path in job.inputs}
+
+    assert taken(*every) == {"incremental_book_L2", "book_ticker", "derivative_ticker"}
+    assert taken(*every[1:]) == {"book_snapshot_25", "book_ticker", "derivative_ticker"}
+    assert taken("book_snapshot_5", "quotes", "trades") == {"book_snapshot_5", "quotes", "trades"}
+
+
 def test_symbols_in_any_case_and_days_inclusive_choose():
     names = [f"{s}_202408{d:02}.gz" for s in ("btcusdt", "ethusdt") for d in (7, 8, 9)]
     chosen = plan(*names, symbols=frozenset({"BTCUSDT"}), first_day="20240808", last_day="20240808").jobs

@@ -38,7 +38,7 @@ def read(path, scanned, block=1 << 18, **options):
     return (
         [column.tolist() for column in columns],
         [list(counter.items()) for counter in counters],
-        (decoder.spot, decoder._newest_ns, decoder._undated),
+        (decoder.spot, decoder._newest_ns, decoder._undated, found.markets, builder.quotes.tolist()),
         (found.files, found.lines, found.empty_lines, found.bad, found.warnings),
     )
 

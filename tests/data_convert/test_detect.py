@@ -27,6 +27,10 @@ LINES = {
         {"topic": "orderbook.50.BTCUSDT", "type": "delta", "ts": 1, "data": {}, "cts": 1},
         {"topic": "publicTrade.BTCUSDT", "type": "snapshot", "ts": 1, "data": []},
     ],
+    "mexc": [
+        {"c": "spot@public.deals.v3.api@X", "d": {"deals": []}, "s": "X", "t": 1},
+        {"c": "spot@public.increase.depth.v3.api@X", "d": {"asks": [], "r": "1"}, "s": "X", "t": 1},
+    ],
     "hyperliquid": [
         {"channel": "l2Book", "data": {"coin": "BTC"}},
         {"channel": "trades", "data": []},

@@ -274,6 +274,32 @@ def test_the_live_synchroniser_and_the_converter_lose_the_book_by_the_same_bytes
         assert [gap.reason for gap in convert_recording(path).report.gaps] == [IDS_WENT_BACK] * len(expected)
 
 
+def test_a_gap_line_of_one_recorder_is_no_gap_of_a_merge(tmp_path, run):
+    exchange, frames = direct_lines(updates=20)
+    one = write(tmp_path / "a.gz", [gap_line(T), *frames])
+    two = write(tmp_path / "b.gz", [*frames[:10], gap_line(T + 10 * MS), *frames[12:]])
+    code, text, _ = run("merge", one, two, tmp_path / "m.gz")
+    assert (code, text.count("1 gap lines left out")) == (0, 2)
+    result = convert_recording(tmp_path / "m.gz")
+    assert result.report.gaps == ()
+    assert ends(result)["local"] == exchange.states[exchange.last_u]
+
+
+def test_what_the_day_before_lost_is_no_loss_of_the_day(tmp_path):
+    exchange = Exchange(3)
+    before = [
+        *(exchange.update() for _ in range(50)),
+        exchange.snapshot(),
+        {**exchange.trade(), "t": 1},
+        exchange.update(),
+    ]
+    day = [*(exchange.update() for _ in range(20)), {**exchange.trade(), "t": 500}, {**exchange.trade(), "t": 501}]
+    one = write(tmp_path / "a.gz", [before[-2] | {"t": 0}, *before], step=10**9)
+    report = convert_recording(write(tmp_path / "b.gz", day, T + 10**12), before=one).report
+    assert {loss.what: (loss.lost, loss.of) for loss in report.losses} == {"updates": (0, 20), "trades": (498, 500)}
+    assert {loss.what: loss.lost for loss in convert_recording(one).report.losses} == {"updates": 40}
+
+
 def test_json_of_a_broken_recording_says_so(tmp_path, run):
     _, frames = direct_lines()
     path = write(tmp_path / "a.gz", [*frames, *link_lines()])

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from convert_feed import record
 from data_convert import convert_recording, render_html, render_json, render_text, svg, validate
-from data_convert.events import BUY, EVENT_DTYPE, EXCH, LOCAL, SELL
+from data_convert.events import BUY, DEPTH, EVENT_DTYPE, EXCH, LOCAL, SELL
 from data_convert.report import Report
 from data_convert.report.measure import quantiles
 from data_convert.report.wording import duration, size, when
 from hypothesis import given
 from hypothesis import strategies as st
+
+BOTH = EXCH | LOCAL
 
 
 @pytest.fixture
@@ -136,3 +138,45 @@ def test_words_for_figures():
     assert duration(1_500_000_000) == "1.500 s"
     assert size(3_637_062) == "3.6 MB"
     assert math.isclose(float(duration(61 * 60 * 10**9).split()[0]), 1.017)
+
+
+def test_a_hole_breaks_the_curves_and_is_shaded_however_much_they_are_thinned():
+    """5,000 messages a millisecond apart; after 2,000 of them the book is cleared and 9 s later it is there again."""
+    events = np.zeros(2 * 5000 + 3, EVENT_DTYPE)
+    events["ev"][0::2], events["ev"][1::2] = DEPTH | BUY | BOTH, DEPTH | SELL | BOTH
+    events["px"][0::2], events["px"][1::2], events["qty"] = 99, 101, np.arange(len(events)) % 7 + 1
+    events["exch_ts"] = events["local_ts"] = np.arange(len(events)) // 2 * 1_000_000
+    events["local_ts"][4002:] += 9_000_000_000
+    events["exch_ts"] = events["local_ts"]
+    events["ev"][4000], events["local_ts"][4000:4002], events["exch_ts"][4000:4002] = (
+        3 | BOTH,
+        2_000_000_000,
+        2_000_000_000,
+    )
+    events["ev"][4001], events["qty"][4001], events["px"][4000] = DEPTH | SELL | BOTH, 0, 0
+    report = validate(events)
+    assert report.faults == ()
+    assert report.series.gaps == ((2.0, 11.001),)
+    assert len(report.series.seconds) < 2000
+    known = [
+        (x, mid) for x, mid in zip(report.series.seconds, report.series.mid, strict=True) if 1.9995 <= x <= 11.0015
+    ]
+    assert known == [(2.0, None), (11.001, 100.0)]
+    page = render_html(report)
+    for name in ("mid price over time", "spread over time"):
+        plot = page[page.index(name) :]
+        assert "no book for 9.001 s" in plot[: plot.index("</svg>")]
+        assert plot[plot.index('d="') : plot.index('" fill="none"')].count("M") == 2, "a line in two pieces"
+
+
+def test_gaps_of_a_recording_are_shaded_from_the_last_message_that_was_right(result):
+    (gap,) = result.report.gaps
+    assert f"no book for {gap.length_ns / 1e9:.3f} s" in render_html(result.report)
+
+
+def test_a_line_is_not_drawn_through_a_gap_between_two_points():
+    whole = svg.line([0, 1, 2, 3], [1, 2, 3, 4], label="x")
+    broken = svg.line([0, 1, 2, 3], [1, 2, 3, 4], label="x", gaps=[(1, 2)])
+    assert (whole.count("M"), broken.count("M")) == (1, 2)
+    assert "<rect" in broken
+    assert svg.line([0, 1, 2, 3], [1, 2, 3, 4], label="x", gaps=[(0.5, 2.5)]).count("L") == 0

@@ -10,9 +10,10 @@ import threading
 import numpy as np
 import pytest
 import tardis_naive as naive
-from data_convert import convert_tardis, convert_tardis_file, load
+from data_convert import convert_tardis, convert_tardis_file, load, replay_book
 from data_convert.errors import ConvertError, FormatError, InputError, OutputError, StrictError, SymbolError
-from data_convert.events import BUY, EVENT_DTYPE, SELL
+from data_convert.events import BUY, EVENT_DTYPE, LOCAL, SELL
+from data_convert.stream.end_book import EndBook
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,6 +73,7 @@ def digest(events):
 )
 def test_real_files_give_byte_for_byte_what_hftbacktest_makes_of_them(real_data, name, files, options):
     expected = json.loads((real_data / "golden" / f"tardis.{name}.json").read_text())["result"]
+    options = {"snapshot_mode": "process", **options}
     events = convert_tardis([real_data / file for file in files], **options).events
     assert list(events.shape) == expected["shape"]
     assert digest(events) == expected["sha256"]
@@ -83,7 +85,7 @@ def test_trades_go_first_at_equal_times_whatever_the_order_of_arguments(real_dat
         json.loads((real_data / "golden" / f"tardis.BTCUSDT.plain.{name}.json").read_text())["result"]["sha256"]
         for name in ("process", "depth_before_trades")
     ]
-    events = convert_tardis([real_data / FULL_DEPTH, real_data / FULL_TRADES]).events
+    events = convert_tardis([real_data / FULL_DEPTH, real_data / FULL_TRADES], snapshot_mode="process").events
     assert digest(events) == golden[0] != golden[1]
 
 
@@ -99,9 +101,50 @@ def test_blocks_of_any_size_are_whole_and_a_last_one_is_not_lost(write):
     ]  # fmt: skip
     path = write("d.csv", DEPTH, lines)
     head = "Db100 Cb98 Sb99 Sb98 Ca101 Sa101 Db97 Cb93 Sb96 Sb95 Sb94 Sb93 Ca104 Sa102 Sa103 Sa104 Da105 Cb90 Sb90"
-    assert shown(convert_tardis(path).events) == head.split()
+    assert shown(convert_tardis(path, snapshot_mode="process").events) == head.split()
+    whole = "Db100 C-0 Sb99 Sb98 Sa101 Db97 C-0 Sb96 Sb95 Sb94 Sb93 Sa102 Sa103 Sa104 Da105 C-0 Sb90"
+    assert shown(convert_tardis(path).events) == whole.split()
     assert shown(convert_tardis(path, snapshot_mode="ignore_sod").events) == head.split()
     assert shown(convert_tardis(path, snapshot_mode="ignore").events) == ["Db100", "Db97", "Da105"]
+
+
+def test_a_reconnect_discards_the_book_and_a_crossed_end_is_a_warning(write, tmp_path):
+    """An ask beyond the edge of the second block was taken while the recorder was away; the market comes to it later."""
+    lines = [
+        snap("bid", 100, 1, 0), snap("ask", 101, 1, 0), snap("ask", 103, 5, 0),
+        delta("bid", 100, 2, 10),
+        snap("bid", 96, 1, 20), snap("ask", 97, 1, 20),
+        delta("ask", 97, 0, 30), delta("ask", 105, 1, 30), delta("bid", 104, 1, 30),
+    ]  # fmt: skip
+    path = write("d.csv", DEPTH, lines)
+    result = convert_tardis(path)
+    book = replay_book(result.events)
+    assert (book.bids[:, 0].tolist(), book.asks[:, 0].tolist()) == ([104, 96], [105])
+    assert result.report.warnings == ()
+    (kept,) = convert_tardis(path, snapshot_mode="process").report.warnings
+    assert kept == "the book ends crossed: bid 104 at or above ask 101; --snapshot-mode discard is the vendor's rule"
+    crossed = write("c.csv", DEPTH, [*lines, delta("ask", 95.5, 1, 40)])
+    for found in (
+        convert_tardis(crossed).report,
+        convert_tardis_file(crossed, tmp_path / "o.npz"),
+        convert_tardis(crossed, window_ns=0).report,
+    ):
+        assert found.warnings == ("the book ends crossed: bid 104 at or above ask 95.5",)
+
+
+@settings(max_examples=150)
+@given(st.lists(st.tuples(st.sampled_from("DDDDSC"), st.sampled_from("ba-"), st.integers(1, 30), st.integers(0, 3))))
+def test_the_book_at_the_end_is_the_one_that_the_rows_lead_to(rows):
+    events = np.zeros(len(rows), EVENT_DTYPE)
+    for event, (kind, side, price, quantity) in zip(events, rows, strict=True):
+        flags = {"b": BUY, "a": SELL, "-": 0 if kind == "C" else BUY}[side]
+        event["ev"] = {"D": 1, "S": 4, "C": 3}[kind] | flags | LOCAL
+        event["px"], event["qty"] = price / 4 if kind != "C" or side != "-" else 0, quantity
+    words = events.view(np.int64).reshape(-1, 8)
+    book, want = EndBook(), replay_book(events)
+    book._keys, book._quantities = np.full(2, -1, np.int64), np.zeros((2, 2))
+    book.take(words & ~np.array([LOCAL, *[0] * 7]))
+    assert book.best() == pytest.approx((want.best_bid, want.best_ask), nan_ok=True)
 
 
 def test_start_of_day_is_decided_for_every_file(write):
@@ -116,9 +159,11 @@ def test_start_of_day_is_decided_for_every_file(write):
 
     first, second = write("1.csv", DEPTH, day(0)), write("2.csv.gz", DEPTH, day(10**12))
     opened, rest = ["Cb10", "Sb10", "Ca11", "Sa11"], ["Db10", "Cb9", "Sb9", "Da12"]
-    assert shown(convert_tardis(first).events) == opened + rest
+    assert shown(convert_tardis(first, snapshot_mode="process").events) == opened + rest
     assert shown(convert_tardis([second, first], snapshot_mode="ignore_sod").events) == 2 * rest
-    assert shown(convert_tardis([second, first]).events) == 2 * (opened + rest)
+    assert shown(convert_tardis([second, first], snapshot_mode="process").events) == 2 * (opened + rest)
+    discarded = ["C-0", "Sb10", "Sa11", "Db10", "C-0", "Sb9", "Da12"]
+    assert shown(convert_tardis([second, first]).events) == 2 * discarded
 
 
 def test_the_header_decides_and_never_the_name(write):
@@ -159,6 +204,9 @@ def test_files_without_rows_give_no_rows(write, tmp_path):
         ("x,AB,1,2,true,BID,3,4", 6),
         ("x,AB,1,2,true,bid,,4", 7),
         ("x,AB,1,2,true,bid,-5,4", 7),
+        ("x,AB,1,2,false,bid,0,4", 7),
+        ("x,AB,1,2,false,bid,0.000000000000000000000,4", 7),
+        ("x,AB,1,2,false,bid,0e7,4", 7),
         ("x,AB,1,2,true,bid,nan,4", 7),
         ("x,AB,1,2,true,bid,1_0,4", 7),
         ("x,AB,1,2,true,bid,3,inf", 8),
@@ -237,7 +285,7 @@ def test_no_thread_is_left_behind_by_an_error(write):
 
 
 def test_a_torn_gzip_keeps_its_whole_lines_and_says_how_much_is_lost(write, tmp_path):
-    lines = [delta("bid", i % 997, 1, i) for i in range(20_000)]
+    lines = [delta("bid", 1 + i % 997, 1, i) for i in range(20_000)]
     whole = write("d.csv.gz", DEPTH, lines).read_bytes()
     torn = tmp_path / "torn.csv.gz"
     torn.write_bytes(whole[: len(whole) // 2])
@@ -290,7 +338,7 @@ LINES = st.builds(
 @given(
     header=st.sampled_from([TRADES, DEPTH]),
     lines=st.lists(LINES, max_size=12),
-    mode=st.sampled_from(["process", "ignore_sod", "ignore"]),
+    mode=st.sampled_from(["discard", "process", "ignore_sod", "ignore"]),
 )
 def test_any_rows_are_read_as_python_reads_them(tmp_path_factory, header, lines, mode):
     path = tmp_path_factory.getbasetemp() / "any.csv"

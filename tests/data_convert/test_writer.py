@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -142,3 +144,28 @@ def test_files_that_are_no_event_file_are_named(tmp_path):
     ):
         with pytest.raises(InputError, match=problem):
             load(tmp_path / f"{name}.npz")
+
+
+def test_a_folder_that_becomes_read_only_is_a_sentence_and_no_traceback(tmp_path):
+    """Nothing can be removed from it either; what was there stays. Root may write anywhere, so it is another user."""
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom data_convert.errors import OutputError\n"
+        "from data_convert.writer import check_target, whole_file\n"
+        "folder = Path(sys.argv[1])\n"
+        "if os.getuid() == 0:\n    os.setuid(65534)\n"
+        "folder.mkdir()\npath = folder / 'o.npz'\n"
+        "for step in (lambda: write(path), lambda: check_target(path, False, '.npz')):\n"
+        "    try:\n        step()\n    except OutputError as error:\n        print(error)\n"
+    )
+    code = code.replace(
+        "for step", "def write(path):\n    with whole_file(path, False):\n        folder.chmod(0o555)\nfor step"
+    )
+    tmp_path.chmod(0o777)
+    for parent in list(tmp_path.parents)[:2]:
+        parent.chmod(0o755)
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "ro"], capture_output=True, text=True, check=False)
+    (tmp_path / "ro").chmod(0o777)
+    assert done.stderr == ""
+    first, second = done.stdout.splitlines()
+    assert "o.npz: cannot be written (Permission denied)" in first
+    assert "its directory cannot be written to" in second

@@ -38,15 +38,21 @@ def parse_row(header, line):
     for column in (7, 8):
         if not DECIMAL.fullmatch(parts[column - 1]):
             return column
+    if not re.search("[1-9]", re.split("[eE]", parts[6])[0]):
+        return 7
     exch, local = int(parts[2]) * 1000, int(parts[3]) * 1000
     return (kind | SIDES[header][parts[5]], exch, local, float(parts[6]), float(parts[7]), 0, 0, 0.0)
 
 
-def rows_of(header, lines, mode="process"):
+def rows_of(header, lines, mode="discard"):
     """The rows of one file in the order they leave, and the bad lines as {line number: column}."""
     out, bad, block, sod = [], {}, [], True
 
     def flush():
+        if mode == "discard" and block:
+            out.append((3, block[0][1], block[0][2], 0.0, 0.0, 0, 0, 0.0))
+            out.extend(sorted(block, key=lambda row: row[0] & SELL))
+            block.clear()
         for side, edge in ((BUY, min), (SELL, max)):
             rows = [row for row in block if row[0] & side]
             if rows:
@@ -60,7 +66,7 @@ def rows_of(header, lines, mode="process"):
             bad[number] = row
             continue
         if row[0] & 0xFF == 4:
-            if mode == "process" or (mode == "ignore_sod" and not sod):
+            if mode in ("discard", "process") or (mode == "ignore_sod" and not sod):
                 block.append(row)
             continue
         if row[0] & 0xFF == 1:
@@ -71,7 +77,7 @@ def rows_of(header, lines, mode="process"):
     return out, bad
 
 
-def convert(files, mode="process", base_latency_ns=0):
+def convert(files, mode="discard", base_latency_ns=0):
     """Trades first, then depth; shifted and merged by the tables of the words themselves."""
     rows = [
         row

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from data_convert.report import Report, render_html, render_json, render_text
     from data_convert.stream.chunks import TardisChunks, npz_chunks, tardis_chunks
     from data_convert.stream.tardis import convert_tardis, convert_tardis_file
-    from data_convert.tardis_fuse import fuse_tardis
+    from data_convert.tardis_fuse import fuse_tardis, fuse_tardis_file
     from data_convert.to_tardis import recording_to_tardis
     from data_convert.validation import validate
     from data_convert.writer import load, save
@@ -40,6 +40,7 @@ _HOME = {
     "convert_tardis_file": "data_convert.stream.tardis",
     "end_snapshot": "data_convert.last_snapshot",
     "fuse_tardis": "data_convert.tardis_fuse",
+    "fuse_tardis_file": "data_convert.tardis_fuse",
     "load": "data_convert.writer",
     "order_latencies": "data_convert.order_latency",
     "recording_to_tardis": "data_convert.to_tardis",
@@ -70,6 +71,7 @@ __all__ = [
     "convert_tardis_file",
     "end_snapshot",
     "fuse_tardis",
+    "fuse_tardis_file",
     "load",
     "npz_chunks",
     "order_latencies",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_convert.errors import InputError
-from data_convert.readers import ReadStats, lose_line, open_check, text_blocks
-from data_convert.stream.lines import LONGEST_LINE, Text, padded
+from data_convert.readers import LONGEST_LINE, ReadStats, lose_line, open_check, text_blocks
+from data_convert.stream.lines import Text, padded
 from data_convert.tables import is_zip, zip_blocks
 
 
@@ -19,34 +19,34 @@ def archive_blocks(path: Path, stats: ReadStats) -> Iterator[Text]:
     """
     open_check(path)
     zipped = is_zip(path)
-    rest = b""
+    rest: list[bytes] = []
+    held = 0
     for block, torn in _zip_blocks(path, stats) if zipped else _plain_blocks(path, stats):
         last = block.rfind(b"\n") + 1
         if last:
-            yield padded(rest + block[:last])
-            rest = block[last:]
-        else:
-            rest += block
-        if len(rest) > LONGEST_LINE:
+            yield padded(b"".join((*rest, block[:last])))
+            rest, held = [], 0
+        rest.append(block[last:])
+        held += len(rest[-1])
+        if held > LONGEST_LINE:
             raise InputError(path, f"has a line of over {LONGEST_LINE >> 20} MiB", "name a CSV file")
-        if torn and rest:
+        if torn and held:
             stats.lines += 1
-            lose_line(stats, stats.lines, rest)
-            rest = b""
-    if rest and stats.damage and zipped:
-        stats.text_bytes -= len(rest)
-    elif rest and stats.damage:
+            lose_line(stats, stats.lines, b"".join(rest))
+            rest, held = [], 0
+    left = b"".join(rest)
+    if left and stats.damage and zipped:
+        stats.text_bytes -= len(left)
+    elif left and stats.damage:
         stats.lines += 1
-        lose_line(stats, stats.lines, rest)
-    elif rest:
-        yield padded(rest + b"\n")
+        lose_line(stats, stats.lines, left)
+    elif left:
+        yield padded(left + b"\n")
 
 
 def _plain_blocks(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
     stats.size_bytes = path.stat().st_size
-    for block, torn in text_blocks(path, stats):
-        stats.text_bytes += len(block)
-        yield block, torn
+    yield from text_blocks(path, stats)
 
 
 def _zip_blocks(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:

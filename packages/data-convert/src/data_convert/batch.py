@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
-from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from data_convert.batch_plan import Job, State
 from data_convert.errors import BatchError, ConvertError
 from data_convert.exits import MAX_LOST
+from data_convert.remote import any_url, check_free, is_url, put, remove, staged, stat
+from data_convert.workers import process_pool
 
 if TYPE_CHECKING:
     from data_convert.report import Report
@@ -25,8 +29,12 @@ _AHEAD: Final = 2
 """Jobs handed to the executor per worker, so that none waits for the next one to be sent."""
 
 _CONNECT_S: Final = 10
+_CHANGES: Final = re.compile(r"_(?:trades|incremental_book_L2)_")
+"""Names of the Tardis files that need no fusing."""
 
 Opener = Callable[[], Any]
+
+__all__ = ["Options", "Outcome", "cluster", "process_pool", "run_job", "run_jobs", "state_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +79,66 @@ class Outcome:
 
 def state_of(job: Job, force: bool) -> State:
     """Tell what is to be done about a job. An output appears whole or not at all, so one that exists is done."""
-    if force or not job.output.exists():
-        return State.INCOMPLETE if job.incomplete.exists() else State.TO_DO
-    written_ns = job.output.stat().st_mtime_ns
-    changed_ns = max((path.stat().st_mtime_ns for path in job.inputs), default=0)
+    written_ns = None if force else _modified_ns(job.output)
+    if written_ns is None:
+        return State.TO_DO if _modified_ns(job.incomplete) is None else State.INCOMPLETE
+    changed_ns = max((_modified_ns(path) or 0 for path in job.inputs), default=0)
     return State.OLDER if changed_ns > written_ns else State.DONE
+
+
+def _modified_ns(path: Path) -> int | None:
+    if is_url(path):
+        found = stat(path)
+        return None if found is None else found.modified_ns
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def _convert_where_it_is(job: Job, options: Options) -> tuple[Report, tuple[str, ...], int]:
+    """Convert a day whose files may be in an object store; return as `_convert_here`."""
+    if not any_url((*job.inputs, *job.before, job.output)):
+        return _convert_here(job, options)
+    with staged() as stage:
+
+        def local(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+            return tuple(stage.input(path) if is_url(path) else path for path in paths)
+
+        away = is_url(job.output)
+        if away:
+            check_free(job.output, options.force)
+        output = stage.folder / job.output.name if away else job.output
+        before = local(job.before) if options.carry else ()
+        here = replace(job, inputs=local(job.inputs), before=before, output=output)
+        report, lacks, size = _convert_here(here, options)
+        if away and lacks:
+            put(here.incomplete, job.incomplete, True)
+            remove(job.output)
+        elif away:
+            put(here.output, job.output, options.force)
+            remove(job.incomplete)
+        return report, tuple(map(stage.named, lacks)), size
+
+
+def _convert_here(job: Job, options: Options) -> tuple[Report, tuple[str, ...], int]:
+    """Convert a day of local files; return its report, why it is no success, and the size of what was written."""
+    from data_convert.writer import check_target
+
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    check_target(job.output, options.force, ".npz")
+    report = _convert(job, options)
+    lacks = report.incomplete(options.max_lost, options.allow_empty)
+    size = job.incomplete.stat().st_size
+    if lacks:
+        job.output.unlink(missing_ok=True)  # --force was given: it was made of the same input
+    else:
+        os.replace(job.incomplete, job.output)
+    return report, lacks, size
 
 
 def run_job(job: Job, options: Options) -> Outcome:
     """Convert one day and tell what became of it; nothing is raised, so that no failure travels to the other days."""
-    from data_convert.writer import check_target
-
     began = time.perf_counter()
     try:
-        job.output.parent.mkdir(parents=True, exist_ok=True)
-        check_target(job.output, options.force, ".npz")
-        report = _convert(job, options)
-        lacks = report.incomplete(options.max_lost, options.allow_empty)
-        size = job.incomplete.stat().st_size
-        if lacks:
-            job.output.unlink(missing_ok=True)  # --force was given: it was made of the same input
-        else:
-            os.replace(job.incomplete, job.output)
+        report, lacks, size = _convert_where_it_is(job, options)
     except ConvertError as error:
         return Outcome(job.name, seconds=time.perf_counter() - began, error=str(error))
     except Exception as error:  # noqa: BLE001  the edge of a worker: a defect met by one day must not stop the others
@@ -136,10 +182,17 @@ def _convert(job: Job, options: Options) -> Report:
             raise BatchError("archives have no local times", "give --latency-ns")
         latency = ConstantLatency(options.latency_ns)
         result = convert_history(inputs, latency, time=options.time, strict=options.strict)
-    elif any("_book_ticker_" in path.name for path in inputs):
-        from data_convert.tardis_fuse import fuse_tardis
+    elif any(not _CHANGES.search(path.name) for path in inputs):
+        from data_convert.tardis_fuse import fuse_tardis_file
 
-        result = fuse_tardis(inputs, base_latency_ns=options.base_latency_ns, strict=options.strict)
+        return fuse_tardis_file(
+            inputs,
+            job.incomplete,
+            base_latency_ns=options.base_latency_ns,
+            strict=options.strict,
+            force=True,
+            compress=options.compress,
+        )
     else:
         from data_convert.stream.tardis import convert_tardis_file
 
@@ -156,13 +209,6 @@ def _convert(job: Job, options: Options) -> Report:
 
 
 @contextmanager
-def process_pool(workers: int) -> Iterator[Executor]:
-    """Open a pool of processes on this machine; they start from nothing, so that no thread or lock is inherited."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
-        yield executor
-
-
-@contextmanager
 def cluster(address: str) -> Iterator[Executor]:
     """Open a Dask cluster as an executor; its workers need this package and the same paths. Raises BatchError."""
     try:
@@ -173,13 +219,24 @@ def cluster(address: str) -> Iterator[Executor]:
         client = distributed.Client(address, timeout=_CONNECT_S)
     except (OSError, ValueError, TypeError) as error:
         raise BatchError(f"no Dask scheduler answers at {address} ({error})", "check the address") from error
+    for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is said here, once
     with client:
         executor: Executor = client.get_executor(pure=False)
-        with executor:
+        try:
             yield executor
+        except CancelledError:
+            problem = f"the Dask scheduler at {address} is gone, and with it the answers of what was under way"
+            raise BatchError(problem, "start it again; the same command goes on with what is left") from None
+        except BaseException:
+            executor.shutdown(wait=False)
+            raise
+        executor.shutdown()
 
 
-def run_jobs(jobs: Sequence[Job], options: Options, open_executor: Opener, workers: int) -> Iterator[Outcome]:
+def run_jobs(
+    jobs: Sequence[Job], options: Options, open_executor: Opener, workers: int
+) -> Generator[Outcome, None, None]:
     """Yield the outcome of every job as it is known, at most a few jobs ahead of the workers.
 
     When a worker dies the jobs that were under way are tried again one by one, each in an executor of its own: the
@@ -213,10 +270,13 @@ def run_jobs(jobs: Sequence[Job], options: Options, open_executor: Opener, worke
 
 
 def _outcome(future: Future[Outcome], job: Job) -> Outcome:
-    """Return what a job told, or what its executor says became of it; raise BrokenExecutor when that is broken."""
+    """Return what a job told, or what its executor says became of it.
+
+    Raises BrokenExecutor when that is broken, CancelledError when it is gone.
+    """
     try:
         return future.result()
-    except BrokenExecutor:
+    except (BrokenExecutor, CancelledError):
         raise
     except Exception as error:  # noqa: BLE001  jobs raise nothing: this is the executor's own trouble with one of them
         return Outcome(job.name, error=f"{type(error).__name__}: {error}")

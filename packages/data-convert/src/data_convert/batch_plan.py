@@ -13,13 +13,12 @@ from typing import Final, Literal
 Kind = Literal["recording", "tardis", "history"]
 
 _DAY: Final = r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+_TARDIS: Final = r"trades|incremental_book_L2|book_ticker|quotes|book_snapshot_(?:5|25)|derivative_ticker"
 _PATTERNS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
     ("recording", re.compile(r"(?P<symbol>[^/]+)_(?P<day>[0-9]{8})\.(?:gz|jsonl|jsonl\.gz|json|txt)")),
     (
         "tardis",
-        re.compile(
-            rf"(?P<venue>[a-z0-9-]+)_(?P<what>trades|incremental_book_L2|book_ticker)_{_DAY}_(?P<symbol>[^./]+)\.csv(?:\.gz)?"
-        ),
+        re.compile(rf"(?P<venue>[a-z0-9-]+)_(?P<what>{_TARDIS})_{_DAY}_(?P<symbol>[^./]+)\.csv(?:\.gz)?"),
     ),
     (
         "history",
@@ -28,6 +27,15 @@ _PATTERNS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
     ("history", re.compile(rf"(?P<symbol>[A-Z0-9]+)_?{_DAY}\.csv(?:\.gz)?")),
     ("history", re.compile(rf"{_DAY}_(?P<symbol>[A-Z0-9]+)_ob[0-9]+\.data(?:\.zip)?")),
 )
+
+
+_FINER: Final[dict[str, frozenset[str]]] = {
+    "aggTrades": frozenset({"trades"}),
+    "quotes": frozenset({"book_ticker"}),
+    "book_snapshot_25": frozenset({"incremental_book_L2"}),
+    "book_snapshot_5": frozenset({"incremental_book_L2", "book_snapshot_25"}),
+}
+"""What is left out where one of these tells the same more finely."""
 
 
 class State(Enum):
@@ -74,8 +82,8 @@ def make_plan(
 ) -> BatchPlan:
     """Group files by name into jobs; days are YYYYMMDD, inclusive, "" for no limit; `symbols` in any case, or all.
 
-    Outputs lie in `target` as the inputs do in `root`. Of trades and aggTrades of one day, which tell the same, the
-    trades are taken.
+    Outputs lie in `target` as the inputs do in `root`. Of files of one day that tell the same the finest is
+    taken (trades before aggTrades, incremental_book_L2 before book_snapshot_25 before book_snapshot_5).
     """
     wanted = {symbol.lower() for symbol in symbols}
     groups: dict[tuple[str, str, str, Kind], dict[Path, str]] = {}
@@ -95,7 +103,8 @@ def make_plan(
         groups.setdefault((place, venue + symbol.lower(), day, kind), {})[path] = what
     jobs, taken = [], set[Path]()
     for (place, name, day, kind), files in sorted(groups.items()):
-        inputs = tuple(path for path, what in files.items() if what != "aggTrades" or "trades" not in files.values())
+        held = set(files.values())
+        inputs = tuple(path for path, what in files.items() if not held & _FINER.get(what, frozenset()))
         output = target / place / f"{name}_{day}.npz"
         if output in taken:  # the same symbol and day from two kinds of source in one directory
             output = target / place / f"{name}_{day}.{kind}.npz"

@@ -54,14 +54,14 @@ def joins(first_id: int, last_id: int, prev_id: int, snapshot_id: int) -> bool:
 class IdChain:
     """Depth updates and snapshots of one symbol, in the order received, into the order of their ids.
 
-    `lost` counts updates left out that no snapshot contains, and those that one contains which came long after them.
+    `lost` are updates left out that no snapshot contains, and those that one contains which came long after them.
     """
 
     def __init__(self, messages: Messages, keep_unanchored: bool) -> None:
         self.counts: Counter[str] = Counter()
         self.gaps: list[Gap] = []
         self.warnings: list[str] = []
-        self.lost = 0
+        self.lost: list[int] = []
         self._messages = messages
         self._keep = keep_unanchored
         # Views give Python's own integers, without a list of them for every message of a day.
@@ -97,7 +97,7 @@ class IdChain:
                 return self._on_snapshot(message)
         if self._last[message] == _NONE:
             self.counts["updates without ids"] += 1
-            self.lost += 1
+            self.lost.append(message)
             return []
         if self._goes_back(message):
             self._back.append(message)
@@ -249,7 +249,7 @@ class IdChain:
             units += self._emit_held(stale)
         else:
             self.counts["updates stale"] += len(stale)
-            self.lost += sum(self._local[m] < local_ns - ANCHOR_NS for m in stale)
+            self.lost += [m for m in stale if self._local[m] < local_ns - ANCHOR_NS]
             self._open += self._holes(stale)
         until_line = int(self._messages.line[snapshot])
         for gap in self._open:
@@ -320,7 +320,7 @@ class IdChain:
 
     def _drop(self, held: list[int]) -> None:
         self.counts["updates unanchored"] += len(held)
-        self.lost += len(held)
+        self.lost += held
         self._open += self._holes(held)
 
     def _holes(self, held: list[int]) -> list[Gap]:

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from data_convert.commands import register
 from data_convert.commands.options import (
@@ -24,6 +25,7 @@ from data_convert.commands.options import (
     Json,
     Levels,
     MaxLost,
+    OutputOrLast,
     SnapshotOption,
     Strict,
     Symbol,
@@ -34,6 +36,8 @@ from data_convert.commands.options import (
     depth_of,
     leave,
     show,
+    split_output,
+    tell_written,
 )
 from data_convert.errors import ConvertError, StrictError
 from data_convert.exits import HELP, MAX_LOST, Exit
@@ -42,13 +46,42 @@ if TYPE_CHECKING:
     from data_convert.events import Events
     from data_convert.report import Report
 
+
+class _Commands(TyperGroup):
+    """The list of commands with their whole first lines; click would cut them to the width of the terminal."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, (found.help or "").partition("\n")[0]) for name, found in commands if found is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich would double the time it takes
     help="Market data recordings and vendor files to HftBacktest event arrays. " + HELP,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"data-convert {version('data-convert')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options of the program itself; they end it before a command is looked for."""
 
 
 class DialectOption(StrEnum):
@@ -91,7 +124,8 @@ UnanchoredFlag = Annotated[UnanchoredOption, typer.Option(help="Updates that no 
 
 @app.command()
 def collector(
-    paths: Annotated[list[Path], typer.Argument(metavar="IN... OUT.npz", show_default=False)],
+    paths: Annotated[list[Path], typer.Argument(metavar="IN...", show_default=False)],
+    output: OutputOrLast = None,
     dialect: Dialect = DialectOption.AUTO,
     venue: Venue = VenueOption.AUTO,
     levels: Levels = "fused",
@@ -118,11 +152,9 @@ def collector(
     compress: Annotated[CompressOption, typer.Option(help="Size against speed.")] = CompressOption.DEFAULT,
 ) -> None:
     """Convert recordings (.gz, .jsonl, plain; several days at once) of one symbol to an event array."""
-    if len(paths) < 2:
-        raise typer.BadParameter("name at least one recording and, last, the output: IN... OUT.npz")
-    *inputs, output = paths
+    inputs, output = split_output(paths, output, 1, "name at least one recording and the output: IN... -o OUT.npz")
     if output.suffix != ".npz":
-        raise typer.BadParameter(f"the last path is the output and must end in .npz, not {output.name!r}")
+        raise typer.BadParameter(f"the output must end in .npz, not {output.name!r}: name it with -o, or last")
     from data_convert.writer import check_target, save
 
     check_target(output, force, ".npz")
@@ -145,7 +177,7 @@ def collector(
     save(events, output, force=force, compress=compress.value)
     accepted = Accepted(allow_empty, max_lost)
     show(found, json, report, force, accepted)
-    typer.echo(f"{output}: {len(events):,} rows, {output.stat().st_size:,} bytes", err=True)
+    tell_written(output, len(events))
     leave(found, accepted)
 
 
@@ -172,10 +204,10 @@ def validate(
     if any(path.suffix == ".npz" for path in paths):
         if len(paths) != 1:
             raise typer.BadParameter("one .npz at a time, or recordings only")
-        from data_convert.validation import validate as check
-        from data_convert.writer import load
+        from data_convert.stream.chunks import npz_chunks
+        from data_convert.validation import validate_chunks
 
-        found = check(load(paths[0]))
+        found = validate_chunks(npz_chunks(paths[0]))
     else:
         _, found = _convert(
             paths,
@@ -222,17 +254,41 @@ register(app)
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     """Leave by an exception, so that partial files are removed."""
-    raise SystemExit(128 + number)
+    raise SystemExit(Exit.TERMINATED)
 
 
 def main() -> None:
     """Run the command; errors become one line on stderr and an exit code."""
     signal.signal(signal.SIGTERM, _stop)
     try:
-        app()
+        if any("://" in argument for argument in sys.argv[1:]):
+            _main_with_objects()
+        else:
+            app()
     except ConvertError as error:
-        typer.echo(f"data-convert: {error}", err=True)
-        sys.exit(Exit.INCOMPLETE if isinstance(error, StrictError) else Exit.ERROR)
+        _fail(error, str(error))
+
+
+def _fail(error: ConvertError, text: str) -> NoReturn:
+    typer.echo(f"data-convert: {text}", err=True)
+    sys.exit(Exit.INCOMPLETE if isinstance(error, StrictError) else Exit.ERROR)
+
+
+def _main_with_objects() -> None:
+    """Run the command on files that stand for URLs, and put its results into the store."""
+    from data_convert.remote import brought, staged
+
+    with staged() as stage:
+        try:
+            code: Any = app(brought(sys.argv[1:], stage), standalone_mode=True)
+        except ConvertError as error:
+            _fail(error, stage.named(str(error)))
+        except SystemExit as end:
+            code = end.code
+        if code in (None, Exit.DONE, Exit.INCOMPLETE, Exit.FAULTS):
+            for url in stage.finish("--force" in sys.argv):
+                typer.echo(f"{url}: written", err=True)
+        raise SystemExit(code)
 
 
 import data_convert.cli_tardis  # noqa: E402, F401 - adds its commands

@@ -18,21 +18,17 @@ from data_convert.commands.options import (
     HtmlFile,
     Json,
     MaxLost,
+    ModeOption,
+    SnapshotMode,
     Strict,
     Symbol,
     check_report,
     leave,
     show,
+    show_json,
+    tell_written,
 )
 from data_convert.exits import MAX_LOST
-
-
-class SnapshotModeOption(StrEnum):
-    """What becomes of blocks of snapshot rows."""
-
-    PROCESS = "process"
-    IGNORE_SOD = "ignore_sod"
-    IGNORE = "ignore"
 
 
 class LatencyShiftOption(StrEnum):
@@ -46,10 +42,7 @@ class LatencyShiftOption(StrEnum):
 def tardis(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.npz", help="The event file to write.")],
-    snapshot_mode: Annotated[
-        SnapshotModeOption,
-        typer.Option(help="process: into clears and levels; ignore_sod: not those that open a file; ignore: none."),
-    ] = SnapshotModeOption.PROCESS,
+    snapshot_mode: SnapshotMode = ModeOption.DISCARD,
     base_latency_ns: BaseLatency = 0,
     latency_shift: Annotated[
         LatencyShiftOption,
@@ -94,17 +87,26 @@ def tardis(
         )
     accepted = Accepted(allow_empty, max_lost)
     show(found, json, report, force, accepted)
-    typer.echo(f"{output}: {found.rows:,} rows, {output.stat().st_size:,} bytes", err=True)
+    tell_written(output, found.rows)
     leave(found, accepted)
 
 
 @app.command()
 def generate_sample(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    directory: Annotated[Path | None, typer.Argument(metavar="DIR", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="The same.")] = None,
     force: Force = False,
+    json: Json = False,
 ) -> None:
     """Write two small Tardis files, trades and depth, that every version makes alike."""
     from data_convert.sample import write_sample
 
-    for path in write_sample(directory, force):
+    place = output or directory
+    if place is None:
+        raise typer.BadParameter("name the directory: -o DIR")
+    written = write_sample(place, force)
+    if json:
+        show_json({"outputs": [str(path) for path in written]})
+        return
+    for path in written:
         typer.echo(str(path))

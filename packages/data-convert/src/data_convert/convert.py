@@ -12,7 +12,7 @@ import numpy as np
 
 from data_convert.carry import carry_book
 from data_convert.detect import VENUES
-from data_convert.errors import InputError, SymbolError
+from data_convert.errors import InputError, MarketError, SymbolError
 from data_convert.events import Events
 from data_convert.formats.binance import ALSO
 from data_convert.ingest import Ingested, Paths, Progress, first_stamp, ingest, listed_paths
@@ -26,6 +26,10 @@ from data_convert.timeline import check_places, order_times, smallest_and_shift,
 from data_convert.trade_ids import DUPLICATES, Duplicates, check_trades
 from data_convert.unit_rows import build_rows
 
+_UNANCHORED: Final = (
+    "no snapshot joins them, so the book is unknown there; --before takes the book of the day before, --unanchored keep "
+    "emits a partial book"
+)
 OUTLIER_NS: Final = 1_000_000_000
 """A smallest latency this far below the first percentile is called out as a single wrong stamp."""
 
@@ -85,7 +89,7 @@ def convert_recording(
     for path, file in zip(earlier, read.files, strict=False):
         if Path(file.path) not in earlier:
             raise InputError(path, f"does not begin before {file.path}", "name the recording of the day before")
-    messages, trades = trades_once(read, one_symbol(read, symbol), symbol, duplicate_trades)
+    messages, trades = trades_once(read, one_symbol(read, symbol), symbol, duplicate_trades, len(earlier))
     settings = {
         "dialect": "link" if read.source == "link" else "direct",
         "source": read.source,
@@ -142,7 +146,9 @@ def assemble(
         written = beside.submit(write_events, rows, ordered)
         figures = figures_of(rows, ordered)
         events, kinds = written.result()
-    losses = [lost_updates(messages, plan), *losses]
+    unanchored_updates = lost_updates(messages, plan, before_files)
+    plan.warnings += _left_out(unanchored_updates)
+    losses = [unanchored_updates, *losses]
     report = report_of(read, plan, figures, kinds, latency, settings, latency_ns, losses)
     if snapshots != "ignore":  # without snapshots the book is partial, as it was asked to be
         as_recorded_ns = figures.walked_ns - shift_ns
@@ -152,13 +158,13 @@ def assemble(
 
 
 def trades_once(
-    read: Ingested, messages: Messages, symbol: str | None, duplicates: Duplicates = "drop"
+    read: Ingested, messages: Messages, symbol: str | None, duplicates: Duplicates = "drop", before_files: int = 0
 ) -> tuple[Messages, list[Loss]]:
     """Leave out trades that came twice, and count them and those whose ids are missing."""
     every = read.builder.other_trades
     wanted = every if symbol is None else {symbol, symbol.upper()}
     others = [number for name, ids in every.items() if name in wanted for number in ids]
-    first, found = check_trades(messages, np.array(others, np.int64))
+    first, found = check_trades(messages, np.array(others, np.int64), before_files)
     if found.repeated:
         kept = "kept" if duplicates == "keep" else "left out"
         read.warnings.append(f"{found.repeated:,} trades came twice (same id, time, price, quantity) and are {kept}")
@@ -179,17 +185,22 @@ def trades_once(
     ]
 
 
-def lost_updates(messages: Messages, plan: Plan) -> Loss:
-    """Count the updates that were left out because no snapshot joins them."""
-    remedy = (
-        "no snapshot joins them, so the book is unknown there; --before takes the book of the day before, "
-        "--unanchored keep emits a partial book"
-    )
-    return Loss("updates", plan.lost_updates, int(np.count_nonzero(messages.what == What.UPDATE)), remedy)
+def lost_updates(messages: Messages, plan: Plan, before_files: int = 0) -> Loss:
+    """Count the updates of a day that were left out because no snapshot joins them."""
+    updates = (messages.what == What.UPDATE) & (messages.file >= before_files)
+    lost = int(np.count_nonzero(updates[plan.lost]))
+    return Loss("updates", lost, int(np.count_nonzero(updates)), _UNANCHORED)
+
+
+def _left_out(loss: Loss) -> list[str]:
+    """Say in words that something was left out, whatever its share."""
+    return [f"{loss.lost:,} of {loss.of:,} {loss.what} are left out: {loss.remedy}"] if loss.lost else []
 
 
 def one_symbol(read: Ingested, symbol: str | None) -> Messages:
-    """Return the messages of one symbol; raise SymbolError when that leaves none or several."""
+    """Return the messages of one symbol of one market; raise SymbolError when that leaves none or several, MarketError."""
+    if len(read.markets) > 1:
+        raise MarketError(read.markets)
     counts = read.builder.symbol_counts
     if symbol is not None and symbol not in counts:
         symbol = symbol.upper()  # Hyperliquid's coins are as they are (kPEPE), all others upper case

@@ -14,6 +14,8 @@ class Exit(IntEnum):
     USAGE = 2
     INCOMPLETE = 3
     FAULTS = 4
+    INTERRUPTED = 130
+    TERMINATED = 143
 
 
 MEANING: Final = {
@@ -22,6 +24,8 @@ MEANING: Final = {
     Exit.USAGE: "wrong usage",
     Exit.INCOMPLETE: "nothing, too little or a broken part was converted, or --strict met damage",
     Exit.FAULTS: "faults found: a backtest would be wrong",
+    Exit.INTERRUPTED: "stopped by Ctrl-C",
+    Exit.TERMINATED: "stopped by SIGTERM",
 }
 
 MAX_LOST: Final = 0.01

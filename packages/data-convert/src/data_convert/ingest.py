@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from data_convert.detect import Source, detect_line, is_gap_line
-from data_convert.errors import BadLine, FormatError, InputError, MarketError, StrictError
+from data_convert.errors import BadLine, FormatError, InputError, StrictError
 from data_convert.formats import Counted, Decoder
 from data_convert.formats.binance import DirectDecoder
 from data_convert.formats.binance_scan import BinanceScanner
 from data_convert.formats.bybit import BybitDecoder
 from data_convert.formats.hyperliquid import BOOK_LEVELS, HyperliquidDecoder
 from data_convert.formats.link import LinkDecoder
+from data_convert.formats.mexc import MexcDecoder
 from data_convert.messages import EVERY_SYMBOL, NO_ID, MessagesBuilder, What
 from data_convert.pieces import Piece, Pieces
 from data_convert.readers import ReadStats, lose_line, read_lines
@@ -26,8 +28,13 @@ EXAMPLES: Final = 5
 _WHOSE: Final[dict[Source, str]] = {"binance": "the exchange's own frames", "link": "lines of a connector"}
 SCAN_FROM: Final = 1 << 20
 """Bytes of text from which it pays to load the kernel that scans them."""
+_OWN_SOURCES: Final[tuple[Source, ...]] = ("bybit", "hyperliquid", "mexc")
 _LOOK_AHEAD_LINES: Final = 1000
 _MAX_STAMP: Final = (1 << 63) - 1
+_CAPTURED: Final = re.compile(
+    rb"(?:https?://\S+ -> )?(?P<whole>[0-9]{1,10})(?:\.(?P<fraction>[0-9]{0,20}))?: (?P<payload>.*)", re.DOTALL
+)
+_SENT: Final = re.compile(rb"https?://\S+ <-")
 Progress = Callable[[int, int], None]
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -45,6 +52,12 @@ class Ingested:
     bad: tuple[BadLines, ...]
     warnings: list[str]
     broken: list[str] = field(default_factory=list)
+
+    @property
+    def markets(self) -> dict[str, str]:
+        """The markets of Binance that were met, and the line of each that showed it first."""
+        found = self.decoder.markets if isinstance(self.decoder, DirectDecoder) else {}
+        return {name: f"{self.files[file].path}:{line}" for name, (file, line) in found.items()}
 
     @property
     def in_order(self) -> bool:
@@ -77,13 +90,26 @@ def listed_paths(paths: Paths) -> list[Path]:
 
 
 def split_stamp(line: bytes) -> tuple[int, bytes]:
-    """Split `<ns> <json>`; raise BadLine unless the stamp is decimal digits of 63 bits before one space."""
+    """Split `<ns> <json>`; raise BadLine unless the stamp is decimal digits of 63 bits before one space.
+
+    Lines of cryptofeed's raw captures, `<seconds>: <json>` and `<url> -> <seconds>: <body>`, are split alike.
+    """
     stamp, space, payload = line.partition(b" ")
+    if stamp.endswith(b":") or stamp.startswith(b"http"):
+        found = _CAPTURED.fullmatch(line)
+        if found is not None:
+            whole, fraction = int(found["whole"]), (found["fraction"] or b"")[:9]
+            return whole * 1_000_000_000 + int(fraction.ljust(9, b"0")), found["payload"]
     if not space:
         raise BadLine("no space between time and JSON", line[:60].decode("utf-8", "replace"))
     if not stamp.isdigit() or len(stamp) > 19 or int(stamp) > _MAX_STAMP:
         raise BadLine("time stamp is no number of nanoseconds", stamp[:60].decode("utf-8", "replace"))
     return int(stamp), payload
+
+
+def is_capture_note(line: bytes) -> bool:
+    """Tell whether a line of cryptofeed's raw captures says what its connection did, and brings no data."""
+    return line.startswith((b"configuration: ", b"ws:", b"wss:")) or _SENT.match(line) is not None
 
 
 def find_source(paths: Sequence[Path]) -> Source:
@@ -107,7 +133,7 @@ def find_source(paths: Sequence[Path]) -> Source:
             raise FormatError(
                 path,
                 f"none of its first {seen} lines is of a known source",
-                "give a recording of Binance, Bybit, Hyperliquid or the connector (lines `<ns> <json>`), or name its "
+                "give a recording of Binance, Bybit, Hyperliquid, MEXC or the connector (lines `<ns> <json>`), or name its "
                 "--dialect or --venue",
             )
     return "link" if gaps else "binance"
@@ -126,6 +152,10 @@ def make_decoder(
             return LinkDecoder()
         case "bybit":
             return BybitDecoder(time, depth)
+        case "mexc":
+            if depth is not None:
+                raise FormatError(path, "is of MEXC, whose streams make one book", "give --levels fused")
+            return MexcDecoder()
         case "hyperliquid":
             if depth not in (None, 1, BOOK_LEVELS):
                 problem = f"is of Hyperliquid, whose books have {BOOK_LEVELS} levels (l2Book) or 1 (bbo), not {depth}"
@@ -139,8 +169,9 @@ def choose_source(paths: Sequence[Path], dialect: str, venue: str) -> Source:
     """Tell the source from the options, from the lines where these leave it open. Raises FormatError."""
     if dialect == "link":
         return "link"
-    if venue in ("bybit", "hyperliquid"):
-        return "bybit" if venue == "bybit" else "hyperliquid"
+    for source in _OWN_SOURCES:
+        if venue == source:
+            return source
     if venue != "auto":
         return "binance"
     if dialect == "auto":
@@ -186,7 +217,7 @@ def ingest(
     also: Collection[str] = (),
     before: Sequence[Path] = (),
 ) -> Ingested:
-    """Read and decode all files. Raises InputError, FormatError, MarketError, and StrictError at the first flaw if `strict`.
+    """Read and decode all files. Raises InputError, FormatError, and StrictError at the first flaw if `strict`.
 
     The files `before` do not decide whose lines are read.
     """
@@ -213,8 +244,6 @@ def ingest(
         if not stats.lines:
             warnings.append(f"{path} holds no line")
     decoder.finish(intake.builder)
-    if isinstance(decoder, DirectDecoder) and len(decoder.markets) > 1:
-        raise MarketError({name: f"{ordered[at[0]]}:{at[1]}" for name, at in decoder.markets.items()})
     bad, broken = intake.bad.listed(), intake.changes.listed()
     return Ingested(intake.builder, decoder, source, tuple(files), lines, intake.empty, bad, warnings, broken)
 
@@ -314,6 +343,9 @@ class _Intake:
     def _line(self, index: int, stats: ReadStats, number: int, line: bytes, whole: bool) -> None:
         if not line.strip():
             self.empty += 1
+            return
+        if is_capture_note(line):
+            self._decoder.filtered["line of a capture that brings no data"] += 1
             return
         stamp, payload = None, b""
         try:

@@ -6,6 +6,7 @@ What is seen are values; `inspection_text` writes them for people, as JSON and a
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Final
 
 import numpy as np
 
-from data_convert.book import Side, replay_book
+from data_convert.book import Side
 from data_convert.errors import BadLine
-from data_convert.events import BUY, EXCH, KIND_MASK, KIND_NAMES, LOCAL, SELL, Events, count_kinds, has_flag
-from data_convert.report.measure import histogram, quantiles
+from data_convert.events import BUY, EXCH, KIND_MASK, KIND_NAMES, LOCAL, SELL, Events, has_flag
+from data_convert.report.measure import histogram
 from data_convert.report.values import Histogram, Quantiles
+from data_convert.windowed import Extent, Sampled, count_low_bytes, end_book
 
 BINS: Final = 15
 _LOOKED_AT: Final = 1000
@@ -69,7 +71,10 @@ class EventsLook:
 
 @dataclass(frozen=True, slots=True)
 class RecordingLook:
-    """A recording: first and last receive time (ns), `dialects` of the lines looked at, the first lines."""
+    """A recording: first and last receive time (ns), `dialects` of the lines looked at, the first lines.
+
+    `format` in words of any file that can be converted, and the `command` that does it.
+    """
 
     file: str
     size_bytes: int
@@ -81,41 +86,59 @@ class RecordingLook:
     dialects: dict[str, int]
     damage: tuple[str, ...]
     head: tuple[str, ...]
+    format: str = ""
+    command: str = ""
 
 
 def look_at(path: Path, rows: int) -> EventsLook | RecordingLook:
-    """Look at an `.npz` or a recording, `rows` rows or lines of it. Raises InputError."""
+    """Look at an `.npz` or a recording, `rows` rows or lines of it, in memory that does not grow. Raises InputError."""
     if path.suffix == ".npz":
-        from data_convert.writer import load
+        from data_convert.stream.chunks import npz_chunks
 
-        return look_at_events(path, load(path), rows)
+        return look_at_events(path, npz_chunks(path), rows)
     return _look_at_recording(path, rows)
 
 
-def look_at_events(path: Path, events: Events, rows: int) -> EventsLook:
-    """Look at the events that an `.npz` holds."""
-    own = events[has_flag(events, LOCAL)]
-    latency_ns = own["local_ts"] - own["exch_ts"]
-    spans = [
-        (int(np.min(events[name])), int(np.max(events[name]))) if len(events) else None
-        for name in ("exch_ts", "local_ts")
-    ]
+def look_at_events(path: Path, chunks: Iterable[Events], rows: int) -> EventsLook:
+    """Look at the events that an `.npz` holds; they come in chunks."""
+    latency, total = Sampled(), 0
+    kinds = np.zeros(KIND_MASK + 1, np.int64)
+    head: list[EventRow] = []
+    exch, local = Extent(), Extent()
+    for events in chunks:
+        head += [_row(row) for row in events[: max(rows - len(head), 0)]]
+        total += len(events)
+        kinds += count_low_bytes(events)
+        exch.add(events["exch_ts"])
+        local.add(events["local_ts"])
+        own = events[has_flag(events, LOCAL)]
+        latency.add(own["local_ts"] - own["exch_ts"])
     return EventsLook(
         file=str(path),
         size_bytes=path.stat().st_size,
-        rows=len(events),
-        exch_span_ns=spans[0],
-        local_span_ns=spans[1],
-        kinds=count_kinds(events),
-        latency=quantiles(latency_ns),
-        latency_ms=histogram(latency_ns, BINS),
-        head=tuple(_row(row) for row in events[:rows]),
+        rows=total,
+        exch_span_ns=exch.ends,
+        local_span_ns=local.ends,
+        kinds={KIND_NAMES.get(k, f"kind {k}"): n for k, n in enumerate(kinds.tolist()) if n},
+        latency=latency.quantiles(),
+        latency_ms=histogram(latency.sample(), BINS),
+        head=tuple(head),
     )
 
 
-def look_at_book(events: Events, at_ns: int, side: Side, levels: int) -> BookLook:
+def look_at_book(chunks: Iterable[Events], at_ns: int, side: Side, levels: int) -> BookLook:
     """Return the best `levels` of the book that one clock knows at `at_ns`, rows of that instant included."""
-    book = replay_book(events, side, at_ns)
+    name = "local_ts" if side == "local" else "exch_ts"
+    flag = LOCAL if side == "local" else EXCH
+
+    def until() -> Iterator[Events]:
+        for events in chunks:
+            later = np.flatnonzero(has_flag(events, flag) & (events[name] > at_ns))
+            yield events[: int(later[0])] if len(later) else events
+            if len(later):
+                return
+
+    book = end_book(until(), side)
     bids, asks = (tuple((price, qty) for price, qty in own[:levels].tolist()) for own in (book.bids, book.asks))
     return BookLook(at_ns, side, bids, asks, len(book.bids), len(book.asks))
 
@@ -140,11 +163,20 @@ def _row(row: np.void) -> EventRow:
 def _look_at_recording(path: Path, rows: int) -> RecordingLook:
     from data_convert.detect import detect_line
     from data_convert.ingest import split_stamp
-    from data_convert.readers import ReadStats, read_lines
+    from data_convert.naming import name_file
+    from data_convert.readers import ReadStats, open_check, read_lines
+    from data_convert.tables import is_zip, text_lines
 
+    open_check(path)
+    named = name_file(path)
+    if named.what == "Databento file":
+        return RecordingLook(
+            str(path), path.stat().st_size, False, 0, 0, 0, None, {}, (), (), named.what, named.command
+        )
     stats, dialects, head = ReadStats(path), Counter[str](), []
     first = last = None
-    for number, line, _ in read_lines(path, stats):
+    zipped = ((number, line, True) for number, line in text_lines(path, stats)) if is_zip(path) else None
+    for number, line, _ in zipped or read_lines(path, stats):
         if number <= rows:
             head.append(line.decode("utf-8", "replace"))
         try:
@@ -167,4 +199,6 @@ def _look_at_recording(path: Path, rows: int) -> RecordingLook:
         dialects=dict(dialects.most_common()),
         damage=tuple(stats.damage),
         head=tuple(head),
+        format=named.what,
+        command=named.command,
     )

@@ -99,10 +99,14 @@ def _book_text(book: BookLook) -> str:
 def _recording_text(look: RecordingLook) -> str:
     kind = f"gzip of {look.members} members" if look.compressed else "plain text"
     out = [f"{look.file}: {look.lines:,} lines, {size(look.size_bytes)} ({kind}, {size(look.text_bytes)} of text)"]
+    if look.format:
+        how = f"; convert it with: data-convert {look.command}" if look.command else ""
+        out.append(f"   format: {look.format}{how}")
     if look.local_span_ns is not None:
         first, last = look.local_span_ns
         out.append(f"    local: {when(first)} to {when(last)} UTC ({duration(last - first)})")
-    out += [f"  dialect: {name} ({count:,} of the lines looked at)" for name, count in look.dialects.items()]
+    if look.command in ("", "collector"):
+        out += [f"  dialect: {name} ({count:,} of the lines looked at)" for name, count in look.dialects.items()]
     out += [f"   damage: {damage}" for damage in look.damage]
     out += ["  " + (line if len(line) <= _LINE else line[: _LINE - 3] + "...") for line in look.head]
     return "\n".join(out) + "\n"

@@ -79,7 +79,7 @@ def judge(messages: Messages, plan: Plan, unit: Ints, walk: Walk, local_ns: Ints
     quotes = messages.quotes[messages.quotes[:, 1] >= first_file]
     if not len(quotes) or not len(unit):
         return Judgement(0, tuple(found))
-    quotes = quotes[np.argsort(quotes[:, QUOTE_LOCAL], kind="stable")]
+    quotes = quotes[_order(quotes[:, QUOTE_LOCAL])]
     compared, disagree, ticker = _compare(messages, books, quotes)
     found += _disagreements(messages, books, quotes, compared, disagree, ticker)
     found += _frozen(messages, books, quotes)
@@ -112,7 +112,7 @@ def _compare(messages: Messages, books: _Books, quotes: Ints) -> tuple[Ints, Boo
         local_ns = books.local_ns[every[run]]
         low = int(np.searchsorted(received, local_ns[0] - NEAR_NS))
         high = int(np.searchsorted(received, local_ns[-1] + NEAR_NS, side="right"))
-        order = low + np.argsort(quotes[low:high, QUOTE_ID], kind="stable")
+        order = low + _order(quotes[low:high, QUOTE_ID])
         if not len(order):
             continue
         ids = quotes[order, QUOTE_ID]
@@ -180,6 +180,13 @@ def _found(
     message = int(books.message[first])
     place = int(messages.file[message]), int(messages.line[message])
     return Contradiction(kind, int(books.local_ns[first]), end_ns, count, *place, detail)
+
+
+def _order(values: Ints) -> Ints:
+    """Return the stable order of values, which mostly are in order already."""
+    if bool(np.all(values[1:] >= values[:-1])):
+        return np.arange(len(values))
+    return np.argsort(values, kind="stable")
 
 
 def _runs(marked: Bools) -> Iterator[tuple[int, int]]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 import numpy as np
 
-from data_convert.book import Book, Side, depth_rows, walk_rows
-from data_convert.events import BUY, DEPTH_SNAPSHOT, EVENT_DTYPE, EXCH, LOCAL, SELL, Events, has_flag
+from data_convert.book import Side
+from data_convert.events import Events
 from data_convert.sizes import check_size
-
-_BOTH: Final = DEPTH_SNAPSHOT | EXCH | LOCAL
+from data_convert.windowed import end_book, rows_of
 
 
 def end_snapshot(
@@ -25,20 +23,8 @@ def end_snapshot(
     Raises ValueError for a tick size that is none.
     """
     check_size(tick_size, "tick size")
-    book = _rows_of(Book(np.empty((0, 2)), np.empty((0, 2)))) if initial is None else initial
-    for events in arrays:
-        flag = LOCAL if side == "local" else EXCH
-        rows = np.concatenate((book, events[has_flag(events, flag) & depth_rows(events)]))
-        book = _rows_of(walk_rows(rows, np.zeros(len(rows), np.int64)).book)
+    book = rows_of(end_book(arrays, side, initial))
     return book if tick_size is None else _on_ticks(book, tick_size)
-
-
-def _rows_of(book: Book) -> Events:
-    rows = np.zeros(len(book.bids) + len(book.asks), EVENT_DTYPE)
-    rows["ev"] = np.repeat(np.array([_BOTH | BUY, _BOTH | SELL], np.uint64), (len(book.bids), len(book.asks)))
-    levels = np.concatenate((book.bids, book.asks))
-    rows["px"], rows["qty"] = levels[:, 0], levels[:, 1]
-    return rows
 
 
 def _on_ticks(rows: Events, tick_size: float) -> Events:

@@ -16,7 +16,7 @@ class LinkOrder:
         self.counts: Counter[str] = Counter()
         self.gaps: list[Gap] = []
         self.warnings: list[str] = []
-        self.lost = 0
+        self.lost: list[int] = []
         self._messages = messages
         self._keep = keep_unanchored
         self._anchored = self._ever = False
@@ -48,7 +48,7 @@ class LinkOrder:
             self.counts["updates kept without anchor"] += updates
             return held
         self.counts["updates kept without anchor" if self._keep else "updates unanchored"] += updates
-        self.lost += 0 if self._keep else updates
+        self.lost += [] if self._keep else [unit.message for unit in held if unit.action is Action.ROWS]
         return held if self._keep else [unit for unit in held if unit.action is not Action.ROWS]
 
     def _unit(self, action: Action, message: int) -> Unit:
@@ -73,7 +73,7 @@ class LinkOrder:
         updates = sum(unit.action is Action.ROWS for unit in held)
         if not self._keep:
             early = local_ns - ANCHOR_NS
-            self.lost += sum(unit.action is Action.ROWS and unit.local_ns < early for unit in held)
+            self.lost += [u.message for u in held if u.action is Action.ROWS and u.local_ns < early]
             held = [unit for unit in held if unit.action is not Action.ROWS]
         self.counts["updates kept without anchor" if self._keep else "updates unanchored"] += updates
         self._anchored = self._ever = True

@@ -16,6 +16,7 @@ from typing import Final
 
 import orjson
 
+from data_convert.detect import is_gap_line
 from data_convert.formats.dialects import market_of
 
 Line = tuple[int, int, bytes]
@@ -29,10 +30,11 @@ Key = tuple[object, ...] | bytes
 
 @dataclass(slots=True)
 class MergeCounts:
-    """What a merge did: lines taken and left out of each recording, symbols seen in each, markets."""
+    """What a merge did: lines taken and left out of each recording, its gap lines, symbols seen in each, markets."""
 
     taken: Counter[int] = field(default_factory=Counter)
     dropped: Counter[int] = field(default_factory=Counter)
+    gaps: Counter[int] = field(default_factory=Counter)
     symbols: dict[int, set[str]] = field(default_factory=dict)
     markets: dict[str, int] = field(default_factory=dict)
     """Markets seen, and the first recording of each."""
@@ -46,6 +48,9 @@ def merge_lines(recordings: Iterable[Iterator[tuple[int, bytes]]], counts: Merge
     for stamp, number, payload in merge(*numbered, key=lambda line: line[0]):
         while recent and recent[0][0] < stamp - WINDOW_NS:
             waiting.pop(recent.popleft()[1], None)
+        if is_gap_line(payload):  # one recorder's gap is none where the other one listened: the ids tell what both lack
+            counts.gaps[number] += 1
+            continue
         key, symbol, market = identify(payload)
         if market is not None:
             counts.markets.setdefault(market, number)

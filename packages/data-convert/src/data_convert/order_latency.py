@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from data_convert.events import EXCH, LOCAL, Events, has_flag
+from data_convert.events import EVENT_DTYPE, EXCH, LOCAL, Events, has_flag
 from data_convert.sizes import MOST_NS, check_ns
 
 LATENCY_DTYPE: Final = np.dtype([("req_ts", "<i8"), ("exch_ts", "<i8"), ("resp_ts", "<i8"), ("_padding", "<i8")])
@@ -31,10 +32,8 @@ def order_latencies(
     in integers: products are rounded to the nearest ns). Raises ValueError for a window that is not positive, a factor
     of more than nine digits, for latencies beyond 146 years, and for results before their request.
     """
-    if every_ns <= 0:
-        raise ValueError(f"the window must be positive, not {every_ns} ns")
-    named = (("entry_offset_ns", entry_offset_ns), ("response_offset_ns", response_offset_ns), ("every_ns", every_ns))
-    for name, value in named:
+    _check_window(every_ns)
+    for name, value in (("entry_offset_ns", entry_offset_ns), ("response_offset_ns", response_offset_ns)):
         check_ns(value, name)
     rows = events[has_flag(events, EXCH | LOCAL)]
     window = rows["local_ts"] // every_ns
@@ -52,6 +51,29 @@ def order_latencies(
     if np.any(result["exch_ts"] < local) or np.any(result["resp_ts"] < result["exch_ts"]):
         raise ValueError("an order would arrive before it was sent: negative feed latency or offset")
     return result
+
+
+def _check_window(every_ns: int) -> None:
+    if every_ns <= 0:
+        raise ValueError(f"the window must be positive, not {every_ns} ns")
+    check_ns(every_ns, "every_ns")
+
+
+def last_of_windows(chunks: Iterable[Events], every_ns: int) -> Events:
+    """Return the rows that `order_latencies` needs of an array that comes in chunks: the last of every window.
+
+    Raises ValueError for a window that is none.
+    """
+    _check_window(every_ns)
+    kept = np.empty(0, EVENT_DTYPE)
+    parts = []
+    for events in chunks:
+        rows = np.concatenate((kept[-1:], events[has_flag(events, EXCH | LOCAL)]))
+        window = rows["local_ts"] // every_ns
+        if len(rows):
+            parts.append(kept[:-1])
+            kept = rows[np.append(window[1:] != window[:-1], True)]
+    return np.concatenate((*parts, kept))
 
 
 def _times(latency_ns: Ints, factor: Fraction) -> Ints:

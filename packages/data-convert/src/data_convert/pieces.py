@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from data_convert.readers import ReadStats, open_check, text_blocks
+from data_convert.readers import ReadStats, bounded, open_check, text_blocks
 from data_convert.stream.ahead import ahead
 from data_convert.stream.lines import Text, cut_lines, padded
 
@@ -56,18 +56,13 @@ class Pieces:
         open_check(self.path)
         found = self._found
         found.size_bytes = self.path.stat().st_size
-        for text in cut_lines(self._blocks()):
+        for text in cut_lines(bounded(text_blocks(self.path, found), found)):
             if isinstance(text, Text):
                 yield self._piece(text.buffer, text.start, text.stop)
             else:
                 yield from self._end(text.text, b"" if text.torn else b"\r")
         if len(found.damage) > self._told:
             yield self._piece(b"", 0, 0)
-
-    def _blocks(self) -> Iterator[tuple[bytes, bool]]:
-        for block, torn in text_blocks(self.path, self._found):
-            self._found.text_bytes += len(block)
-            yield block, torn
 
     def _end(self, rest: bytes, ending: bytes) -> Generator[Piece, None, None]:
         cut = rest.rfind(b"\n") + 1

@@ -147,10 +147,10 @@ class Gap:
 
 @dataclass(slots=True)
 class Plan:
-    """What a policy decided."""
+    """What a policy decided; `lost` are the updates that were left out because no snapshot joins them."""
 
     units: Units
     gaps: tuple[Gap, ...]
     counts: Counter[str]
     warnings: list[str] = field(default_factory=list)
-    lost_updates: int = 0
+    lost: Ints = field(default_factory=lambda: np.empty(0, np.int64))

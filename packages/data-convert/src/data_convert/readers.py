@@ -3,14 +3,18 @@
 A collector that is killed leaves a torn member, and the next start appends a new one behind it. Inflating across that
 seam would give garbage, so wherever a gzip header stands inside an unfinished member and what follows it inflates
 to text, the member before is taken as torn there: its whole lines are kept, the rest is counted.
+
+A machine that stops leaves zeros where text never reached the disk: such a hole is a tear too, and no line of text is
+longer than LONGEST_LINE, so that what is no recording costs neither memory nor more than the time to read it once.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
@@ -19,6 +23,7 @@ from isal import isal_zlib
 
 from data_convert.errors import InputError
 
+LONGEST_LINE: Final = 16 << 20
 _MAGIC: Final = b"\x1f\x8b\x08"
 _INFLATE_ERROR: Final = cast(type[Exception], isal_zlib.error)
 _BLOCK: Final = 1 << 18
@@ -28,6 +33,8 @@ _PEEK: Final = 256
 _SEARCHED: Final = 1 << 22
 _AROUND: Final = 1 << 22
 _DONTNEED: Final[int | None] = getattr(mmap, "MADV_DONTNEED", None)
+_HOLE_BYTES: Final = 64
+"""Zeros in a row that are no text any more; at the end of a text one is enough."""
 _TEXT: Final = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
 
 
@@ -65,23 +72,25 @@ def read_lines(path: Path, stats: ReadStats) -> Iterator[tuple[int, bytes, bool]
     """
     open_check(path)
     stats.size_bytes = path.stat().st_size
-    number, rest = 0, b""
-    for block, torn in text_blocks(path, stats):
-        stats.text_bytes += len(block)
-        pieces = (rest + block).split(b"\n") if rest else block.split(b"\n")
-        rest = pieces.pop()
+    number, rest = 0, list[bytes]()
+    for block, torn in bounded(text_blocks(path, stats), stats):
+        pieces = block.split(b"\n")
+        rest.append(pieces.pop(0))
+        if pieces:
+            pieces.insert(0, b"".join(rest))
+            rest = [pieces.pop()]
         for piece in pieces:
             number += 1
             yield number, piece[:-1] if piece.endswith(b"\r") else piece, True
-        if torn and rest:
+        if torn and (piece := b"".join(rest)):
             number += 1
-            piece, rest = rest, b""
             yield number, piece, False
+        rest = [] if torn else rest
         stats.lines = number
-    if rest:
+    if piece := b"".join(rest):
         number += 1
         stats.lines = number
-        yield number, rest.removesuffix(b"\r"), False
+        yield number, piece.removesuffix(b"\r"), False
 
 
 def lose_line(stats: ReadStats, number: int, piece: bytes) -> None:
@@ -91,8 +100,92 @@ def lose_line(stats: ReadStats, number: int, piece: bytes) -> None:
     stats.damage.append(f"line {number} is cut off after {len(piece)} bytes and left out")
 
 
+def bounded(blocks: Iterable[tuple[bytes, bool]], stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
+    """Cut lines at LONGEST_LINE, as if torn there: what is behind is counted and left out up to the next line."""
+    length = dropped = 0
+    dropping = False
+    for block, torn in blocks:
+        if not dropping:
+            end = block.find(b"\n")
+            if length + (len(block) if end < 0 else end) > LONGEST_LINE:
+                room = max(LONGEST_LINE - length, 0)
+                yield block[:room], True
+                block, dropping = block[room:], True
+        if dropping:
+            end = block.find(b"\n") + 1
+            dropped += end or len(block)
+            if not end and not torn:
+                continue
+            _lose_text(stats, dropped, f"a line is longer than {LONGEST_LINE >> 20} MiB: its last {dropped} bytes are")
+            block, dropped, dropping, length = block[end or len(block) :], 0, False, 0
+        last = block.rfind(b"\n")
+        length = len(block) - last - 1 if last >= 0 else length + len(block)
+        length = 0 if torn else length
+        yield block, torn
+    if dropping:
+        _lose_text(
+            stats, dropped, f"the last line is longer than {LONGEST_LINE >> 20} MiB: its last {dropped} bytes are"
+        )
+
+
+def _lose_text(stats: ReadStats, count: int, what: str) -> None:
+    stats.lost_bytes += count
+    stats.damage.append(f"{what} left out")
+
+
 def text_blocks(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
-    """Yield (text, torn) in blocks of at most 1 MiB: after a torn block the next one starts a new line."""
+    """Yield (text, torn) in blocks of at most 1 MiB, counted: after a torn block the next one starts a new line."""
+    yield from _without_holes(_counted(path, stats), stats)
+
+
+def _counted(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
+    for block, torn in _all_text(path, stats):
+        stats.text_bytes += len(block)
+        yield block, torn
+
+
+def _without_holes(blocks: Iterable[tuple[bytes, bool]], stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
+    """Tear the text where zeros stand in it, and leave them out."""
+    zeros = 0  # at the end of what was read
+    for block, torn in blocks:
+        if not zeros and b"\0" not in block:
+            yield block, torn
+            continue
+        start = len(block) - len(block.lstrip(b"\0")) if zeros else 0
+        if zeros and (start < len(block) or torn):
+            zeros += start
+            if zeros < _HOLE_BYTES and start < len(block):
+                block, start = bytes(zeros) + block[start:], 0
+            else:
+                yield _hole(stats, zeros, torn and start == len(block))
+            zeros = 0
+        elif zeros:
+            zeros += start
+            continue
+        stop = len(block.rstrip(b"\0"))
+        for run in _ZEROS.finditer(block, start, max(stop, start)):
+            yield block[start : run.start()], False
+            yield _hole(stats, len(run[0]), False)
+            start = run.end()
+        zeros = len(block) - max(stop, start)
+        yield block[start : max(stop, start)], torn and not zeros
+        if torn and zeros:
+            yield _hole(stats, zeros, True)
+            zeros = 0
+    if zeros:
+        yield _hole(stats, zeros, True)
+
+
+def _hole(stats: ReadStats, zeros: int, last: bool) -> tuple[bytes, bool]:
+    what = f"a torn tail of {zeros} zero bytes is" if last else f"a hole of {zeros} zero bytes in the text is"
+    _lose_text(stats, zeros, f"{what} what a crash kept from the disk:")
+    return b"", True
+
+
+_ZEROS: Final = re.compile(rb"\0{%d,}" % _HOLE_BYTES)
+
+
+def _all_text(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
     if stats.size_bytes == 0:
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -152,8 +245,9 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
                     text = inflater.decompress(pending, _TEXT_BLOCK)
                     pending = inflater.unconsumed_tail
                 except _INFLATE_ERROR as error:
-                    text, problem = _until_error(data, start, position, stop)[inflated:], f"is damaged ({error})"
-                    pending = b""
+                    for piece in _until_error(data, start, position, stop, inflated):
+                        yield piece, False
+                    text, pending, problem = b"", b"", f"is damaged ({error})"
                 inflated += len(text)
                 if text:
                     yield text, False
@@ -170,18 +264,39 @@ def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
         position = size if seam is None else seam
 
 
-def _until_error(data: mmap.mmap, start: int, position: int, stop: int) -> bytes:
-    """Inflate the bytes from `position` to where the member that began at `start` breaks, one byte at a time."""
+def _until_error(data: mmap.mmap, start: int, position: int, stop: int, skip: int) -> Iterator[bytes]:
+    """Inflate the bytes from `position` to where the member that began at `start` breaks, one byte at a time.
+
+    The first `skip` bytes of text are known. All of it is inflated in pieces: a byte may stand for a thousand.
+    """
     inflater = zlib.decompressobj(_GZIP_WBITS)
+
+    def inflate(packed: bytes) -> Iterator[bytes]:
+        while packed or inflater.unconsumed_tail:
+            text = inflater.decompress(packed, _TEXT_BLOCK)
+            packed = inflater.unconsumed_tail
+            if not text and not packed:
+                return
+            yield text
+            if len(text) < _TEXT_BLOCK and not packed:
+                return
+
     for begin in range(start, position, _BLOCK):
-        inflater.decompress(data[begin : min(begin + _BLOCK, position)])
-    text = bytearray()
+        for _ in inflate(data[begin : min(begin + _BLOCK, position)]):
+            pass
+    held = bytearray()
     try:
         for at in range(position, stop):
-            text += inflater.decompress(data[at : at + 1])
+            for text in inflate(data[at : at + 1]):
+                held += text[skip:]
+                skip = max(skip - len(text), 0)
+                if len(held) >= _TEXT_BLOCK:
+                    yield bytes(held)
+                    held.clear()
     except zlib.error:
         pass
-    return bytes(text)
+    if held:
+        yield bytes(held)
 
 
 def _next_member(data: mmap.mmap, position: int, stop: int) -> int | None:

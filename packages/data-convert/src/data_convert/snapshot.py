@@ -7,7 +7,6 @@ hftbacktest's own converter does, and `ignore` leaves them out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, Literal
 
@@ -70,17 +69,7 @@ def _by_id(messages: Messages, machine: IdChain | LinkOrder, unanchored: Unancho
         units.rows,
     )
     gaps = tuple(replace(gap, emitted=unanchored == "keep") for gap in machine.gaps)
-    return Plan(both.sorted(), gaps, +counts, [*machine.warnings, *_left_out(machine, messages)], machine.lost)
-
-
-def _left_out(machine: IdChain | LinkOrder, messages: Messages) -> Iterator[str]:
-    """Say in words that updates were left out, whatever their share."""
-    if machine.lost:
-        updates = int(np.count_nonzero(messages.what == What.UPDATE))
-        yield (
-            f"{machine.lost:,} of {updates:,} updates are left out, because no snapshot joins them: the book is unknown there "
-            "(--before takes the book of the day before, --unanchored keep emits them as a partial book)"
-        )
+    return Plan(both.sorted(), gaps, +counts, list(machine.warnings), np.array(machine.lost, np.int64))
 
 
 def _depth_of(messages: Messages) -> Ints:

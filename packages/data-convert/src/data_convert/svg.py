@@ -34,10 +34,13 @@ def line(
     unit: str = "",
     steps: bool = False,
     zero: bool = False,
+    gaps: Sequence[tuple[float, float]] = (),
+    doubts: Sequence[tuple[float, float]] = (),
 ) -> str:
-    """Draw ys over xs (seconds); None breaks the line.
+    """Draw ys over xs (seconds); None breaks the line, and so does every gap (from, to), which is shaded.
 
-    `steps` holds each value until the next, `zero` lets the axis begin at 0.
+    `doubts` are shaded too, and the line goes on: what it shows may be wrong. `steps` holds each value until the next,
+    `zero` lets the axis begin at 0.
     """
     known = [y for y in ys if y is not None]
     if not known:
@@ -50,8 +53,12 @@ def line(
         low, high = low - pad, high + pad
     right = max(xs[-1], xs[0] + 1e-9)
     path, drawing, last_y = [], False, 0.0
+    breaks = iter(sorted(begin for begin, _ in gaps))
+    broken = next(breaks, math.inf)
     for x, y in zip(xs, ys, strict=True):
-        if y is None:
+        while broken < x:
+            drawing, broken = False, next(breaks, math.inf)
+        if y is None or any(begin < x < end for begin, end in gaps):
             drawing = False
             continue
         px, py = _x(x, xs[0], right), _y(y, low, high)
@@ -61,7 +68,19 @@ def line(
         drawing, last_y = True, py
     curve = f'<path d="{"".join(path)}" fill="none" stroke="var(--line)" stroke-width="1.4" stroke-linejoin="round"/>'
     axes = _axis_y(low, high, unit) + _axis_x(xs[0], right, "s")
-    return _frame(label, axes + curve)
+    shaded = [("no book", span) for span in gaps] + [("the book may be wrong", span) for span in doubts]
+    shades = "".join(_shade(what, max(begin, xs[0]), min(end, right), xs[0], right) for what, (begin, end) in shaded)
+    return _frame(label, shades + axes + curve)
+
+
+def _shade(what: str, begin: float, end: float, low: float, high: float) -> str:
+    if end < begin:
+        return ""
+    left, right = _x(begin, low, high), _x(end, low, high)
+    return (
+        f'<rect class="gap" x="{left:.1f}" y="{_TOP}" width="{max(right - left, 1):.1f}" '
+        f'height="{HEIGHT - _BOTTOM - _TOP}" fill="var(--grid)"><title>{what} for {end - begin:.3f} s</title></rect>'
+    )
 
 
 def histogram(edges: Sequence[float], counts: Sequence[int], *, label: str, unit: str = "") -> str:

@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from data_convert.errors import BadLine, InputError
 from data_convert.formats.decimals import decimal, integer
-from data_convert.readers import ReadStats, lose_line, open_check, read_lines
+from data_convert.readers import ReadStats, bounded, lose_line, open_check, read_lines
 
 _ZIP: Final = b"PK\x03\x04"
 _BLOCK: Final = 1 << 18
@@ -40,17 +40,26 @@ def text_lines(path: Path, stats: ReadStats) -> Iterator[tuple[int, bytes]]:
                 continue
             yield at, line
         return
-    rest = b""
-    for block in zip_blocks(path, stats):
-        *pieces, rest = (rest + block).split(b"\n")
+    rest: list[bytes] = []
+    for block, torn in bounded(((block, False) for block in zip_blocks(path, stats)), stats):
+        pieces = block.split(b"\n")
+        rest.append(pieces.pop(0))
+        if pieces:
+            pieces.insert(0, b"".join(rest))
+            rest = [pieces.pop()]
         for piece in pieces:
             stats.lines += 1
             yield stats.lines, piece.rstrip(b"\r")
-    if rest and stats.damage:
-        stats.text_bytes -= len(rest)
-    elif rest:
+        if torn:
+            stats.lines += 1
+            lose_line(stats, stats.lines, b"".join(rest))
+            rest = []
+    last = b"".join(rest)
+    if last and stats.damage:
+        stats.text_bytes -= len(last)
+    elif last:
         stats.lines += 1
-        yield stats.lines, rest.rstrip(b"\r")
+        yield stats.lines, last.rstrip(b"\r")
 
 
 def zip_blocks(path: Path, stats: ReadStats) -> Iterator[bytes]:

@@ -25,11 +25,11 @@ class TradeIds:
     repeated: int = 0
 
 
-def check_trades(messages: Messages, others: Ints) -> tuple[npt.NDArray[np.bool_], TradeIds]:
+def check_trades(messages: Messages, others: Ints, first_file: int = 0) -> tuple[npt.NDArray[np.bool_], TradeIds]:
     """Mark the messages that are no repetition of a trade, and count its ids; `others` are ids of trades left out by rule.
 
     The same id, exchange time, side, price and quantity is the same trade. Ids of an exchange that began them anew are counted
-    by themselves: a hole is between neighbours that grow.
+    by themselves: a hole is between neighbours that grow. Holes of files before `first_file` are not counted.
     """
     first: npt.NDArray[np.bool_] = np.ones(len(messages), np.bool_)
     trades = np.flatnonzero((messages.what == What.TRADE) & (messages.last_id != NO_ID))
@@ -46,10 +46,11 @@ def check_trades(messages: Messages, others: Ints) -> tuple[npt.NDArray[np.bool_
             same[1:] &= key[order][1:] == key[order][:-1]
         first[trades[order[same]]] = False
     own = trades[first[trades]]
-    holes = _holes(messages.last_id[own], others)
+    of_day = messages.file[own] >= first_file
+    holes = [(at, count) for at, count in _holes(messages.last_id[own], others) if of_day[at]]
     missing = int(sum(count for _, count in holes))
     place = int(own[holes[0][0]]) if holes else -1
-    return first, TradeIds(len(own), missing, len(holes), place, len(trades) - len(own))
+    return first, TradeIds(int(of_day.sum()), missing, len(holes), place, len(trades) - len(own))
 
 
 def _holes(ids: Ints, others: Ints) -> list[tuple[int, int]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 import numpy as np
 
-from data_convert.book import depth_rows
-from data_convert.errors import OrderError
-from data_convert.events import EVENT_DTYPE, EXCH, LOCAL, Events, count_kinds, has_flag
-from data_convert.report.measure import check_book, make_series, quantiles, walk_clock
+from data_convert.events import EVENT_DTYPE, EXCH, KIND_MASK, KIND_NAMES, LOCAL, Events, has_flag
+from data_convert.report.measure import make_series
 from data_convert.report.values import Latency, Report, Series
-from data_convert.timeline import check_order
+from data_convert.windowed import ClockBook, Extent, Order, Rate, Sampled, count_low_bytes
 
 
 def count_sides(events: Events) -> dict[str, int]:
@@ -39,37 +40,58 @@ def validate(events: Events) -> Report:
     if not isinstance(events, np.ndarray) or events.dtype != EVENT_DTYPE or events.ndim != 1:
         found = getattr(events, "dtype", type(events).__name__)
         raise TypeError(f"events must be a one-dimensional array of EVENT_DTYPE, not {found}")
-    order_error = None
-    try:
-        check_order(events)
-    except OrderError as error:
-        order_error = str(error)
-    walks = {side: walk_clock(events, side) for side in ("local", "exchange")}
-    local_rows = events[has_flag(events, LOCAL)]
-    latency_ns = local_rows["local_ts"] - local_rows["exch_ts"]
-    found_ns = quantiles(latency_ns)
+    return validate_chunks([events])
+
+
+def validate_chunks(chunks: Iterable[Events]) -> Report:
+    """Check an event array that comes in chunks, in memory that does not grow with it.
+
+    Beyond `windowed.SAMPLED` rows the quantiles of latencies are of every n-th; all else is as of `validate`.
+    """
+    books = {side: ClockBook(side, curve=side == "local") for side in ("local", "exchange")}
+    orders = [Order("exchange"), Order("local")]
+    latency, rate, rows = Sampled(), Rate(), 0
+    local, exch = Extent(), Extent()
+    kinds, sides = np.zeros(KIND_MASK + 1, np.int64), Counter[str]()
+    for events in chunks:
+        rows += len(events)
+        kinds += count_low_bytes(events)
+        sides.update(count_sides(events))
+        for order in orders:
+            order.add(events)
+        for book in books.values():
+            book.add(events)
+        exch.add(events["exch_ts"][has_flag(events, EXCH)])
+        local_rows = events[has_flag(events, LOCAL)]
+        local.add(local_rows["local_ts"])
+        rate.add(local_rows["local_ts"])
+        latency.add(local_rows["local_ts"] - local_rows["exch_ts"])
+    for book in books.values():
+        book.finish()
+    error = next((order.error for order in orders if order.error is not None), None)
+    found_ns = latency.quantiles()
     warnings = []
     if found_ns and found_ns.min < 0:
         warnings.append("negative latency: rows are received before they happen")
-    sides = count_sides(events)
     if sides["neither"]:
         warnings.append("rows flagged for neither clock are invisible to a backtest")
-    walked = np.unique(local_rows["local_ts"][depth_rows(local_rows)]) if order_error is None else np.empty(0, np.int64)
     series = Series()
-    if order_error is None and len(events):
-        times = local_rows["local_ts"] if len(local_rows) else np.zeros(1, np.int64)
-        series = make_series(times, None, walks["local"], walked, latency_ns)
-    smallest = found_ns.min if found_ns else 0
+    if error is None and rows:
+        first, last = local.ends or (0, 0)
+        times = np.concatenate((np.array([first, last]), np.maximum(rate.times * rate.width_ns, first)))
+        counts = np.concatenate((np.zeros(2, np.int64), rate.counts * int(local.ends is not None)))
+        walked = books["local"].points()[0]
+        series = make_series(times, counts, books["local"].walk(), walked, latency.sample())
     return Report(
         title="Validation",
-        rows=len(events),
-        kinds=count_kinds(events),
-        sides=sides,
-        local_span_ns=span(events, "local"),
-        exch_span_ns=span(events, "exchange"),
-        latency=Latency(None, found_ns, 0, smallest, "") if found_ns else None,
-        books={side: check_book(walk) for side, walk in walks.items()},
-        order_error=order_error,
+        rows=rows,
+        kinds={KIND_NAMES.get(k, f"kind {k}"): n for k, n in enumerate(kinds.tolist()) if n},
+        sides={name: sides[name] for name in ("both clocks", "exchange only", "local only", "neither")},
+        local_span_ns=local.ends,
+        exch_span_ns=exch.ends,
+        latency=Latency(None, found_ns, 0, found_ns.min, "") if found_ns else None,
+        books={side: book.check() for side, book in books.items()},
+        order_error=None if error is None else str(error),
         warnings=tuple(warnings),
         series=series,
     )

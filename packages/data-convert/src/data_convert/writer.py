@@ -21,6 +21,7 @@ from isal import isal_zlib
 
 from data_convert.errors import InputError, OutputError
 from data_convert.events import EVENT_DTYPE, FIELDS, Events
+from data_convert.leftovers import partial_file
 from data_convert.stream.deflate import (
     COMPRESSIONS,
     LAST_BLOCK,
@@ -153,6 +154,8 @@ def check_target(path: Path, force: bool, suffix: str) -> None:
         raise OutputError(path, "is a directory", "name a file in it")
     if not path.parent.is_dir():
         raise OutputError(path, "its directory does not exist", f"create it: mkdir -p {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(path, "its directory cannot be written to", "name another one, or check its permissions")
     if path.exists() and not force:
         raise OutputError(path, "exists", "choose another name or give --force")
 
@@ -160,27 +163,28 @@ def check_target(path: Path, force: bool, suffix: str) -> None:
 @contextmanager
 def whole_file(path: Path, force: bool) -> Iterator[IO[bytes]]:
     """Open a file that appears at `path` only when the block ends without an exception."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("xb") as file:
+        with partial_file(path) as (partial, file):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if force:
-            partial.replace(path)
-            return
-        try:
-            # A link fails when the name is taken meanwhile; a rename would write over it.
-            os.link(partial, path)
-        except FileExistsError:
-            raise OutputError(path, "exists", "choose another name or give --force") from None
-        except OSError:
-            partial.rename(path)
+            _put(partial, path, force)
     except OSError as error:
         problem = f"cannot be written ({error.strerror or error})"
         raise OutputError(path, problem, "check space and permissions") from error
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+def _put(partial: Path, path: Path, force: bool) -> None:
+    if force:
+        partial.replace(path)
+        return
+    try:
+        # A link fails when the name is taken meanwhile; a rename would write over it.
+        os.link(partial, path)
+    except FileExistsError:
+        raise OutputError(path, "exists", "choose another name or give --force") from None
+    except OSError:
+        partial.rename(path)
 
 
 def _header(rows: int) -> bytes:

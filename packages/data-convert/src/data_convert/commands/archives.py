@@ -22,6 +22,7 @@ from data_convert.commands.options import (
     TimeOption,
     check_report,
     save_result,
+    tell_written,
 )
 from data_convert.exits import MAX_LOST
 from data_convert.sizes import MOST_NS
@@ -30,6 +31,7 @@ from data_convert.sizes import MOST_NS
 def register(app: typer.Typer) -> None:
     """Add this command to the program."""
     app.command()(history)
+    app.command()(migrate)
 
 
 def history(
@@ -79,3 +81,27 @@ def history(
             raise typer.BadParameter(f"--latency-file: {error}") from None
     result = convert_history(paths, model, symbol=symbol, time=time.value, strict=strict)
     save_result(result, output, force, compress, json, report, accepted)
+
+
+def migrate(
+    path: Annotated[Path, typer.Argument(metavar="V1.npz", show_default=False)],
+    output: Output,
+    unit_ns: Annotated[int, typer.Option(min=1, max=10**9, help="Unit of its times in ns.")] = 1_000,
+    force: Force = False,
+    json: Json = False,
+    compress: Compress = CompressOption.DEFAULT,
+) -> None:
+    """Turn an event array of HftBacktest 1 (six columns) into today's records."""
+    from data_convert.migration import load_v1
+    from data_convert.migration import migrate as migrated
+    from data_convert.writer import check_target, save
+
+    check_target(output, force, ".npz")
+    try:
+        events, alone = migrated(load_v1(path), unit_ns)
+    except ValueError as error:
+        raise typer.BadParameter(f"{path}: {error}") from None
+    save(events, output, force=force, compress=compress.value)
+    if alone:
+        typer.echo(f"{alone:,} rows had lost the other clock's time: they have their own on both", err=True)
+    tell_written(output, len(events), json)

@@ -14,6 +14,7 @@ from data_convert.commands.options import (
     Compress,
     CompressOption,
     Force,
+    Json,
     Output,
     sizes_or_usage,
     tell_written,
@@ -35,18 +36,23 @@ def snapshot(
     ] = None,
     clock: Clock = ClockOption.LOCAL,
     force: Force = False,
+    json: Json = False,
     compress: Compress = CompressOption.DEFAULT,
 ) -> None:
     """Write the book at the end of event files as the snapshot that the next day begins with."""
+    from itertools import chain
+
     from data_convert.last_snapshot import end_snapshot
+    from data_convert.stream.chunks import npz_chunks
     from data_convert.writer import check_target, load, save
 
     sizes_or_usage({"--tick-size": tick_size})
     check_target(output, force, ".npz")
     begin = None if initial is None else load(initial)
-    rows = end_snapshot(map(load, paths), initial=begin, tick_size=tick_size, side=clock.value)
+    chunks = chain.from_iterable(map(npz_chunks, paths))
+    rows = end_snapshot(chunks, initial=begin, tick_size=tick_size, side=clock.value)
     save(rows, output, force=force, compress=compress.value)
-    tell_written(output, len(rows))
+    tell_written(output, len(rows), json)
 
 
 def _factor(text: str) -> Fraction:
@@ -69,19 +75,21 @@ def latency(
     response_offset_ns: Offset = 0,
     every_ns: Annotated[int, typer.Option(min=1, help="One order latency for so many ns of local time.")] = 10**9,
     force: Force = False,
+    json: Json = False,
 ) -> None:
     """Write order latencies guessed from a feed's latencies (rows flagged for both clocks)."""
     import numpy as np
 
-    from data_convert.order_latency import order_latencies
-    from data_convert.writer import check_target, load, whole_file
+    from data_convert.order_latency import last_of_windows, order_latencies
+    from data_convert.stream.chunks import npz_chunks
+    from data_convert.writer import check_target, whole_file
 
     check_target(output, force, ".npz")
     factors = _factor(entry_factor), _factor(response_factor)
     try:
         found = [
             order_latencies(
-                load(path),
+                last_of_windows(npz_chunks(path), every_ns),
                 entry_factor=factors[0],
                 entry_offset_ns=entry_offset_ns,
                 response_factor=factors[1],
@@ -95,4 +103,4 @@ def latency(
     rows = np.concatenate(found)
     with whole_file(output, force) as file:
         np.savez_compressed(file, data=rows)
-    tell_written(output, len(rows))
+    tell_written(output, len(rows), json)

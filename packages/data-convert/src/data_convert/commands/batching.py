@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -43,7 +43,10 @@ def register(app: typer.Typer) -> None:
 
 def batch(
     root: Annotated[Path, typer.Argument(metavar="IN_DIR", show_default=False)],
-    target: Annotated[Path, typer.Argument(metavar="OUT_DIR", show_default=False)],
+    target: Annotated[Path | None, typer.Argument(metavar="[OUT_DIR]", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT_DIR", help="Where the results go.")
+    ] = None,
     symbols: Annotated[str, typer.Option(metavar="A,B", help="Only these symbols.")] = "",
     first: Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD", help="First day.")] = "",
     last: Annotated[str, typer.Option("--to", metavar="YYYY-MM-DD", help="Last day.")] = "",
@@ -72,18 +75,21 @@ def batch(
     from data_convert.batch import Options, process_pool, run_jobs, state_of
     from data_convert.batch import cluster as open_cluster
     from data_convert.batch_plan import State, make_plan
-    from data_convert.errors import InputError, OutputError
+    from data_convert.errors import BatchError, InputError, OutputError
+    from data_convert.leftovers import remove_leftovers
+    from data_convert.remote import is_url
 
-    if not root.is_dir():
+    target = output or target
+    if target is None:
+        raise typer.BadParameter("name the directory of the results: -o OUT_DIR")
+    if not is_url(root) and not root.is_dir():
         raise InputError(root, "is no directory", "name the directory with the files")
-    if target.exists() and not target.is_dir():
+    if not is_url(target) and target.exists() and not target.is_dir():
         raise OutputError(target, "is no directory", "name another place")
     days = [_day(first, "--from"), _day(last, "--to")]
-    files = [path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    inside = target.resolve()
-    files = [path for path in files if inside == root.resolve() or inside not in path.resolve().parents]
+    size_of = _files_below(root, target)
     wanted = frozenset(symbol.strip() for symbol in symbols.split(",") if symbol.strip())
-    plan = make_plan(files, root, target, wanted, *days)
+    plan = make_plan(size_of, root, target, wanted, *days)
     states = {job: state_of(job, force) for job in plan.jobs}
     to_do = [job for job, state in states.items() if state in (State.TO_DO, State.INCOMPLETE)]
     unknown = [path for path in plan.unknown if path.suffix != ".npz"]
@@ -105,14 +111,27 @@ def batch(
         max_lost=max_lost,
     )
     count = workers or os.cpu_count() or 1
-    opener = partial(open_cluster, cluster) if cluster else partial(process_pool, min(count, max(len(to_do), 1)))
-    sizes = {job.name: sum(path.stat().st_size for path in job.inputs) for job in to_do}
+    places = tuple(sorted({job.output.parent for job in plan.jobs if not is_url(job.output)}))
+    for leftover in [path for place in places for path in remove_leftovers(place)]:
+        typer.echo(f"{leftover}: left by a run that was killed, removed", err=True)
+    pool_size = min(count, max(len(to_do), 1))
+    opener = partial(open_cluster, cluster) if cluster else partial(process_pool, pool_size, places)
+    sizes = {job.name: sum(size_of[path] for path in job.inputs) for job in to_do}
     outcomes: list[Outcome] = []
-    with _progress(len(to_do), sum(sizes.values())) as tell:
-        for outcome in run_jobs(to_do, options, opener, count):
-            outcomes.append(outcome)
-            tell(outcome, sizes[outcome.name])
     left = {job.name: state.value for job, state in states.items() if job not in to_do}
+    try:
+        with (
+            _progress(len(to_do), sum(sizes.values())) as tell,
+            closing(run_jobs(to_do, options, opener, count)) as run,
+        ):
+            for outcome in run:
+                outcomes.append(outcome)
+                tell(outcome, sizes[outcome.name])
+    except (KeyboardInterrupt, SystemExit, BatchError) as stop:
+        _show_stop(stop, outcomes, to_do, left, unknown, json)
+        if isinstance(stop, KeyboardInterrupt):
+            raise typer.Exit(Exit.INTERRUPTED) from None
+        raise
     _show_outcomes(sorted(outcomes, key=lambda o: o.name), left, unknown, json)
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(Exit.ERROR)
@@ -120,6 +139,19 @@ def batch(
         raise typer.Exit(Exit.INCOMPLETE)
     if any(outcome.faults for outcome in outcomes):
         raise typer.Exit(Exit.FAULTS)
+
+
+def _files_below(root: Path, target: Path) -> dict[Path, int]:
+    """Return the files of a directory or below a URL and their sizes, without hidden ones and those of the target."""
+    from data_convert.remote import is_url, listing
+
+    if is_url(root):
+        below = [entry for entry in listing(root) if not entry.path.name.startswith(".")]
+        return {entry.path: entry.size_bytes for entry in below if target == root or target not in entry.path.parents}
+    files = [path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    inside = target.resolve()
+    whole = inside == root.resolve()
+    return {path: path.stat().st_size for path in files if whole or inside not in path.resolve().parents}
 
 
 def _day(text: str, option: str) -> str:
@@ -160,6 +192,29 @@ def _progress(count: int, size: int) -> Iterator[Callable[[Outcome, int], None]]
             bar.update(task, advance=input_bytes, description=f"{done}/{count} days")
 
         yield tell_bar
+
+
+def _show_stop(
+    stop: BaseException,
+    outcomes: list[Outcome],
+    to_do: list[Job],
+    left: dict[str, str],
+    unknown: list[Path],
+    json: bool,
+) -> None:
+    """Close a batch that does not come to its end: what is done, and what is not."""
+    known = {outcome.name for outcome in outcomes}
+    failed = sum(bool(outcome.error) for outcome in outcomes)
+    incomplete = sum(bool(outcome.incomplete) for outcome in outcomes)
+    undone = [job.name for job in to_do if job.name not in known]
+    by = {KeyboardInterrupt: "by Ctrl-C", SystemExit: "by SIGTERM"}.get(type(stop), "")
+    if json:
+        _show_outcomes(outcomes, left | dict.fromkeys(undone, "stopped"), unknown, json)
+    typer.echo(
+        f"stopped{' ' * bool(by)}{by}: {len(outcomes) - failed - incomplete} of {len(to_do)} days written, "
+        f"{failed} failed, {f'{incomplete} incomplete, ' * bool(incomplete)}{len(undone)} left; the same command goes on with them",
+        err=True,
+    )
 
 
 def _show_plan(states: dict[Job, str], unknown: list[Path], json: bool) -> None:

@@ -21,6 +21,8 @@ from data_convert.commands.options import (
     MaxLost,
     ModeOption,
     Output,
+    OutputOrLast,
+    SnapshotMode,
     SnapshotOption,
     Strict,
     Symbol,
@@ -30,8 +32,10 @@ from data_convert.commands.options import (
     check_report,
     depth_of,
     leave,
-    save_result,
+    show,
+    show_json,
     sizes_or_usage,
+    split_output,
     tell_written,
 )
 from data_convert.exits import MAX_LOST
@@ -48,15 +52,17 @@ def register(app: typer.Typer) -> None:
 
 
 def merge(
-    paths: Annotated[list[Path], typer.Argument(metavar="IN IN... OUT.gz", show_default=False)],
+    paths: Annotated[list[Path], typer.Argument(metavar="IN IN...", show_default=False)],
+    output: OutputOrLast = None,
     strict: Strict = False,
     allow_empty: AllowEmpty = False,
     max_lost: MaxLost = MAX_LOST,
     force: Force = False,
+    json: Json = False,
 ) -> None:
     """Merge direct recordings of the same streams: every message once, at its earliest receive time."""
-    if len(paths) < 3:
-        raise typer.BadParameter("name at least two recordings and, last, the output: IN IN... OUT.gz")
+    usage = "name at least two recordings and the output: IN IN... -o OUT.gz"
+    inputs, output = split_output(paths, output, 2, usage)
     from data_convert.errors import FormatError, MarketError, SymbolError
     from data_convert.ingest import find_source
     from data_convert.merging import MergeCounts, merge_lines, pack
@@ -64,7 +70,6 @@ def merge(
     from data_convert.report.values import Loss, Report
     from data_convert.writer import check_target, whole_file
 
-    *inputs, output = paths
     check_target(output, force, ".gz")
     for path in inputs:
         if find_source([path]) == "link":
@@ -80,12 +85,21 @@ def merge(
             raise SymbolError(None, in_files, "of the recordings", "merge recordings of one symbol")
         if len(counts.markets) > 1:
             raise MarketError({market: str(inputs[number]) for market, number in counts.markets.items()})
+    files: list[dict[str, object]] = []
     for number, found in enumerate(stats):
         taken, dropped = counts.taken[number], counts.dropped[number]
+        files.append({"path": str(found.path), "taken": taken, "known": dropped, "unusable": found.lost_lines})
+        files[-1] |= {"gap_lines": counts.gaps[number], "damage": found.damage}
+        if json:
+            continue
         typer.echo(f"{found.path}: {taken:,} lines taken, {dropped:,} known already, {found.lost_lines:,} unusable")
+        if counts.gaps[number]:
+            typer.echo(f"  {counts.gaps[number]:,} gap lines left out: the ids tell what all of the recordings lack")
         for damage in found.damage:
             typer.echo(f"  damage: {damage}")
     tell_written(output, counts.taken.total())
+    if json:
+        show_json({"output": str(output), "rows": counts.taken.total(), "files": files})
     lost = sum(found.lost_lines for found in stats)
     all_lines = counts.taken.total() + counts.dropped.total() + lost
     unusable = Loss("lines", lost, all_lines, "look at the lines named as damage")
@@ -96,11 +110,11 @@ def _lines(path: Path, stats: ReadStats, strict: bool) -> Iterator[tuple[int, by
     import orjson
 
     from data_convert.errors import BadLine, StrictError
-    from data_convert.ingest import split_stamp
+    from data_convert.ingest import is_capture_note, split_stamp
     from data_convert.readers import lose_line, read_lines
 
     for number, line, _ in read_lines(path, stats):
-        if not line.strip():
+        if not line.strip() or is_capture_note(line):
             continue
         try:
             stamp, payload = split_stamp(line)
@@ -129,6 +143,7 @@ def to_tardis(
     allow_empty: AllowEmpty = False,
     max_lost: MaxLost = MAX_LOST,
     force: Force = False,
+    json: Json = False,
 ) -> None:
     """Write a recording as Tardis' trades and incremental_book_L2 files."""
     from data_convert.to_tardis import tardis_files
@@ -153,6 +168,13 @@ def to_tardis(
     )
     tell_written(trades, counts["trades"])
     tell_written(depth, counts["depth"])
+    if json:
+        show_json(
+            {
+                "trades": {"output": str(trades), "rows": counts["trades"]},
+                "depth": {"output": str(depth), "rows": counts["depth"]},
+            }
+        )
     leave(report, Accepted(allow_empty, max_lost))
 
 
@@ -161,8 +183,9 @@ def fuse(
     output: Output,
     tick_size: Annotated[float | None, typer.Option(help="Prices of one tick are one level; exact by default.")] = None,
     lot_size: Annotated[float | None, typer.Option(help="What rounds to no lot is none; exact by default.")] = None,
-    snapshot_mode: Annotated[ModeOption, typer.Option(help="What becomes of snapshot blocks.")] = ModeOption.PROCESS,
+    snapshot_mode: SnapshotMode = ModeOption.DISCARD,
     base_latency_ns: BaseLatency = 0,
+    symbol: Symbol = None,
     strict: Strict = False,
     allow_empty: AllowEmpty = False,
     max_lost: MaxLost = MAX_LOST,
@@ -171,19 +194,29 @@ def fuse(
     report: HtmlFile = None,
     compress: Compress = CompressOption.DEFAULT,
 ) -> None:
-    """Fuse Tardis' trades, incremental_book_L2 and book_ticker files, told by their headers, into one array."""
+    """Fuse Tardis files (trades, incremental_book_L2 or book_snapshot, quotes, derivative_ticker) into one array."""
     sizes_or_usage({"--tick-size": tick_size, "--lot-size": lot_size})
-    from data_convert.tardis_fuse import fuse_tardis
+    from data_convert.cli import _progress
+    from data_convert.tardis_fuse import fuse_tardis_file
     from data_convert.writer import check_target
 
     check_target(output, force, ".npz")
     check_report(report, force)
-    result = fuse_tardis(
-        paths,
-        tick_size=tick_size,
-        lot_size=lot_size,
-        snapshot_mode=snapshot_mode.value,
-        base_latency_ns=base_latency_ns,
-        strict=strict,
-    )
-    save_result(result, output, force, compress, json, report, Accepted(allow_empty, max_lost))
+    with _progress() as progress:
+        found = fuse_tardis_file(
+            paths,
+            output,
+            tick_size=tick_size,
+            lot_size=lot_size,
+            snapshot_mode=snapshot_mode.value,
+            base_latency_ns=base_latency_ns,
+            symbol=symbol,
+            strict=strict,
+            force=force,
+            compress=compress.value,
+            progress=progress,
+        )
+    accepted = Accepted(allow_empty, max_lost)
+    show(found, json, report, force, accepted)
+    tell_written(output, found.rows)
+    leave(found, accepted)

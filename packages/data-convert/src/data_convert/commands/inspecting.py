@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from data_convert.commands.options import Clock, ClockOption, Force, Json, check_report
+from data_convert.commands.options import Clock, ClockOption, Force, HtmlFile, Json, check_report, write_page
 
 
 def register(app: typer.Typer) -> None:
@@ -25,36 +25,32 @@ def inspect(
     ] = None,
     levels: Annotated[int, typer.Option(min=1, help="Levels of the book to show.")] = 10,
     clock: Clock = ClockOption.LOCAL,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Write the same with plots and checks as an HTML page.")
-    ] = None,
+    html: HtmlFile = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Show head, counts, span and latencies of an event file or a recording, and the book at an instant."""
+    """Say what a file is and which command converts it; of an event file the book at an instant too."""
     from data_convert.inspection import EventsLook, look_at, look_at_book, look_at_events, parse_instant
     from data_convert.inspection_text import look_json, look_sections, look_text
-    from data_convert.writer import load, whole_file
+    from data_convert.stream.chunks import npz_chunks
 
     if path.suffix != ".npz":
         if at or html:
-            raise typer.BadParameter("--at and --html look into event files (.npz): convert the recording first")
+            raise typer.BadParameter("--at and --report look into event files (.npz): convert the recording first")
         seen = look_at(path, rows)
         typer.echo(look_json(seen) if json else look_text(seen), nl=False)
         return
     check_report(html, force)
     at_ns = None if at is None else _instant(at, parse_instant)
-    events = load(path)
-    look: EventsLook = look_at_events(path, events, rows)
+    look: EventsLook = look_at_events(path, npz_chunks(path), rows)
     if at_ns is not None:
-        look = replace(look, book=look_at_book(events, at_ns, clock.value, levels))
+        look = replace(look, book=look_at_book(npz_chunks(path), at_ns, clock.value, levels))
     if html is not None:
         from data_convert.report import render_html
-        from data_convert.validation import validate
+        from data_convert.validation import validate_chunks
 
-        page = render_html(replace(validate(events), title=path.name), look_sections(look))
-        with whole_file(html, force) as file:
-            file.write(page.encode())
+        page = render_html(replace(validate_chunks(npz_chunks(path)), title=path.name), look_sections(look))
+        write_page(html, page, force)
     typer.echo(look_json(look) if json else look_text(look), nl=False)
 
 

@@ -53,6 +53,7 @@ class SnapshotOption(StrEnum):
 class ModeOption(StrEnum):
     """What becomes of Tardis' snapshot blocks."""
 
+    DISCARD = "discard"
     PROCESS = "process"
     IGNORE_SOD = "ignore_sod"
     IGNORE = "ignore"
@@ -67,8 +68,16 @@ class VenueOption(StrEnum):
     BINANCE_SPOT = "binance-spot"
     BYBIT = "bybit"
     HYPERLIQUID = "hyperliquid"
+    MEXC = "mexc"
 
 
+SnapshotMode = Annotated[
+    ModeOption,
+    typer.Option(
+        help="Snapshot blocks: discard the book before each; HftBacktest's rules: process (keep what is beyond a block), "
+        "ignore_sod (the same, but none that opens a file), ignore."
+    ),
+]
 Clock = Annotated[ClockOption, typer.Option(help="Whose clock the book is played on.")]
 Compress = Annotated[CompressOption, typer.Option(help="Size against speed.")]
 Venue = Annotated[VenueOption, typer.Option(help="Whose frames a direct recording holds; auto looks at its lines.")]
@@ -94,8 +103,21 @@ MaxLost = Annotated[
         min=0.0, max=1.0, metavar="SHARE", help="Exit code 3 where a larger share of lines or updates is lost."
     ),
 ]
-HtmlFile = Annotated[Path | None, typer.Option("--report", help="Also write the report as an HTML page.")]
+HtmlFile = Annotated[
+    Path | None, typer.Option("--report", "--html", metavar="FILE.html", help="Also write the report as an HTML page.")
+]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT.npz", help="Where the result goes.")]
+OutputOrLast = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="OUT", help="Where the result goes; without it, the last path.")
+]
+
+
+def split_output(paths: list[Path], output: Path | None, least: int, usage: str) -> tuple[list[Path], Path]:
+    """Return the inputs and the output: the option's, or the last path as in older versions. Raises BadParameter."""
+    inputs, target = (paths, output) if output is not None else (paths[:-1], paths[-1] if paths else None)
+    if len(inputs) < least or target is None:
+        raise typer.BadParameter(usage)
+    return inputs, target
 
 
 def depth_of(levels: str) -> int | None:
@@ -136,11 +158,9 @@ def show(found: Report, json: bool, html: Path | None, force: bool, accepted: Ac
     """Print a report as text or JSON, and write its page where one is asked for; say what it lacks as warnings."""
     found = replace(found, warnings=(*found.incomplete(accepted.lost, accepted.empty), *found.warnings))
     from data_convert.report import render_html, render_json, render_text
-    from data_convert.writer import whole_file
 
     if html is not None:
-        with whole_file(html, force) as file:
-            file.write(render_html(found).encode())
+        write_page(html, render_html(found), force)
     if json:
         typer.echo(render_json(found), nl=False)
     else:
@@ -174,6 +194,25 @@ def save_result(
     leave(result.report, accepted)
 
 
-def tell_written(path: Path, rows: int) -> None:
-    """Say on stderr what was written."""
-    typer.echo(f"{path}: {rows:,} rows, {path.stat().st_size:,} bytes", err=True)
+def write_page(path: Path, page: str, force: bool) -> None:
+    """Write a page whole and say where it is."""
+    from data_convert.writer import whole_file
+
+    with whole_file(path, force) as file:
+        file.write(page.encode())
+    typer.echo(f"{path}: the report", err=True)
+
+
+def tell_written(path: Path, rows: int, json: bool = False) -> None:
+    """Say on stderr what was written, and as JSON on stdout where it is asked for and there is no report."""
+    size = path.stat().st_size
+    typer.echo(f"{path}: {rows:,} rows, {size:,} bytes", err=True)
+    if json:
+        show_json({"output": str(path), "rows": rows, "bytes": size})
+
+
+def show_json(value: object) -> None:
+    """Print plain values as JSON."""
+    import orjson
+
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())

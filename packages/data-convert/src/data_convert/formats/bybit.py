@@ -91,7 +91,7 @@ class BybitDecoder:
             self.filtered[f"orderbook.{depth}, not the topic chosen"] += 1
             return
         self._symbols[name], state.has_seq = state, "seq" in data if state.has_seq is None else state.has_seq
-        add = _Adder(builder, name, place, local_ns, exch_ns, last)
+        add = Adder(builder, name, place, local_ns, exch_ns, last)
         known = state.last_u.get(depth)
         if frame["type"] == "snapshot" or last == 1:
             restart = depth != 1 or known is None or last == 1
@@ -154,7 +154,7 @@ class BybitDecoder:
 
 
 @dataclass(frozen=True, slots=True)
-class _Adder:
+class Adder:
     """Where the rows of one frame go."""
 
     builder: MessagesBuilder
@@ -165,12 +165,14 @@ class _Adder:
     last_id: int
 
     def result(self, result: Replace | Change) -> None:
+        """Add the book anew, or what changed in it."""
         if isinstance(result, Replace):
             self.rows(What.SNAPSHOT, DEPTH_SNAPSHOT, result.rows)
         elif result.rows:
             self.rows(What.UPDATE, DEPTH, result.rows)
 
     def rows(self, what: What, kind: int, rows: Iterable[Row]) -> None:
+        """Add rows of one kind as a message."""
         listed = list(rows)
         columns = ([kind | _SIDE[s] for s, _, _ in listed], [p for _, p, _ in listed], [q for _, _, q in listed])
         ids = (NO_ID, self.last_id, NO_ID)

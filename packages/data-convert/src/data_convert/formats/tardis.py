@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import chain
@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from data_convert.errors import FormatError, InputError, StrictError, SymbolError
 from data_convert.events import DEPTH_CLEAR, DEPTH_SNAPSHOT, KIND_MASK, SELL
+from data_convert.formats.tardis_columns import Columns, columns_of
 from data_convert.readers import ReadStats
 from data_convert.stream.ahead import ahead
 from data_convert.stream.lines import Text, line_blocks
@@ -33,9 +34,13 @@ _LAST_US: Final = _NEVER // 1000
 _COLUMNS: Final = 8
 _SHOWN: Final = 40
 _DECIMAL: Final = re.compile(rb"(?:[0-9]{1,200}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
+_NOT_ZERO: Final = re.compile(rb"[1-9]")
 _TIME: Final = re.compile(rb"[0-9]{1,16}")
 
 Words = npt.NDArray[np.int64]
+_Bytes = npt.NDArray[np.uint8]
+_Floats = npt.NDArray[np.float64]
+_Parse = Callable[[_Bytes, int, Words, Words, _Floats, Words], int]
 
 
 class Kind(StrEnum):
@@ -44,15 +49,18 @@ class Kind(StrEnum):
     TRADES = "trades"
     DEPTH = "incremental_book_L2"
     TICKER = "book_ticker"
+    SNAPSHOT = "book_snapshot"
+    DERIVATIVE = "derivative_ticker"
 
 
 HEADERS: Final = {
     b"exchange,symbol,timestamp,local_timestamp,id,side,price,amount": Kind.TRADES,
     b"exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount": Kind.DEPTH,
-    b"exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount": Kind.TICKER,
 }
 _SIDES: Final = {Kind.TRADES: (b"buy", b"sell"), Kind.DEPTH: (b"bid", b"ask", b"buy", b"sell")}
-MODES: Final = ("process", "ignore_sod", "ignore")
+MODES: Final = ("discard", "process", "ignore_sod", "ignore")
+"""What becomes of blocks of snapshot rows: the first is Tardis' own rule, the others are the peer's, by its names."""
+_KERNEL_MODE: Final = {"discard": 0, "process": 0, "ignore_sod": 1, "ignore": 2}
 REASONS: Final = (
     "row has too few columns",
     "row has too many columns",
@@ -60,6 +68,7 @@ REASONS: Final = (
     "is_snapshot is neither true nor false",
     "unknown side",
     "price or amount is no decimal number",
+    "price is 0",
 )
 
 
@@ -100,11 +109,23 @@ class Probe:
     kind: Kind
     prefix: bytes
     first_local_us: int
+    levels: int = 0
+
+
+def kind_of(header: bytes) -> Kind | None:
+    """Tell what a header names, None if it is none of Tardis'."""
+    known = HEADERS.get(header)
+    if known is not None:
+        return known
+    found = columns_of(header)
+    if found is None:
+        return None
+    return Kind.SNAPSHOT if found.levels else Kind(found.what)
 
 
 def read_kind(path: Path, line: bytes) -> Kind:
     """Tell a file's kind by its header; raise FormatError for a header that is not known."""
-    found = HEADERS.get(line.removeprefix(b"\xef\xbb\xbf").strip())
+    found = kind_of(_header(line))
     if found is None:
         shown = line[:100].decode("utf-8", "replace")
         raise FormatError(
@@ -115,22 +136,30 @@ def read_kind(path: Path, line: bytes) -> Kind:
     return found
 
 
+def _header(line: bytes) -> bytes:
+    return line.removeprefix(b"\xef\xbb\xbf").strip()
+
+
 def probe(path: Path, symbol: str | None) -> Probe:
     """Look at a file's header and its first good row (of `symbol`). Raises InputError and FormatError."""
     kind: Kind | None = None
+    levels = 0
     for block in line_blocks(path, ReadStats(path)):
         lines = block.buffer[block.start : block.stop].split(b"\n")
         if kind is None:
-            kind = read_kind(path, lines.pop(0))
+            header = lines.pop(0)
+            kind = read_kind(path, header)
+            columns = columns_of(_header(header))
+            levels = columns.levels if columns is not None else 0
         for line in lines:
             parts = line.split(b",", 4)
             if len(parts) < 5 or not _TIME.fullmatch(parts[2]) or not _TIME.fullmatch(parts[3]):
                 continue
             if symbol is None or parts[1].decode("utf-8", "replace").upper() == symbol.upper():
-                return Probe(path, kind, b",".join(parts[:2]) + b",", int(parts[3]))
+                return Probe(path, kind, b",".join(parts[:2]) + b",", int(parts[3]), levels)
     if kind is None:
         raise InputError(path, "holds no text", "download it again; a file of no rows has a header line all the same")
-    return Probe(path, kind, b"", _NEVER)
+    return Probe(path, kind, b"", _NEVER, levels)
 
 
 class TardisRows:
@@ -138,8 +167,10 @@ class TardisRows:
 
     def __init__(self, path: Path, prefix: bytes, mode: str, *, symbol: str | None, strict: bool) -> None:
         self.path, self.prefix, self.symbol, self.strict = path, prefix, symbol, strict
-        self.mode = MODES.index(mode)
+        self.mode, self.discard = _KERNEL_MODE[mode], mode == "discard"
         self.counts = Counts(ReadStats(path), Kind.TRADES)
+        self._header = b""
+        self._columns: Columns | None = None
 
     def __iter__(self) -> Iterator[Parsed]:
         """Yield rows. Raises InputError, FormatError, SymbolError; StrictError at the first flaw if strict."""
@@ -156,10 +187,13 @@ class TardisRows:
                 raise InputError(self.path, "holds no text", "download it again")
             header = text.buffer[: text.buffer.index(b"\n")]
             counts.kind = read_kind(self.path, header)
+            self._header = _header(header)
+            self._columns = columns_of(self._header)
             state[kernels.LINE] = 1
-            for rows in self._rows(chain([replace(text, start=len(header) + 1)], blocks), state):
+            texts = chain([replace(text, start=len(header) + 1)], blocks)
+            for rows in self._rows(texts, state) if self._columns is None else self._numbers(texts, state):
                 if state[kernels.SNAPSHOTS] or len(waiting):
-                    rows, waiting = place_blocks(np.concatenate((waiting, rows)), False)
+                    rows, waiting = place_blocks(np.concatenate((waiting, rows)), False, self.discard)
                     state[kernels.SNAPSHOTS] = 0
                 if len(rows):
                     yield self._parsed(rows, state)
@@ -167,7 +201,7 @@ class TardisRows:
         if self.strict and counts.stats.damage:
             raise StrictError(self.path, counts.stats.lines, counts.stats.damage[0])
         if len(waiting):
-            yield self._parsed(place_blocks(waiting, True)[0], state)
+            yield self._parsed(place_blocks(waiting, True, self.discard)[0], state)
 
     def _parsed(self, rows: Words, state: Words) -> Parsed:
         from data_convert.formats import tardis_kernels as kernels
@@ -183,31 +217,53 @@ class TardisRows:
         """Parse pieces of whole lines; yield the same buffer, filled anew."""
         from data_convert.formats import tardis_kernels as kernels
 
-        rows = np.empty((_ROWS, 8), np.int64)
+        depth, mode = self.counts.kind is Kind.DEPTH, self.mode
+
+        def parse(raw: _Bytes, stop: int, prefix: Words, out: Words, floats: _Floats, slow: Words) -> int:
+            return kernels.parse_rows(raw, stop, depth, mode, self.symbol is not None, prefix, out, floats, slow, state)
+
+        yield from self._parse(texts, state, 8, parse)
+
+    def _numbers(self, texts: Iterable[Text], state: Words) -> Iterator[Words]:
+        """Parse rows of numbers alone (exchange and local time, line, numbers); those that are none are counted."""
+        from data_convert.formats import tardis_kernels as kernels
+        from data_convert.formats.tardis_columns_kernels import parse_columns
+
+        assert self._columns is not None
+        signed = self._columns.what == Kind.DERIVATIVE
+
+        def parse(raw: _Bytes, stop: int, prefix: Words, out: Words, floats: _Floats, slow: Words) -> int:
+            return parse_columns(raw, stop, self.symbol is not None, prefix, out, floats, slow, state)
+
+        for rows in self._parse(texts, state, 3 + len(self._columns.names), parse):
+            if not signed:
+                for at in np.flatnonzero((rows.view(np.float64)[:, 3:] < 0).any(axis=1)).tolist():
+                    column = int(np.argmax(rows.view(np.float64)[at, 3:] < 0))
+                    self._count_bad(int(rows[at, 2]), (REASONS[5], column + 5, b"below 0"))
+                rows = rows[~(rows.view(np.float64)[:, 3:] < 0).any(axis=1)]
+            latency = rows[:, 1] - rows[:, 0]
+            if len(latency) and latency.min() < state[kernels.SMALLEST]:
+                at = int(np.argmin(latency))
+                state[kernels.SMALLEST], state[kernels.SMALLEST_LINE] = latency[at], rows[at, 2]
+            yield rows
+
+    def _parse(self, texts: Iterable[Text], state: Words, width: int, parse: _Parse) -> Iterator[Words]:
+        from data_convert.formats import tardis_kernels as kernels
+
+        rows = np.empty((max(_ROWS * 8 // width, 1), width), np.int64)
         floats = rows.view(np.float64)
-        slow = np.empty((_SLOW, 4), np.int64)
+        slow = np.empty((max(_SLOW, 2 * width), 4), np.int64)
         prefix = _prefix_words(self.prefix or b"\n")
         begin = 0
         for text in texts:
             raw = np.frombuffer(text.buffer, np.uint8)
             state[kernels.POS] = text.start
             while state[kernels.POS] < text.stop:
-                count = kernels.parse_rows(
-                    raw,
-                    text.stop,
-                    self.counts.kind is Kind.DEPTH,
-                    self.mode,
-                    self.symbol is not None,
-                    prefix,
-                    rows[begin:],
-                    floats[begin:],
-                    slow,
-                    state,
-                )
+                count = parse(raw, text.stop, prefix, rows[begin:], floats[begin:], slow)
                 for row, word, start, stop in slow[: state[kernels.SLOW]].tolist():
                     floats[begin + row, word] = float(text.buffer[start:stop])
                 begin += count
-                if begin == _ROWS:
+                if begin == len(rows):
                     yield rows
                     begin = 0
                 if state[kernels.STATUS] in (kernels.OTHER, kernels.BAD):
@@ -217,7 +273,7 @@ class TardisRows:
                     state[kernels.POS] += len(line) + 1
                     number = int(state[kernels.LINE])
                     if state[kernels.STATUS] == kernels.BAD:
-                        self._count_bad(number, find_flaw(line.split(b","), self.counts.kind))
+                        self._count_bad(number, self._flaw(line.split(b",")))
                     else:
                         self._other_line(number, line)
         if begin:
@@ -226,21 +282,30 @@ class TardisRows:
     def _other_line(self, number: int, line: bytes) -> None:
         """Pass over a line that does not begin with the instrument wanted, or say what is wrong with it."""
         columns = line.split(b",")
-        timed = len(columns) == _COLUMNS and all(map(_TIME.fullmatch, columns[2:4]))
-        if HEADERS.get(line.strip()) is self.counts.kind:
+        timed = len(columns) == self._width and all(map(_TIME.fullmatch, columns[2:4]))
+        if line.strip() == self._header:
             self.counts.headers += 1
         elif not timed or not self.prefix:
-            self._count_bad(number, find_flaw(columns, self.counts.kind) or (REASONS[2], 3, columns[2]))
+            self._count_bad(number, self._flaw(columns) or (REASONS[2], 3, columns[2]))
         else:
             exchange, symbol = self.prefix.decode("utf-8", "replace").split(",")[:2]
             found = [part.decode("utf-8", "replace") for part in columns[:2]]
             names = (symbol, found[1]) if symbol != found[1] else (f"{exchange} {symbol}", " ".join(found))
             raise SymbolError(None, {names[0]: self.counts.rows, f"{names[1]} at {self.path}:{number}": 1})
 
+    @property
+    def _width(self) -> int:
+        return _COLUMNS if self._columns is None else 4 + len(self._columns.names)
+
+    def _flaw(self, columns: Sequence[bytes]) -> tuple[str, int, bytes] | None:
+        if self._columns is None:
+            return find_flaw(columns, self.counts.kind)
+        return find_number_flaw(columns, self._width)
+
     def _count_bad(self, line: int, flaw: tuple[str, int, bytes] | None) -> None:
         assert flaw is not None, "a row was refused for no reason"
         text, column, found = flaw
-        names = next(header for header, kind in HEADERS.items() if kind is self.counts.kind).decode().split(",")
+        names = self._header.decode().split(",")
         name = names[column - 1] if column <= len(names) else "one too many"
         shown = found[:_SHOWN].decode("utf-8", "replace")
         detail = f"column {column} ({name})" + (f": {shown!r}" if shown else "")
@@ -279,6 +344,23 @@ def find_flaw(columns: Sequence[bytes], kind: Kind) -> tuple[str, int, bytes] | 
     for at, text in ((6, columns[6]), (7, columns[7].removesuffix(b"\r"))):
         if not _DECIMAL.fullmatch(text):
             return REASONS[5], at + 1, text
+        if at == 6 and not _NOT_ZERO.search(text.lower().partition(b"e")[0]):
+            return REASONS[6], at + 1, text
+    return None
+
+
+def find_number_flaw(columns: Sequence[bytes], width: int) -> tuple[str, int, bytes] | None:
+    """Return what is wrong with a row of numbers, as `find_flaw`."""
+    if len(columns) != width:
+        short = len(columns) < width
+        return REASONS[0 if short else 1], len(columns) + 1 if short else width + 1, b""
+    for at in (2, 3):
+        if not columns[at].isdigit() or int(columns[at]) > _LAST_US:
+            return REASONS[2], at + 1, columns[at]
+    for at in range(4, width):
+        text = columns[at].removesuffix(b"\r") if at == width - 1 else columns[at]
+        if text and not _DECIMAL.fullmatch(text.removeprefix(b"-")):
+            return REASONS[5], at + 1, text
     return None
 
 
@@ -291,11 +373,14 @@ def _prefix_words(prefix: bytes) -> Words:
     return np.array(out, np.uint64).view(np.int64)
 
 
-def place_blocks(rows: Words, last: bool) -> tuple[Words, Words]:
-    """Put blocks of snapshot rows in order: clear, bids, clear, asks; return the rows, and those that wait.
+def place_blocks(rows: Words, last: bool, discard: bool) -> tuple[Words, Words]:
+    """Put blocks of snapshot rows in order: bids, then asks, with clears; return the rows, and those that wait.
 
-    A block is a run of snapshot rows. Each of its sides begins with a clear to its far edge (lowest bid, highest
-    ask), at the time of its first row. Unless `last`, a run at the end waits for what follows.
+    A block is a run of snapshot rows. `discard`: it begins with one clear of the whole book, for the recorder was away
+    and nothing of what it knew is known any longer (https://docs.tardis.dev/downloadable-csv-files: "existing order
+    book state must be discarded"). Otherwise each of its sides begins with a clear to its far edge (lowest bid, highest
+    ask), as HftBacktest's converter does. Clears are at the time of the first row of what they begin. Unless `last`, a
+    run at the end waits for what follows.
     """
     snapshot = (rows[:, 0] & KIND_MASK) == DEPTH_SNAPSHOT
     used = len(rows)
@@ -307,12 +392,19 @@ def place_blocks(rows: Words, last: bool) -> tuple[Words, Words]:
     begins = ~snapshot
     begins[1:] |= snapshot[1:] & ~snapshot[:-1]
     begins[:1] = True
+    first = out[np.flatnonzero(begins & snapshot)]
     block = 2 * np.cumsum(begins) + (snapshot & ((out[:, 0] & SELL) != 0))
     order = np.argsort(block, kind="stable")
     out, block, snapshot = out[order], block[order], snapshot[order]
-    heads = np.flatnonzero(snapshot & (np.diff(block, prepend=-1) != 0))
+    run = block // 2 if discard else block
+    heads = np.flatnonzero(snapshot & (np.diff(run, prepend=-1) != 0))
     if not len(heads):
         return out, waiting
+    if discard:
+        clears = first.copy()
+        clears[:, 0] = DEPTH_CLEAR
+        clears[:, 3:5] = 0
+        return np.insert(out, heads, clears, axis=0), waiting
     clears = out[heads]
     sell = (clears[:, 0] & SELL) != 0
     prices = out.view(np.float64)[:, 3]

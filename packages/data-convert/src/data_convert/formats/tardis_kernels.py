@@ -256,6 +256,15 @@ def parse_rows(
                 if end == _NEWLINE and load_byte(text, pos) == _RETURN:
                     pos += 1
                 good = good and load_byte(text, pos) == end
+            if column == 3 and (mantissa == 0 or digits > 18):
+                # A price of 0 is none, however it is written.
+                any_digit = False
+                for at in range(field, pos):
+                    byte = load_byte(text, at)
+                    if (byte | 32) == 101:
+                        break
+                    any_digit = bool(any_digit or 48 < byte <= 57)
+                good = good and any_digit
             pos += 1
             end = _NEWLINE
         if not good:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import Final
 
@@ -115,8 +116,15 @@ def _tile(figure: str, name: str, style: str = "") -> str:
 def _plots(report: Report) -> Iterable[str]:
     series = report.series
     if series.seconds:
-        yield _section("Mid price", svg.line(series.seconds, series.mid, label="mid price over time"))
-        yield _section("Spread", svg.line(series.seconds, series.spread, label="spread over time", steps=True))
+        dark, doubts = _dark(report), _joined(_gap_spans(report, emitted=True))
+        curve = partial(svg.line, series.seconds, gaps=dark, doubts=doubts)
+        mid = curve(series.mid, label="mid price over time")
+        spread = curve(series.spread, label="spread over time", steps=True)
+        note = '<p class="note">Shaded: no book was known.</p>' if dark else ""
+        if doubts:
+            note += '<p class="note">Shaded under a curve: the book may be wrong there.</p>'
+        yield _section("Mid price", mid + note)
+        yield _section("Spread", spread + note)
     if series.rate:
         plot = svg.line(series.rate_seconds, series.rate, label="rows a second over time", steps=True, zero=True)
         yield _section("Rows a second", plot)
@@ -124,6 +132,35 @@ def _plots(report: Report) -> Iterable[str]:
         bins = series.latency_ms
         plot = svg.histogram(bins.edges, bins.counts, label="latency histogram", unit="ms")
         yield _section("Latency, corrected, up to the 99.9th percentile", plot)
+
+
+def _dark(report: Report) -> list[tuple[float, float]]:
+    """Return when no book was known, in seconds: where the rows have none, and where updates are missing."""
+    return _joined([*report.series.gaps, *_gap_spans(report, emitted=False)])
+
+
+def _gap_spans(report: Report, emitted: bool) -> list[tuple[float, float]]:
+    """Return the spans of the first gaps, in seconds: of those whose updates were emitted all the same, or of the others."""
+    if not report.local_span_ns:
+        return []
+    first, last = report.local_span_ns
+    shift = report.latency.shift_ns if report.latency else 0
+    spans = []
+    for gap in report.gaps[:GAPS_SHOWN]:
+        if gap.emitted is emitted:
+            until = last if gap.until_local_ns is None else min(gap.until_local_ns + shift, last)
+            spans.append(((gap.after_local_ns + shift - first) / 1e9, (until - first) / 1e9))
+    return spans
+
+
+def _joined(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    joined: list[tuple[float, float]] = []
+    for begin, end in sorted(spans):
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((begin, end))
+    return joined
 
 
 def _section(title: str, inside: str) -> str:

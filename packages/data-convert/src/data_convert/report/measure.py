@@ -11,7 +11,7 @@ import numpy.typing as npt
 from data_convert.book import Walk, depth_rows, number_levels, walk_rows, walk_units
 from data_convert.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, EXCH, KIND_MASK, LOCAL, Events, has_flag
 from data_convert.messages import Ints
-from data_convert.report.values import SERIES_POINTS, BookCheck, Histogram, Quantiles, Series
+from data_convert.report.values import SERIES_GAPS, SERIES_POINTS, BookCheck, Histogram, Quantiles, Series
 from data_convert.timeline import Ordered
 from data_convert.unit_rows import UnitRows
 
@@ -110,6 +110,11 @@ def make_series(local_ns: Ints, counts: Ints | None, walk: Walk, walked_ns: Ints
     first, last = int(local_ns.min()), int(local_ns.max())
     span_s = max((last - first) / 1e9, 1e-9)
     picked = np.unique(np.linspace(0, len(walked_ns) - 1, min(SERIES_POINTS, len(walked_ns))).astype(np.int64))
+    gaps = _longest_gaps(walk, walked_ns, last)
+    # Thinning must not pass over a hole: the last point before it, one inside and the first one behind it stay.
+    edges_of_gaps = (gaps[:, :1] + np.array([-1, 0])).ravel(), gaps[:, 1]
+    kept = np.concatenate((picked, *edges_of_gaps))
+    picked = np.unique(kept[(kept >= 0) & (kept < len(walked_ns))])
     bid, ask = walk.best_bid[picked], walk.best_ask[picked]
     bins = min(300, max(30, round(span_s)))
     rows, edges = np.histogram((local_ns - first) / 1e9, bins=bins, range=(0.0, span_s), weights=counts)
@@ -120,7 +125,22 @@ def make_series(local_ns: Ints, counts: Ints | None, walk: Walk, walked_ns: Ints
         rate_seconds=tuple(edges[:-1].tolist()),
         rate=tuple((rows / np.diff(edges)).tolist()),
         latency_ms=histogram(latency_ns),
+        gaps=tuple(
+            (round((int(begin) - first) / 1e9, 6), round((int(end) - first) / 1e9, 6)) for begin, end in gaps[:, 2:]
+        ),
     )
+
+
+def _longest_gaps(walk: Walk, walked_ns: Ints, last_ns: int) -> Ints:
+    """Return the longest runs of groups without a book of two sides: first group, the one behind, and their times."""
+    missing = ~(np.isfinite(walk.best_bid) & np.isfinite(walk.best_ask))
+    steps = np.diff(np.concatenate(([False], missing, [False])).astype(np.int8))
+    begin, end = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    times = np.append(walked_ns, last_ns)
+    gaps = np.column_stack((begin, end, times[begin], times[end])).astype(np.int64)
+    longest = np.argsort(gaps[:, 2] - gaps[:, 3], kind="stable")[:SERIES_GAPS]
+    found: Ints = gaps[np.sort(longest)]
+    return found
 
 
 def histogram(latency_ns: Ints, bins: int = _BINS) -> Histogram | None:

@@ -12,6 +12,7 @@ from data_convert.plan import Gap
 from data_convert.report.wording import contradiction
 
 SERIES_POINTS: Final = 1200
+SERIES_GAPS: Final = 200
 FAULTS_SHOWN: Final = 20
 
 
@@ -85,7 +86,10 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Curves thinned for plotting: seconds since the first row, mid, spread, rows a second."""
+    """Curves thinned for plotting: seconds since the first row, mid, spread, rows a second.
+
+    `gaps`: from and to when (seconds) there was no book of two sides; the longest ones, in order.
+    """
 
     seconds: tuple[float, ...] = ()
     mid: tuple[float | None, ...] = ()
@@ -93,6 +97,7 @@ class Series:
     rate_seconds: tuple[float, ...] = ()
     rate: tuple[float, ...] = ()
     latency_ms: Histogram | None = None
+    gaps: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

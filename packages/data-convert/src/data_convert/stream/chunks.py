@@ -123,7 +123,7 @@ def tardis_chunks(
     paths: Paths,
     *,
     rows: int = CHUNK_ROWS,
-    snapshot_mode: Mode = "process",
+    snapshot_mode: Mode = "discard",
     base_latency_ns: int = 0,
     latency_shift: LatencyShift = "auto",
     outlier_ns: int | None = None,

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from data_convert.errors import InputError
-from data_convert.readers import ReadStats, open_check, text_blocks
+from data_convert.readers import LONGEST_LINE, ReadStats, open_check, text_blocks
 
-LONGEST_LINE: Final = 16 << 20
 PADDING: Final = 32
 
 
@@ -36,23 +35,22 @@ def cut_lines(blocks: Iterable[tuple[bytes, bool]]) -> Iterator[Text | Rest]:
 
     A Rest follows every tear, and the end if anything is left there.
     """
-    rest = b""
+    rest: list[bytes] = []
     for block, torn in blocks:
         last = block.rfind(b"\n", 0, max(len(block) - PADDING, 0)) + 1
-        if not last:
-            rest += block
-        else:
-            first = block.find(b"\n") + 1 if rest else 0
+        if last:
+            first = block.find(b"\n") + 1 if any(rest) else 0
             if first:
-                yield padded(rest + block[:first])
+                yield padded(b"".join((*rest, block[:first])))
             if last > first:
                 yield Text(block, first, last)
-            rest = block[last:]
+            rest.clear()
+        rest.append(block[last:])
         if torn:
-            yield Rest(rest, True)
-            rest = b""
-    if rest:
-        yield Rest(rest, False)
+            yield Rest(b"".join(rest), True)
+            rest.clear()
+    if any(rest):
+        yield Rest(b"".join(rest), False)
 
 
 def line_blocks(path: Path, stats: ReadStats) -> Generator[Text, None, None]:
@@ -64,7 +62,7 @@ def line_blocks(path: Path, stats: ReadStats) -> Generator[Text, None, None]:
     open_check(path)
     stats.size_bytes = path.stat().st_size
     try:
-        for text in cut_lines(_counted(path, stats)):
+        for text in cut_lines(_refused(path, stats)):
             if isinstance(text, Text):
                 yield text
                 continue
@@ -79,11 +77,10 @@ def line_blocks(path: Path, stats: ReadStats) -> Generator[Text, None, None]:
         raise InputError(path, f"cannot be read ({error.strerror or error})", "check the file and the disk") from error
 
 
-def _counted(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
-    """Count the text of blocks, and refuse a line that is no line of a CSV file."""
+def _refused(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
+    """Refuse a line that is no line of a CSV file."""
     length = 0
     for block, torn in text_blocks(path, stats):
-        stats.text_bytes += len(block)
         last = block.rfind(b"\n")
         length = len(block) - last - 1 if last >= 0 else length + len(block)
         if length > LONGEST_LINE:

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from data_convert.errors import ClockError
 from data_convert.events import KIND_NAMES
 from data_convert.formats.tardis import Counts, Kind, Parsed, Probe, TardisRows
+from data_convert.stream.end_book import EndBook
+from data_convert.stream.fused import Fuse, fused_rows
 
 Words = npt.NDArray[np.int64]
 Progress = Callable[[int, int], None]
@@ -22,7 +24,6 @@ LATE_LIMIT: Final = 200_000
 NOT_MET: Final = (1 << 63) - 1
 _SAMPLE: Final = 1 << 15
 _EXAMPLES: Final = 5
-_DEPTH_KINDS: Final = 4
 
 
 class TooManyLate(Exception):
@@ -72,6 +73,7 @@ class Settings:
     symbol: str | None
     strict: bool
     repair: Repair | None = None
+    fuse: Fuse | None = None
 
 
 @dataclass(slots=True)
@@ -97,8 +99,13 @@ class Sink(Protocol):
         """Rows up to `end` of that array are written."""
 
 
-def read_kind_rows(settings: Settings, which: int, found: Found) -> Generator[Parsed, None, None]:
-    """Yield the rows of all files of one kind, one file after the other; fills `found` on the way."""
+def read_kind_rows(
+    settings: Settings, which: int, found: Found, book: EndBook | None = None
+) -> Generator[Parsed, None, None]:
+    """Yield the rows of all files of one kind, one file after the other; fills `found` (and `book`) on the way."""
+    if settings.fuse is not None and which == 1:
+        yield from _read_fused(settings, settings.fuse, found, book)
+        return
     latest: tuple[int, int] | None = None
     for probe in settings.files[which]:
         reader = TardisRows(probe.path, settings.prefix, settings.mode, symbol=settings.symbol, strict=settings.strict)
@@ -110,9 +117,25 @@ def read_kind_rows(settings: Settings, which: int, found: Found) -> Generator[Pa
                 smallest_ns, line, latest = _repair(rows, settings.repair, latest, probe, found)
             if smallest_ns < found.smallest_ns:
                 found.smallest_ns, found.smallest_at = smallest_ns, f"{probe.path}:{line}"
+            if book is not None:
+                book.take(rows)
             found.sample.add(rows)
             found.rows += len(rows)
             yield Parsed(rows, found.smallest_ns, line)
+
+
+def _read_fused(settings: Settings, fuse: Fuse, found: Found, book: EndBook | None) -> Generator[Parsed, None, None]:
+    files = settings.files[1]
+    stream = fused_rows(files, settings.prefix, settings.mode, settings.symbol, settings.strict, fuse, found.files)
+    with closing(stream):
+        for probe, parsed in stream:
+            if parsed.smallest_ns < found.smallest_ns:
+                found.smallest_ns, found.smallest_at = parsed.smallest_ns, f"{probe.path}:{parsed.smallest_line}"
+            if book is not None:
+                book.take(parsed.rows)
+            found.sample.add(parsed.rows)
+            found.rows += len(parsed.rows)
+            yield Parsed(parsed.rows, found.smallest_ns, parsed.smallest_line)
 
 
 def _repair(
@@ -160,6 +183,8 @@ class Merged:
     sides: dict[str, int]
     spans_ns: tuple[tuple[int, int], tuple[int, int]] | None
     """First and last exchange time, first and last local time as recorded."""
+    crossed: str = ""
+    """How the book that the rows lead to, in the order of the files, ends crossed; empty if it does not."""
 
 
 def merge_pass(
@@ -202,7 +227,8 @@ def merge_steps(
     late: tuple[list[Words], list[Words]] = ([], [])
     smallest, shift, total = NOT_MET, 0, total_bytes(settings)
     with ExitStack() as stack:
-        blocks = [stack.enter_context(closing(read_kind_rows(settings, i, both[i]))) for i in range(2)]
+        books = None, EndBook()
+        blocks = [stack.enter_context(closing(read_kind_rows(settings, i, both[i], books[i]))) for i in range(2)]
         while True:
             which = merge.behind
             if which is not None:
@@ -233,7 +259,7 @@ def merge_steps(
         raise ClockError(shift)
     state = merge.state
     assert not state[kernels.WRONG_WAY], "rows left the merge out of order"
-    kinds = {KIND_NAMES[k]: int(merge.kinds[k]) for k in range(1, _DEPTH_KINDS + 1) if merge.kinds[k]}
+    kinds = {KIND_NAMES.get(k, f"kind {k}"): int(n) for k, n in enumerate(merge.kinds.tolist()) if n}
     sides = {
         "both clocks": int(state[kernels.BOTH]),
         "exchange only": int(state[kernels.EXCH_ONLY]),
@@ -241,7 +267,7 @@ def merge_steps(
         "neither": 0,
     }
     joined = tuple(np.concatenate([np.empty((0, 8), np.int64), *rows]) for rows in late)
-    return Merged(both, (joined[0], joined[1]), kinds, sides, spans)
+    return Merged(both, (joined[0], joined[1]), kinds, sides, spans, books[1].crossed())
 
 
 def done_bytes(both: tuple[Found, Found]) -> int:

@@ -17,6 +17,8 @@ from data_convert.formats.tardis import MODES
 from data_convert.ingest import Paths
 from data_convert.report.values import Report
 from data_convert.stream.deflate import Compress
+from data_convert.stream.end_book import EndBook
+from data_convert.stream.fused import Fuse
 from data_convert.stream.look import look
 from data_convert.stream.merge import WINDOW_NS
 from data_convert.stream.passes import (
@@ -39,7 +41,7 @@ from data_convert.timeline import order_events
 from data_convert.validation import count_sides
 from data_convert.writer import NpzWriter, check_target
 
-Mode = Literal["process", "ignore_sod", "ignore"]
+Mode = Literal["discard", "process", "ignore_sod", "ignore"]
 LatencyShift = Literal["auto", "always"]
 SHIFTS: Final = ("auto", "always")
 
@@ -56,7 +58,7 @@ class _UnknownShift(Exception):
 def convert_tardis(
     paths: Paths,
     *,
-    snapshot_mode: Mode = "process",
+    snapshot_mode: Mode = "discard",
     base_latency_ns: int = 0,
     latency_shift: LatencyShift = "auto",
     outlier_ns: int | None = None,
@@ -67,7 +69,8 @@ def convert_tardis(
 ) -> Result:
     """Convert Tardis CSV files (trades, incremental_book_L2; plain or gzip; any number of days) to an event array.
 
-    `snapshot_mode`: what becomes of blocks of snapshot rows: process, ignore_sod (leave out those that open a file),
+    `snapshot_mode`: what becomes of blocks of snapshot rows: discard (each replaces the whole book), process (each
+    replaces what it spans, as HftBacktest's converter does), ignore_sod (the same, without those that open a file),
     ignore. `latency_shift`: auto moves local times only where a latency is negative, always adds `base_latency_ns`
     in any case. `outlier_ns`: rows whose latency is so far below the first percentile do not decide the shift and
     are mended. `symbol`: take this one out of files of several. `strict`: StrictError at the first flaw. Raises
@@ -85,7 +88,7 @@ def convert_tardis_file(
     paths: Paths,
     output: str | os.PathLike[str],
     *,
-    snapshot_mode: Mode = "process",
+    snapshot_mode: Mode = "discard",
     base_latency_ns: int = 0,
     latency_shift: LatencyShift = "auto",
     outlier_ns: int | None = None,
@@ -105,19 +108,26 @@ def convert_tardis_file(
     work = TardisWork(
         paths, snapshot_mode, base_latency_ns, latency_shift, outlier_ns, symbol, strict, window_ns, progress
     )
-    shift_ns: int | None = 0 if work.latency_shift == "auto" else base_latency_ns
+    return write_file(work, output, force, compress)
+
+
+def write_file(work: TardisWork, output: str | os.PathLike[str], force: bool, compress: Compress) -> Report:
+    """Convert to an `.npz`, in as many passes as are needed."""
+    shift_ns: int | None = 0 if work.latency_shift == "auto" else work.base_latency_ns
     known = no_rows()
     for _ in range(PASSES):
         try:
             with NpzWriter(output, force=force, compress=compress) as writer:
                 sink = FileSink(writer)
-                merged = merge_pass(work.settings, known, sink, work.fixed_shift(shift_ns), window_ns, progress)
+                merged = merge_pass(
+                    work.settings, known, sink, work.fixed_shift(shift_ns), work.window_ns, work.progress
+                )
                 sink.flush()
                 if any(map(len, merged.late)):
                     raise _Late(merged.late)
             return work.report(merged, writer.rows)
         except _UnknownShift:
-            shift_ns = work.shift_of(work.smallest(scan(work.settings, progress)))
+            shift_ns = work.shift_of(work.smallest(scan(work.settings, work.progress)))
         except _Late as missed:
             known = join_known(known, missed.rows)
             work.late = sum(map(len, known))
@@ -153,6 +163,7 @@ class TardisWork:
         strict: bool,
         window_ns: int,
         progress: Progress | None,
+        fuse: Fuse | None = None,
     ) -> None:
         for name, value, allowed in (("snapshot_mode", mode, MODES), ("latency_shift", latency_shift, SHIFTS)):
             if value not in allowed:
@@ -165,8 +176,8 @@ class TardisWork:
         self.late = 0
         self.sorted_at_once = False
         listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-        files, prefix = look(listed, symbol)
-        self.settings = Settings(files, prefix, mode, symbol, strict)
+        files, prefix = look(listed, symbol, fuse is not None)
+        self.settings = Settings(files, prefix, mode, symbol, strict, fuse=fuse)
         if outlier_ns is not None:
             self.settings = Settings(files, prefix, mode, symbol, strict, self._repair(outlier_ns))
 
@@ -226,7 +237,8 @@ class TardisWork:
         """Hold all rows and sort them at once: for rows in any order at all."""
         self.sorted_at_once = True
         both = (Found(), Found())
-        rows = [p.rows.copy() for i in range(2) for p in read_kind_rows(self.settings, i, both[i])]
+        books = None, EndBook()
+        rows = [p.rows.copy() for i in range(2) for p in read_kind_rows(self.settings, i, both[i], books[i])]
         raw = np.concatenate([np.empty((0, 8), np.int64), *rows])
         del rows
         raw[:, 5] = 0
@@ -236,7 +248,7 @@ class TardisWork:
             spans = exch, local
         raw[:, 2] += self.shift_of(self.smallest(both))
         events = order_events(raw.reshape(-1).view(EVENT_DTYPE))
-        return events, Merged(both, no_rows(), count_kinds(events), count_sides(events), spans)
+        return events, Merged(both, no_rows(), count_kinds(events), count_sides(events), spans, books[1].crossed())
 
     def report(self, merged: Merged, rows: int) -> Report:
         """Describe what was found."""
@@ -246,6 +258,10 @@ class TardisWork:
             "base latency": f"{self.base_latency_ns} ns",
             "latency shift": self.latency_shift,
         }
+        if self.settings.fuse is not None:
+            settings = {"source": "tardis, fused"} | settings
+            for name, size in (("tick size", self.settings.fuse.tick_size), ("lot size", self.settings.fuse.lot_size)):
+                settings[name] = "exact" if size is None else f"{size}"
         notes = {"rows later than the window": self.late} if self.late else {}
         return make_report(
             merged,
@@ -270,6 +286,9 @@ class TardisWork:
             if found.repaired:
                 more = ", ..." if found.repaired > len(found.repaired_at) else ""
                 yield f"{found.repaired:,} absurd stamps were mended: {', '.join(found.repaired_at)}{more}"
+        if merged.crossed:
+            rule = "" if self.settings.mode == "discard" else "; --snapshot-mode discard is the vendor's rule"
+            yield f"the book ends crossed: {merged.crossed}{rule}"
         if self.sorted_at_once:
             yield "rows come in no order that a window could put right: all were sorted at once, in memory"
 
