@@ -178,7 +178,8 @@ class LinkRecording:
                 effects += self._batch(heard, wall, now)
             case NewSession():
                 effects += self._gap(self._symbols, CONNECTOR_RESTARTED, wall)
-                effects.append(Notice("the connector was restarted; registering again"))
+                if effects or any(symbol.known for symbol in self._symbols.values()):
+                    effects.append(Notice("the connector was restarted; registering again"))
                 for symbol in self._symbols.values():
                     symbol.known = False
                     symbol.asking.anew(now)
