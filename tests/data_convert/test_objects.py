@@ -133,6 +133,25 @@ def test_a_batch_converts_where_the_days_lie_and_goes_on_where_it_was(run, bucke
     assert {job["state"] for job in json.loads(out)["jobs"]} == {"done already"}
 
 
+def test_an_incomplete_day_lies_in_the_store_under_its_own_name_until_it_is_made_again(run, bucket, day, tmp_path):
+    bad, job = tmp_path / "bad.jsonl", ("batch", f"{bucket}/in", "-o", f"{bucket}/out", "--workers", "1")
+    bad.write_text(day.read_text() + "bad\n" * 50)
+    put(bad, f"{bucket}/in/btcusdt_20240808.jsonl", False)
+    code, out, _ = run(*job, "--json")
+    (outcome,) = json.loads(out)["outcomes"]
+    assert (code, outcome["error"], len(outcome["incomplete"])) == (3, "", 1)
+    assert keys(bucket) == ["in/btcusdt_20240808.jsonl", "out/btcusdt_20240808.incomplete.npz"]
+    assert {found["state"] for found in json.loads(run(*job, "--plan", "--json")[1])["jobs"]} == {
+        "incomplete, to do again"
+    }
+    put(day, f"{bucket}/in/btcusdt_20240808.jsonl", True)
+    assert run(*job)[0] == 0
+    assert keys(bucket) == ["in/btcusdt_20240808.jsonl", "out/btcusdt_20240808.npz"]
+    put(bad, f"{bucket}/in/btcusdt_20240808.jsonl", True)
+    assert run(*job, "--force")[0] == 3
+    assert keys(bucket) == ["in/btcusdt_20240808.jsonl", "out/btcusdt_20240808.incomplete.npz"]
+
+
 def test_a_server_that_is_not_there_is_an_error_in_words(monkeypatch, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

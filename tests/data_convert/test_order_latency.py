@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from data_convert.events import EVENT_DTYPE
-from data_convert.order_latency import order_latencies
+from data_convert.order_latency import last_of_windows, order_latencies
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,3 +50,9 @@ def test_an_order_that_arrives_before_it_was_sent_is_refused():
 
 def test_no_rows_give_no_latencies():
     assert len(order_latencies(feed())) == 0
+
+
+@pytest.mark.parametrize("every_ns", [0, -1, 1 << 63, 10**30])
+def test_a_window_that_is_none_is_refused_before_an_array_in_chunks_is_read(every_ns):
+    with pytest.raises(ValueError, match=r"window must be positive|every_ns is at most"):
+        last_of_windows(iter([feed((BOTH, 90, 100))]), every_ns)

@@ -135,6 +135,18 @@ def test_a_raw_capture_of_cryptofeed_converts_as_the_same_frames_recorded_here(t
     assert second.report.filtered["line of a capture that brings no data"] == 3
 
 
+def test_a_merge_takes_what_a_capture_says_of_its_connection_for_no_loss(tmp_path, run):
+    text = record(["update", "snapshot", *["update", "trade"] * 9], 5)[0]
+    places = tmp_path / "a.jsonl", tmp_path / "BINANCE_FUTURES.ws.0"
+    places[0].write_text(text)
+    places[1].write_text(captured(text))
+    code, out, err = run("merge", *places, "-o", tmp_path / "out.gz", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert [file["unusable"] for file in found["files"]] == [0, 0]
+    assert found["rows"] == len(text.splitlines())
+
+
 @given(st.integers(0, 10**10 - 1), st.from_regex(r"[0-9]{0,12}", fullmatch=True))
 def test_seconds_of_a_capture_become_ns_without_a_float_in_between(whole, fraction):
     stamp, payload = split_stamp(f"{whole}.{fraction}: {{}}".encode())

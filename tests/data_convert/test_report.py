@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -180,3 +181,14 @@ def test_a_line_is_not_drawn_through_a_gap_between_two_points():
     assert (whole.count("M"), broken.count("M")) == (1, 2)
     assert "<rect" in broken
     assert svg.line([0, 1, 2, 3], [1, 2, 3, 4], label="x", gaps=[(0.5, 2.5)]).count("L") == 0
+
+
+def test_gaps_whose_updates_were_emitted_are_shaded_and_the_curve_goes_on(result):
+    (gap,) = result.report.gaps
+    series = replace(result.report.series, mid=(1.0,) * len(result.report.series.seconds), gaps=())
+    page = render_html(replace(result.report, gaps=(replace(gap, emitted=True),), series=series))
+    plot = page[page.index("mid price over time") :]
+    plot = plot[: plot.index("</svg>")]
+    assert f"the book may be wrong for {gap.length_ns / 1e9:.3f} s" in plot
+    assert "no book" not in plot
+    assert plot[plot.index('d="') : plot.index('" fill="none"')].count("M") == 1, "a line in one piece"
