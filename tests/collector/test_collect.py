@@ -197,7 +197,11 @@ def test_log_lines_are_in_utc_and_of_the_form_that_the_other_programs_have(tmp_p
 
 
 @pytest.mark.parametrize("ignored", [False, True])
-def test_hangup_ends_in_order_unless_it_is_ignored(tmp_path: Path, ignored: bool) -> None:
+def test_hangup_ends_in_order_unless_it_is_ignored(
+    tmp_path: Path, ignored: bool, request: pytest.FixtureRequest
+) -> None:
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup themselves
+    request.addfinalizer(lambda: signal.signal(signal.SIGHUP, inherited))
     with Exchange(frames_each=100_000) as exchange:
         roots = ("--stream-url", exchange.stream_root, "--api-url", exchange.rest_root)
         words = (str(tmp_path), "binancefutures", "btcusdt", "--json", *roots)

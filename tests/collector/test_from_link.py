@@ -355,6 +355,20 @@ def test_sizes_by_option_are_stated_at_once() -> None:
     assert recording.on_time(WallNs(WALL_NS), MonoNs(0)) == [Register("btcusdt", 0.1, 0.001)]
 
 
+def test_a_clock_that_goes_back_over_midnight_is_a_gap_and_a_new_book_in_the_day_that_is_come_back_to() -> None:
+    bench = answered()
+    assert bench.connector is not None
+    midnight = (WALL_NS // (86_400 * 10**9) + 1) * 86_400 * 10**9
+    said = []
+    for local_ns in (midnight - 5, midnight + 5, midnight - 9, midnight + 9, midnight + 10):
+        bench.connector.send(Batch((Feed("btcusdt", events(DEPTH, local_ns=local_ns)),)))
+        bench.step(0.01)
+        said.append(bench.words())
+    assert said == [["depthUpdate"], ["depthUpdate"], ["gap clock stepped"], ["gap clock stepped"], []]
+    assert [stamp - midnight for stamp in bench.stamps] == [-5, 5, -9, 9]
+    assert bench.step(0.5) == ["btcusdt"]
+
+
 def test_trades_are_written_while_the_book_is_not_known() -> None:
     bench = Bench()
     bench.begin_connector().send(Batch((Feed("btcusdt", events(DEPTH, TRADE)),)))

@@ -101,7 +101,8 @@ class World:
         self.hub = Hub(USDM, random.Random(1))
         self.outbox = Outbox(
             self.wire,
-            lambda answer: self.hub.answer(answer, self.moment),
+            lambda answer, book: self.hub.answer(answer, self.moment, book=book),
+            lambda symbol: self.hub.whole(symbol, self.moment),
             lambda batch: self.hub.on_sent(batch, self.moment.mono),
         )
         instrument = Instrument("btcusdt", 0.1, 0.001, "0.1", "0.001", True)
@@ -211,6 +212,24 @@ def test_a_late_joiners_book_does_not_overflow_readers_that_keep_up() -> None:
     assert [bot.state.lost_samples for bot in world.bots] == [0] * 5
 
 
+def test_many_bots_that_ask_at_once_share_one_book() -> None:
+    world = World(1, 120, 400)
+    first = world.join()
+    for _ in range(200):
+        world.turn(60)
+        world.trade(1)
+    before = world.wire.next_seq
+    for _ in range(30):
+        world.join()
+    for turn in range(300):
+        if turn % 5 == 0:
+            world.trade(1)
+        world.turn(100)
+    assert all(world.check(bot) for bot in world.bots)
+    assert world.wire.next_seq - before < 241 * 3 + 30 * 4 + 60 * 3 + 400
+    assert first.state.lost_samples == world.wire.overruns == 0
+
+
 def test_repeats_of_a_registration_that_waits_are_one_answer() -> None:
     world = World(1, 100, 400)
     bot = world.join()
@@ -247,7 +266,7 @@ def test_data_is_held_back_for_a_burst_and_not_for_a_reader_that_is_always_slow(
 
 def test_a_long_batch_goes_out_in_the_end_whatever_the_readers_say() -> None:
     wire = Wire(100)
-    outbox = Outbox(wire, lambda answer: Batch(), lambda batch: None)
+    outbox = Outbox(wire, lambda answer, book: Batch(), lambda symbol: Batch(), lambda batch: None)
     outbox.on_progress(1, Progress(SESSION, 0), MonoNs(0))
     outbox.put(Batch((Feed("x", empty_events(300)),)))
     outbox.put(Batch())
@@ -263,7 +282,7 @@ def test_a_long_batch_goes_out_in_the_end_whatever_the_readers_say() -> None:
 def test_nothing_overtakes_a_long_batch() -> None:
     wire = Wire(10_000)
     wire.queues.append(deque(maxlen=10_000))
-    outbox = Outbox(wire, lambda answer: Batch(), lambda batch: None)
+    outbox = Outbox(wire, lambda answer, book: Batch(), lambda symbol: Batch(), lambda batch: None)
     batches = [Batch((Feed("x", empty_events(count)),)) for count in (1, 2000, 2, 700, 3)]
     for batch in batches:
         outbox.put(batch)

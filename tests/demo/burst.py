@@ -102,14 +102,16 @@ def _start(rig: Rig, console: Console, capture: Path, speed: float, symbols: lis
 
 
 def _settle(rig: Rig, symbols: list[str], out: Path, judge: Judge) -> None:
-    """Wait until the bot has reached the exchange's last update and no file grows any more."""
-    size = -1
-    for _ in rig.polls(60, 1.5):
+    """Wait until the bot has reached the exchange's last update, and then until no file grows any more."""
+    for _ in rig.polls(60, 0.5):
         judge.take()
         state = rig.state()["symbols"]
-        there = all(judge.found.synced_id.get(symbol, 0) >= state[symbol]["last_u_sent"] for symbol in symbols)
+        if all(judge.found.synced_id.get(symbol, 0) >= state[symbol]["last_u_sent"] for symbol in symbols):
+            break
+    size = -1
+    for _ in rig.polls(10, 1.5):
         before, size = size, sum(path.stat().st_size for path in out.glob("*/*.gz"))
-        if there and before == size:
+        if before == size:
             return
 
 

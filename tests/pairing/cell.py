@@ -322,7 +322,9 @@ class Cell:
     def _two_sided(self, label: str) -> bool:
         if self.kinds.bot == SOURCE:
             if self.rig.processes[label].poll() is not None:
-                raise Wrong(f"the source's bot ended without a two-sided book: {self._out(label)[-200:]}")
+                raise TooSlow(
+                    f"the source's {label} ended, as told, without a two-sided book: {self._out(label)[-200:]}"
+                )
             return "first two-sided book" in self._out(label)
         said = self._said(label)
         return bool(said.get("bids") and said.get("asks")) and said["confidence"] in ("synced", "")
@@ -430,12 +432,12 @@ class _Paused:
         cell, rig = self._cell, self._cell.rig
         ends = [cell._ends[label] for label in self._labels]
         if any(rig.processes[label].poll() is not None for label in self._labels):
-            raise TooSlow
+            raise TooSlow("the source's bot ended, as told, before the look")
         time.sleep(max(1.5, min(ends) - time.monotonic() - 1.5) if ends else 1.5)
         rig.ask("pause", method="POST")
         cell._true = self._true_book()  # type: ignore[attr-defined]
         if any(rig.processes[label].poll() is not None for label in self._labels):
-            raise TooSlow
+            raise TooSlow("the source's bot ended, as told, before the look")
         for label in self._labels:
             rig.processes[label].wait(60)
 
@@ -453,10 +455,12 @@ def run_cell(kinds: Kinds, binaries: Path | None = None) -> Outcome:
     """Run a cell on a link of its own; once more with more time when the source's bot ended too early for this machine."""
     if binaries is None:
         binaries = Path(os.environ["SOURCE_BIN"]) if os.environ.get("SOURCE_BIN") else None
-    for patience in (1.0, 2.0):
+    said = ""
+    patience = float(os.environ.get("PAIRING_PATIENCE", "1"))
+    for factor in (1, 3):
         with Rig() as rig:
             try:
-                return Cell(kinds, rig, binaries, patience).run()
-            except TooSlow:
-                continue
-    return Outcome(kinds, {"connects": "the machine is too slow: the source's bot ended before the look"})
+                return Cell(kinds, rig, binaries, factor * patience).run()
+            except TooSlow as error:
+                said = str(error)
+    return Outcome(kinds, {"connects": f"never, or the machine is too slow: {said}"})

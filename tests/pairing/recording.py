@@ -70,7 +70,9 @@ def _take(found: Recorded, line: dict[str, Any]) -> None:
         return
     for levels, key in ((found.bids, "b"), (found.asks, "a")):
         for price, qty in line.get(key, ()):
+            # The source multiplies ticks out: 61799.700000000004 deletes 61799.7.
+            at = round(float(price), 8)
             if float(qty):
-                levels[float(price)] = float(qty)
+                levels[at] = float(qty)
             else:
-                levels.pop(float(price), None)
+                levels.pop(at, None)

@@ -13,6 +13,8 @@ from tests.rig import Rig
 SURE = 400
 """So many levels a side are surely known: a book begins with a snapshot of 1,000 and loses some at the edges as the market moves."""
 
+Book = tuple[list[tuple[float, float]], list[tuple[float, float]]]
+
 
 @dataclass
 class Looks:
@@ -83,6 +85,7 @@ class Judge:
     def __init__(self, rig: Rig, path: Path) -> None:
         self._rig, self._reader = rig, Reader(path)
         self.found = Looks()
+        self._newest: dict[str, tuple[int, Book | None]] = {}
         self._sent: list[tuple[float, dict[str, int]]] = []  # when the exchange had sent which ids
 
     def note_sent(self, at_s: float, ids: dict[str, int]) -> None:
@@ -113,7 +116,7 @@ class Judge:
         found.synced += 1
         found.synced_id[line["symbol"]] = line["id"]
         symbol, at = line["symbol"], f"{line['symbol']} at {line['t']:.2f} s, update {line['id']}"
-        true = self._rig.true_book(symbol, line["id"])
+        true = self._true(symbol, line["id"])
         if true is None:
             if self._known(symbol, line["id"]):
                 found.too_old += 1
@@ -133,6 +136,12 @@ class Judge:
                 )
         if behind_s is not None:
             self._behind(line, behind_s, at)
+
+    def _true(self, symbol: str, update_id: int) -> Book | None:
+        """The exchange's book; looks at the same update follow each other, and a book of the past does not change."""
+        if self._newest.get(symbol, (0, None))[0] != update_id:
+            self._newest[symbol] = update_id, self._rig.true_book(symbol, update_id)
+        return self._newest[symbol][1]
 
     def _known(self, symbol: str, update_id: int) -> bool:
         """Whether an id lies within what the exchange has sent, so that it may only be too old to be looked up."""

@@ -5,15 +5,16 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from venue_sim.book import CHECKPOINT_EVERY, ChainedBook, Levels, LoggedBook, SnapshotPool, decode_depth
+from venue_sim.book import CHECKPOINT_EVERY, ChainedBook, Levels, LoggedBook, SnapshotPool
 from venue_sim.market import BookState
+from venue_sim.venues.usdm.messages import read_update
 
 
 def naive(base: BookState, updates: list[bytes]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """The slow twin: plain dictionaries of strings, every update applied from the start."""
     bids, asks = dict(base.bids), dict(base.asks)
     for data in updates:
-        update = decode_depth(data)
+        update = read_update(data)
         for side, changes in ((bids, update.bids), (asks, update.asks)):
             for price, quantity in changes:
                 if float(quantity) == 0:
@@ -50,7 +51,7 @@ def test_every_kept_book_equals_the_naive_one(
         )
         for at, (bids, asks) in enumerate(steps)
     ]
-    book = LoggedBook(BASE)
+    book = LoggedBook(BASE, read=read_update)
     for at, data in enumerate(raw):
         book.append(110 + 10 * at, data)
     for index in [*asked, len(raw)]:
@@ -62,17 +63,17 @@ def test_every_kept_book_equals_the_naive_one(
 
 def test_a_price_written_with_other_digits_is_the_same_level() -> None:
     levels = Levels.of([("10.0", "1")], [])
-    levels.apply(decode_depth(b'{"U":1,"u":2,"pu":0,"E":1,"T":1,"b":[["10.00","5"]],"a":[]}'))
+    levels.apply(read_update(b'{"U":1,"u":2,"pu":0,"E":1,"T":1,"b":[["10.00","5"]],"a":[]}'))
     assert levels.state(2, 1, 1).bids == [("10.00", "5")]
 
 
 def test_an_unknown_id_has_no_book() -> None:
-    assert LoggedBook(BASE).at(99) is None
-    assert LoggedBook(BASE).at(101) is None
+    assert LoggedBook(BASE, read=read_update).at(99) is None
+    assert LoggedBook(BASE, read=read_update).at(101) is None
 
 
 def test_history_is_bounded_and_what_is_kept_stays_right(make: SimpleNamespace) -> None:
-    book = LoggedBook(BASE, keep=CHECKPOINT_EVERY)
+    book = LoggedBook(BASE, keep=CHECKPOINT_EVERY, read=read_update)
     raw = []
     for at in range(4 * CHECKPOINT_EVERY):
         raw.append(make.depth_data(101 + at, 101 + at, 100 + at, f"{1 + at % 9}.0:{at % 3}.0"))
@@ -102,7 +103,7 @@ def test_history_is_bounded_and_what_is_kept_stays_right(make: SimpleNamespace) 
 def test_only_an_update_that_spans_or_follows_the_snapshot_joins_it(
     make: SimpleNamespace, first_id: int, last_id: int, prev_id: int, joins: bool
 ) -> None:
-    book = ChainedBook(SnapshotPool([BASE]))
+    book = ChainedBook(SnapshotPool([BASE]), read=read_update)
     book.on_depth(first_id, last_id, prev_id, make.depth_data(first_id, last_id, prev_id, "10.0:7.0"))
     state = book.at()
     assert (state is not None) is joins
@@ -113,7 +114,7 @@ def test_only_an_update_that_spans_or_follows_the_snapshot_joins_it(
 
 def test_a_broken_chain_makes_the_book_unknown_until_a_later_snapshot_is_joined(make: SimpleNamespace) -> None:
     later = BookState(205, 2, 2, [("8.0", "1.0")], [("12.0", "1.0")])
-    book = ChainedBook(SnapshotPool([later, BASE]))
+    book = ChainedBook(SnapshotPool([later, BASE]), read=read_update)
     for ids in ((95, 110, 94), (111, 120, 110), (150, 160, 149)):
         book.on_depth(*ids, make.depth_data(*ids))
     assert book.at() is None
@@ -129,7 +130,7 @@ def test_a_broken_chain_makes_the_book_unknown_until_a_later_snapshot_is_joined(
 
 
 def test_a_repeated_update_changes_nothing(make: SimpleNamespace) -> None:
-    book = ChainedBook(SnapshotPool([BASE]))
+    book = ChainedBook(SnapshotPool([BASE]), read=read_update)
     book.on_depth(95, 110, 94, make.depth_data(95, 110, 94, "10.0:5.0"))
     book.on_depth(111, 120, 110, make.depth_data(111, 120, 110, "10.0:6.0"))
     book.on_depth(95, 110, 94, make.depth_data(95, 110, 94, "10.0:5.0"))

@@ -10,6 +10,7 @@ from venue_sim.exchange import Exchange, Rules
 from venue_sim.faults import FaultScript
 from venue_sim.synthetic import SyntheticMarket
 from venue_sim.timeline import Timeline
+from venue_sim.venues.usdm import USDM
 
 DEPTH = "/fapi/v1/depth"
 
@@ -17,7 +18,11 @@ DEPTH = "/fapi/v1/depth"
 def desk_of(*faults: dict[str, Any], **options: Any) -> tuple[Exchange, Desk]:
     market = SyntheticMarket(["btcusdt", "ethusdt"], rate=0, seed=1, start_ms=1_800_000_000_000, levels=5)
     exchange = Exchange(
-        market, Timeline(0.0), FaultScript([parse_fault(fault) for fault in faults]), Rules(start_on_subscribe=False)
+        market,
+        Timeline(0.0),
+        FaultScript([parse_fault(fault) for fault in faults]),
+        Rules(start_on_subscribe=False),
+        USDM,
     )
     exchange.timeline.start(0)
     exchange.pump(0, 300)
@@ -132,7 +137,7 @@ def test_an_inside_snapshot_is_the_true_book_with_an_id_within_the_last_update()
 
 def test_an_inside_snapshot_waits_for_an_update_of_more_than_one_id() -> None:
     market = SyntheticMarket(["btcusdt"], rate=0, seed=1, start_ms=0, levels=5)
-    exchange = Exchange(market, Timeline(0.0), FaultScript(), Rules(start_on_subscribe=False))
+    exchange = Exchange(market, Timeline(0.0), FaultScript(), Rules(start_on_subscribe=False), USDM)
     desk = Desk(exchange, inside=True)
     ticket = desk.ask("GET", DEPTH, {"symbol": "BTCUSDT"}, "", 0, 0.0)
     assert isinstance(ticket, Ticket)

@@ -10,13 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from venue_sim.config import parse_fault
 from venue_sim.exchange import Exchange, Rules
+from venue_sim.face import Route
 from venue_sim.faults import FaultScript
 from venue_sim.links import Close, Deliver, Effect, Eof, Ping, Reset
 from venue_sim.recording import parse_line
 from venue_sim.replay import ReplayMarket
 from venue_sim.synthetic import SyntheticMarket
 from venue_sim.timeline import Phase, Timeline
-from venue_sim.venues.usdm import Category, Route, parse_target
+from venue_sim.venues.usdm import USDM
+from venue_sim.venues.usdm.streams import Category, parse_target
 
 MS = 1_000_000
 ALL = "btcusdt@depth@0ms/btcusdt@bookTicker/btcusdt@trade"
@@ -25,9 +27,11 @@ ALL = "btcusdt@depth@0ms/btcusdt@bookTicker/btcusdt@trade"
 def exchange_of(
     bodies: list[bytes], *faults: dict[str, Any], speed: float = 0.0, rules: Rules | None = None
 ) -> Exchange:
-    lines = [parse_line(b"%d %b" % (at * MS, body)) for at, body in enumerate(bodies)]
-    market = ReplayMarket("test", [lambda: lines])
-    return Exchange(market, Timeline(speed), FaultScript([parse_fault(fault) for fault in faults]), rules or Rules())
+    lines = [parse_line(b"%d %b" % (at * MS, body), USDM.messages.read_line) for at, body in enumerate(bodies)]
+    market = ReplayMarket("test", [lambda: lines], USDM.messages)
+    return Exchange(
+        market, Timeline(speed), FaultScript([parse_fault(fault) for fault in faults]), rules or Rules(), USDM
+    )
 
 
 def connect(
@@ -340,7 +344,7 @@ def test_whatever_the_faults_the_book_is_the_one_of_the_frames_that_left(
     market = SyntheticMarket(["btcusdt"], rate=0, seed=seed, start_ms=0, levels=4)
     twin = SyntheticMarket(["btcusdt"], rate=0, seed=seed, start_ms=0, levels=4)
     faults = [parse_fault({"kind": kind, "probability": chance, "count": 0, "seed": seed}) for kind in kinds]
-    exchange = Exchange(market, Timeline(0.0), FaultScript(faults), Rules())
+    exchange = Exchange(market, Timeline(0.0), FaultScript(faults), Rules(), USDM)
     exchange.open(1, Route(Category.PUBLIC, True, tuple(ALL.split("/"))), 0)
     for step in steps:
         exchange.pump(0, step)

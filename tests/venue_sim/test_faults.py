@@ -7,17 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from venue_sim.config import Fault
+from venue_sim.face import Packet
 from venue_sim.faults import FaultScript, corrupted, meant_for
-from venue_sim.market import Frame
+from venue_sim.venues.usdm.messages import read_stream
 
 
-def frame(number: int, stream: str = "btcusdt@depth@0ms") -> Frame:
-    symbol, _, name = stream.partition("@")
-    return Frame(number, symbol, name.partition("@")[0], stream, b"{}", b"{}", number)
+def frame(number: int, stream: str = "btcusdt@depth@0ms") -> Packet:
+    name = read_stream(stream)
+    return Packet(name.symbol, stream, name.words, b"{}", b"{}", number)
 
 
-def hit(script: FaultScript, frames: list[Frame], now_s: float = 0.0) -> list[int]:
-    return [each.last_id for each in frames if script.on_frame(each, now_s)]
+def hit(script: FaultScript, frames: list[Packet], now_s: float = 0.0) -> list[int]:
+    return [each.last_id for each in frames if script.on_packet(each, now_s)]
 
 
 def test_a_fault_hits_the_messages_after_the_given_number_of_matching_ones() -> None:
@@ -80,7 +81,7 @@ def test_request_faults_match_path_symbol_and_number() -> None:
         (depth, "btcusdt"),
         (depth, "btcusdt"),
     ]
-    found = [script.on_request(path, symbol, 0.0) for path, symbol in asked]
+    found = [script.on_request(path, symbol, 0.0, depth=path == depth) for path, symbol in asked]
     assert [armed.fault.kind if armed else None for armed in found] == [
         None,
         None,
@@ -126,7 +127,7 @@ def test_a_flipped_depth_update_cannot_be_parsed() -> None:
 
 
 def test_a_connection_fault_with_filters_is_meant_for_connections_with_such_a_stream() -> None:
-    streams = ["btcusdt@depth@0ms"]
+    streams = [read_stream("btcusdt@depth@0ms")]
     assert meant_for(Fault("eof"), 1, [])
     assert meant_for(Fault("eof", stream="depth"), 1, streams)
     assert not meant_for(Fault("eof", stream="trade"), 1, streams)

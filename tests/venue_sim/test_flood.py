@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import orjson
 import pytest
+from venue_sim.face import packet_of
 from venue_sim.flood import FloodMarket
+from venue_sim.venues.usdm import USDM
 
 
 @pytest.fixture(scope="module")
 def market() -> FloodMarket:
-    return FloodMarket(["btcusdt", "ethusdt"], rate=0, seed=3, start_ms=1_800_000_000_000, block=600, levels=8)
+    return FloodMarket(
+        ["btcusdt", "ethusdt"], USDM.messages, rate=0, seed=3, start_ms=1_800_000_000_000, block=600, levels=8
+    )
 
 
 def test_chain_and_book_hold_over_laps_and_every_sent_id_can_be_asked_for(market: FloodMarket) -> None:
@@ -19,13 +23,14 @@ def test_chain_and_book_hold_over_laps_and_every_sent_id_can_be_asked_for(market
     asked = 0
     trades: dict[str, int] = {}
     for number in range(3 * market.length):
-        frame = market.take(None, 1)[0]
+        each = market.take(None, 1)[0]
+        frame, kind = packet_of(USDM, each), each.kind
         data = orjson.loads(frame.wrapped)["data"]
         assert orjson.loads(frame.data) == data
-        if frame.kind == "trade":
+        if kind == "trade":
             assert data["t"] > trades.get(frame.symbol, 0)
             trades[frame.symbol] = data["t"]
-        if frame.kind != "depth":
+        if kind != "depth":
             continue
         last_id, bids, asks = books[frame.symbol]
         assert data["pu"] == last_id < data["U"] <= data["u"] == frame.last_id
@@ -50,7 +55,7 @@ def test_chain_and_book_hold_over_laps_and_every_sent_id_can_be_asked_for(market
 
 
 def test_a_paced_flood_hands_out_only_what_is_due() -> None:
-    paced = FloodMarket(["btcusdt"], rate=1000, seed=3, start_ms=0, block=50, levels=2)
+    paced = FloodMarket(["btcusdt"], USDM.messages, rate=1000, seed=3, start_ms=0, block=50, levels=2)
     assert len(paced.take(0, 100)) == 1
     assert len(paced.take(10_000_000, 100)) == 10
     assert paced.take(10_000_000, 100) == []

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from venue_sim.limits import SlidingLimit, WeightLimit
+from venue_sim.limits import OrderCounts, OrderPool, SlidingLimit, WeightLimit
 
 
 def test_weight_is_counted_by_the_minute_and_refused_beyond_it() -> None:
@@ -34,3 +34,15 @@ def test_a_sliding_limit_forgets_what_is_older_than_its_window() -> None:
 def test_a_limit_of_nothing_allows_everything() -> None:
     limit = SlidingLimit(0, 1.0)
     assert all(limit.allow(0.0) for _ in range(100))
+
+
+def test_orders_are_counted_in_every_pool_and_a_refused_one_in_none() -> None:
+    counts = OrderCounts((OrderPool(10, 3), OrderPool(60, 4)))
+    assert [counts.charge(at) for at in (0.0, 1.0, 9.9)] == [None, None, None]
+    full = counts.charge(9.95)
+    assert full == OrderPool(10, 3)
+    assert counts.charge(10.0) is None
+    assert counts.charge(11.0) == OrderPool(60, 4)
+    assert [used for _, used in counts.used(11.0)] == [1, 4]
+    assert counts.charge(60.0) is None
+    assert counts.peaks == [3, 4]

@@ -8,13 +8,16 @@ from types import SimpleNamespace
 import orjson
 import pytest
 from venue_sim.errors import BadRecording
+from venue_sim.face import packet_of
 from venue_sim.market import BookState
 from venue_sim.recording import RecordingFile
 from venue_sim.replay import ReplayMarket
+from venue_sim.venues.usdm import USDM
 
 
 def replay(*paths: Path, symbols: tuple[str, ...] = ()) -> ReplayMarket:
-    return ReplayMarket("test", [RecordingFile(path).lines for path in paths], symbols)
+    recordings = [RecordingFile(path, USDM.messages.read_line).lines for path in paths]
+    return ReplayMarket("test", recordings, USDM.messages, symbols)
 
 
 def digest(state: BookState) -> str:
@@ -28,7 +31,7 @@ def test_frames_are_the_recorded_bytes_in_order_and_data_is_their_inside(
     recorded: Callable[..., Path], small: list[bytes]
 ) -> None:
     market = replay(recorded(small, members=3))
-    frames = market.take(None, 100)
+    frames = [packet_of(USDM, frame) for frame in market.take(None, 100)]
     assert [frame.wrapped for frame in frames] == [body for body in small if b'"stream"' in body]
     assert all(frame.wrapped == b'{"stream":"%b","data":%b}' % (frame.stream.encode(), frame.data) for frame in frames)
     assert market.total == len(frames) == 9
@@ -90,7 +93,7 @@ def test_two_recordings_are_merged_by_time_each_with_its_own_snapshot(
         ]
     )
     market = replay(one, two)
-    assert [frame.stream for frame in market.take(None, 9)] == [
+    assert [packet_of(USDM, frame).stream for frame in market.take(None, 9)] == [
         "btcusdt@depth@0ms",
         "ethusdt@depth@0ms",
         "btcusdt@trade",

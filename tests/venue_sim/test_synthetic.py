@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from venue_sim.errors import BadMarket
+from venue_sim.face import packet_of
 from venue_sim.market import Frame, Market
 from venue_sim.synthetic import SyntheticMarket
+from venue_sim.venues.usdm import USDM
 
 START_MS = 1_800_000_000_000
 SYMBOLS = ["btcusdt", "ethusdt", "solusdt", "whoeverusdt", "dogeusdt"]
@@ -19,7 +21,8 @@ def check(market: Market, frames: list[Frame], starts: dict[str, tuple[int, dict
     tops: dict[str, dict[str, str]] = {}
     last_event_ms = Counter[str]()
     trades: dict[str, int] = {}
-    for frame in frames:
+    for each in frames:
+        frame, kind = packet_of(USDM, each), each.kind
         value = orjson.loads(frame.wrapped)
         data = value["data"]
         assert value["stream"] == frame.stream
@@ -29,11 +32,11 @@ def check(market: Market, frames: list[Frame], starts: dict[str, tuple[int, dict
         assert data["E"] >= last_event_ms[frame.stream]
         last_event_ms[frame.stream] = data["E"]
         last_id, bids, asks = starts[frame.symbol]
-        if frame.kind == "trade":
+        if kind == "trade":
             assert trades.get(frame.symbol, data["t"] - 1) == data["t"] - 1
             trades[frame.symbol] = data["t"]
             assert float(data["q"]) > 0
-        elif frame.kind == "bookTicker":
+        elif kind == "quote":
             assert float(data["b"]) < float(data["a"])
             assert data["u"] > last_id
             tops[frame.symbol] = data
@@ -89,14 +92,14 @@ def test_a_long_run_keeps_its_depth_and_its_digits() -> None:
         "tick 0.10, two digits"
     )
     depths = [frame for frame in frames if frame.kind == "depth"]
-    assert 15 < sum(frame.data.count(b'["') for frame in depths) / len(depths) < 25
-    assert {frame.kind for frame in frames} == {"depth", "bookTicker", "trade"}
+    assert 15 < sum(packet_of(USDM, frame).data.count(b'["') for frame in depths) / len(depths) < 25
+    assert {frame.kind for frame in frames} == {"depth", "quote", "trade"}
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not() -> None:
     def stream(seed: int, steps: list[int]) -> list[bytes]:
         market = SyntheticMarket(["btcusdt", "ethusdt"], rate=5000, seed=seed, start_ms=START_MS)
-        return [frame.wrapped for until in steps for frame in market.take(until * 10_000_000, 10**6)]
+        return [packet_of(USDM, frame).wrapped for until in steps for frame in market.take(until * 10_000_000, 10**6)]
 
     assert stream(3, [1, 2, 5, 10]) == stream(3, [10])
     assert stream(3, [10]) != stream(4, [10])
@@ -121,7 +124,7 @@ def test_levels_nobody_knows_are_deleted_now_and_then() -> None:
     unknown = 0
     for frame in market.take(None, 3000):
         if frame.kind == "depth":
-            for price, quantity in orjson.loads(frame.data)["b"]:
+            for price, quantity in orjson.loads(packet_of(USDM, frame).data)["b"]:
                 if float(quantity) == 0:
                     unknown += bids.pop(price, None) is None
                 else:

@@ -2,10 +2,21 @@ from __future__ import annotations
 
 import orjson
 import pytest
+from venue_sim.face import (
+    ListSubscriptions,
+    Private,
+    Property,
+    Refusal,
+    Request,
+    Route,
+    Subscribe,
+    Unsubscribe,
+    WrongRequest,
+)
 from venue_sim.instruments import named_instrument
 from venue_sim.market import BookState
-from venue_sim.venues import usdm
-from venue_sim.venues.usdm import Category, Refusal, Route
+from venue_sim.venues.usdm import rest, streams
+from venue_sim.venues.usdm.streams import Category
 
 
 @pytest.mark.parametrize(
@@ -19,7 +30,10 @@ from venue_sim.venues.usdm import Category, Refusal, Route
         ),
         ("/public/stream?streams=a%40trade%2Fb%40trade", Route(Category.PUBLIC, True, ("a@trade", "b@trade"))),
         ("/market/stream", Route(Category.MARKET, True, ())),
-        ("/private/ws?listenKey=k&events=ACCOUNT_UPDATE", Route(Category.PRIVATE, False, ())),
+        (
+            "/private/ws?listenKey=k&events=ACCOUNT_UPDATE",
+            Route(Category.PRIVATE, False, (), Private(("k",), frozenset({"ACCOUNT_UPDATE"}), "query_events")),
+        ),
         ("/stream?streams=a@trade", Route(Category.RETIRED, True, ("a@trade",))),
         ("/ws", Route(Category.RETIRED, False, ())),
         ("/ws/a@trade/b@trade", Route(Category.RETIRED, False, ("a@trade", "b@trade"))),
@@ -30,7 +44,7 @@ from venue_sim.venues.usdm import Category, Refusal, Route
     ],
 )
 def test_addresses_are_routes(target: str, expected: Route | Refusal) -> None:
-    assert usdm.parse_target(target) == expected
+    assert streams.parse_target(target) == expected
 
 
 @pytest.mark.parametrize(
@@ -51,30 +65,30 @@ def test_addresses_are_routes(target: str, expected: Route | Refusal) -> None:
     ],
 )
 def test_streams_belong_to_categories(stream: str, category: Category | None) -> None:
-    assert usdm.category_of(stream) is category
+    assert streams.category_of(stream) is category
 
 
 def test_a_route_delivers_its_own_category_and_the_retired_path_only_public_streams() -> None:
-    assert usdm.delivers(Category.PUBLIC, "a@trade")
-    assert not usdm.delivers(Category.MARKET, "a@trade")
-    assert not usdm.delivers(Category.PUBLIC, "a@markPrice")
-    assert usdm.delivers(Category.RETIRED, "a@depth@0ms")
-    assert not usdm.delivers(Category.RETIRED, "a@markPrice")
-    assert not usdm.delivers(Category.PRIVATE, "a@trade")
+    assert streams.delivers(Category.PUBLIC, "a@trade")
+    assert not streams.delivers(Category.MARKET, "a@trade")
+    assert not streams.delivers(Category.PUBLIC, "a@markPrice")
+    assert streams.delivers(Category.RETIRED, "a@depth@0ms")
+    assert not streams.delivers(Category.RETIRED, "a@markPrice")
+    assert not streams.delivers(Category.PRIVATE, "a@trade")
 
 
 @pytest.mark.parametrize(
     ("text", "request_"),
     [
-        (b'{"method":"SUBSCRIBE","params":["a@trade"],"id":1}', usdm.Subscribe(1, ("a@trade",))),
-        (b'{"method":"UNSUBSCRIBE","params":["a@trade"],"id":"xY9"}', usdm.Unsubscribe("xY9", ("a@trade",))),
-        (b'{"method":"LIST_SUBSCRIPTIONS","id":3}', usdm.ListSubscriptions(3)),
-        (b'{"method":"SET_PROPERTY","params":["combined",true],"id":4}', usdm.Property(4, True)),
-        (b'{"method":"GET_PROPERTY","params":["combined"],"id":5}', usdm.Property(5, None)),
+        (b'{"method":"SUBSCRIBE","params":["a@trade"],"id":1}', Subscribe(1, ("a@trade",))),
+        (b'{"method":"UNSUBSCRIBE","params":["a@trade"],"id":"xY9"}', Unsubscribe("xY9", ("a@trade",))),
+        (b'{"method":"LIST_SUBSCRIPTIONS","id":3}', ListSubscriptions(3)),
+        (b'{"method":"SET_PROPERTY","params":["combined",true],"id":4}', Property(4, True)),
+        (b'{"method":"GET_PROPERTY","params":["combined"],"id":5}', Property(5, None)),
     ],
 )
-def test_requests_are_read(text: bytes, request_: usdm.Request) -> None:
-    assert usdm.parse_request(text) == request_
+def test_requests_are_read(text: bytes, request_: Request) -> None:
+    assert streams.parse_request(text) == request_
 
 
 @pytest.mark.parametrize(
@@ -94,8 +108,8 @@ def test_requests_are_read(text: bytes, request_: usdm.Request) -> None:
     ],
 )
 def test_wrong_requests_are_answered_with_the_error_shape(text: bytes, code: int, request_id: object) -> None:
-    request = usdm.parse_request(text)
-    assert isinstance(request, usdm.WrongRequest)
+    request = streams.parse_request(text)
+    assert isinstance(request, WrongRequest)
     answer = orjson.loads(request.answer)
     assert answer["error"]["code"] == code
     assert isinstance(answer["error"]["msg"], str)
@@ -103,7 +117,7 @@ def test_wrong_requests_are_answered_with_the_error_shape(text: bytes, code: int
 
 
 def test_depth_weights_are_the_published_ones() -> None:
-    assert [usdm.depth_weight(limit) for limit in (5, 10, 20, 50, 100, 500, 1000, 7, 5000)] == [
+    assert [rest.depth_weight(limit) for limit in (5, 10, 20, 50, 100, 500, 1000, 7, 5000)] == [
         2,
         2,
         2,
@@ -117,12 +131,12 @@ def test_depth_weights_are_the_published_ones() -> None:
 
 
 def test_a_depth_body_has_the_exchange_s_keys_order_and_strings() -> None:
-    body = usdm.depth_body(BookState(9, 8, 7, [("2.10", "1.0"), ("2.00", "3.0")], [("2.20", "1")]), 1)
+    body = rest.depth_body(BookState(9, 8, 7, [("2.10", "1.0"), ("2.00", "3.0")], [("2.20", "1")]), 1)
     assert body == b'{"lastUpdateId":9,"E":8,"T":7,"bids":[["2.10","1.0"]],"asks":[["2.20","1"]]}'
 
 
 def test_exchange_info_lists_limits_and_filters() -> None:
-    info = orjson.loads(usdm.exchange_info([named_instrument("btcusdt")[0]], 5))
+    info = orjson.loads(rest.instruments_body([named_instrument("btcusdt")[0]], 5))
     symbol = info["symbols"][0]
     filters = {entry["filterType"]: entry for entry in symbol["filters"]}
     assert (symbol["symbol"], symbol["contractType"], symbol["status"], symbol["pricePrecision"]) == (

@@ -267,6 +267,17 @@ def test_ids_that_start_anew_are_noticed() -> None:
     assert machine.on_update(update(6, 6, 5), 1) == [OutOfSync(Trouble.IDS_WENT_BACK, 1002), AskSnapshot(2)]
 
 
+def test_a_repeat_now_and_then_is_no_trouble_however_long_the_stream_lasts() -> None:
+    machine = sync()
+    machine.on_update(update(1, 1, 0), 0)
+    machine.on_snapshot(1, Snapshot(1), 0)
+    for number in range(2, 60):
+        now = number * SECOND
+        assert isinstance(machine.on_update(update(number, number, number - 1), now)[0], Apply)
+        assert machine.on_update(update(number, number, number - 1), now + 1) == []
+    assert machine.counts.asked == 1
+
+
 def test_published_scenarios_of_peers(shared_data: Path) -> None:
     scenarios = json.loads((shared_data / "facts" / "order_book_sync.json").read_text())["scenarios"]
     assert len(scenarios) >= 4

@@ -16,6 +16,7 @@ import typer
 from venue_sim.config import parse_script
 from venue_sim.errors import BadMarket, VenueSimError
 from venue_sim.market import Market
+from venue_sim.matching import CancelFrom
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +32,15 @@ class Snapshots(StrEnum):
 
     EDGE = "edge"
     INSIDE = "inside"
+
+
+class StreamForm(StrEnum):
+    """Which addresses of account streams are delivered on."""
+
+    ANY = "any"
+    QUERY = "query"
+    QUERY_EVENTS = "query_events"
+    PATH = "path"
 
 
 class MarketKind(StrEnum):
@@ -126,6 +136,20 @@ def run(
             "as some clients need to get in sync."
         ),
     ] = Snapshots.EDGE,
+    accounts: Annotated[
+        Path | None, typer.Option(help="Accounts that may trade, TOML with [[account]] entries. Default: no trading.")
+    ] = None,
+    queue: Annotated[
+        CancelFrom, typer.Option(help="Where in a level's queue the market's cancels are taken from, seen by an order.")
+    ] = CancelFrom.PROPORTIONAL,
+    latency_ms: Annotated[
+        str,
+        typer.Option(help="Mean ms a private request, its answer and an account's event travel: REQUEST,ANSWER,PUSH."),
+    ] = "0,0,0",
+    user_stream: Annotated[
+        StreamForm,
+        typer.Option(help="Form an account stream's address must have; any other is accepted and silent."),
+    ] = StreamForm.ANY,
     history: Annotated[int, typer.Option(help="Depth updates a symbol to keep for /sim/book?u=.")] = 100_000,
     max_buffer_mb: Annotated[
         int, typer.Option(help="Unsent megabytes at which a client that does not read is cut off.")
@@ -142,19 +166,21 @@ def run(
         )
         from venue_sim.desk import Desk
         from venue_sim.exchange import Exchange, Rules
+        from venue_sim.face import streams_of
         from venue_sim.faults import FaultScript
         from venue_sim.shell import Ports, Shell, loopback_only
         from venue_sim.timeline import Timeline
-        from venue_sim.venues.usdm import LEAST_WEIGHT_PER_MINUTE
+        from venue_sim.venues.usdm import USDM
 
         loopback_only(host)
         if speed < 0:
             raise BadMarket("--speed", "must not be negative")
-        if weight_limit < LEAST_WEIGHT_PER_MINUTE:
+        least = USDM.rest.least_weight_per_minute
+        if weight_limit < least:
             raise BadMarket(
                 "--weight-limit",
-                f"{weight_limit} would not pass one whole depth snapshot (weight {LEAST_WEIGHT_PER_MINUTE}), so no client "
-                f"could ever get a book; give at least {LEAST_WEIGHT_PER_MINUTE}, or 1000000 for practically no limit",
+                f"{weight_limit} would not pass one whole depth snapshot (weight {least}), so no client "
+                f"could ever get a book; give at least {least}, or 1000000 for practically no limit",
             )
         waits = market is not MarketKind.SYNTHETIC if start_on_subscribe is None else start_on_subscribe
         timeline = Timeline(speed if market is MarketKind.REPLAY else (0.0 if rate == 0 else 1.0))
@@ -162,17 +188,31 @@ def run(
             timeline.pause(0)
         awaited = frozenset(name.strip() for name in wait_for.split(",") if name.strip())
         if awaited == {"all"}:
-            awaited = source.streams or frozenset()
+            awaited = streams_of(USDM, source.topics) | source.recorded_streams
         if awaited and not waits:
             raise BadMarket("--wait-for", "contradicts beginning at once")
-        rules = Rules(waits, awaited, ping_interval, pong_timeout, max_connection_age, message_limit)
-        exchange = Exchange(source, timeline, FaultScript(script), rules)
+        rules = Rules(waits, awaited, ping_interval, pong_timeout, max_connection_age, message_limit, user_stream.value)
+        exchange = Exchange(source, timeline, FaultScript(script), rules, USDM)
+        trade = None
+        if accounts is not None:
+            from venue_sim.account_file import parse_accounts
+            from venue_sim.latency import parse_latencies
+            from venue_sim.trade_desk import TradeDesk
+            from venue_sim.trading import Trading
+            from venue_sim.venues.usdm import USDM_TRADE
+
+            known = parse_accounts(accounts.read_text())
+            trading = Trading(source.instruments, known.accounts, cancels=queue)
+            exchange.let_trade(trading, USDM_TRADE)
+            exchange.latencies = parse_latencies(latency_ms, seed)
+            trade = TradeDesk(exchange, trading, known.keys, USDM_TRADE)
         desk = Desk(
             exchange,
             weight_per_minute=weight_limit,
             patience=ban_patience,
             ban_s=ban_s,
             inside=snapshots is Snapshots.INSIDE,
+            trade=trade,
         )
         ports = Ports(
             host, ws_port, rest_port, ready_file, connection_limit, depth_wait, max_buffer_mb << 20, exit_at_end
@@ -203,6 +243,8 @@ def _market(
 ) -> Market:
     """Build the market the options describe."""
     begins_ms = time.time_ns() // 1_000_000 if start_ms is None else start_ms
+    from venue_sim.venues.usdm import USDM
+
     if kind is MarketKind.REPLAY:
         from venue_sim.recording import RecordingFile
         from venue_sim.replay import ReplayMarket
@@ -210,7 +252,11 @@ def _market(
         if not captures:
             raise BadMarket("--capture", "replay needs a recording")
         return ReplayMarket(
-            ", ".join(map(str, captures)), [RecordingFile(path).lines for path in captures], symbols, history
+            ", ".join(map(str, captures)),
+            [RecordingFile(path, USDM.messages.read_line).lines for path in captures],
+            USDM.messages,
+            symbols,
+            history,
         )
     if captures:
         raise BadMarket("--capture", f"means nothing for a {kind.value} market")
@@ -218,7 +264,7 @@ def _market(
     if kind is MarketKind.FLOOD:
         from venue_sim.flood import FloodMarket
 
-        return FloodMarket(names, rate=rate, seed=seed, start_ms=begins_ms, levels=levels)
+        return FloodMarket(names, USDM.messages, rate=rate, seed=seed, start_ms=begins_ms, levels=levels)
     from venue_sim.synthetic import SyntheticMarket
 
     return SyntheticMarket(names, rate=rate, seed=seed, start_ms=begins_ms, levels=levels, keep=history)

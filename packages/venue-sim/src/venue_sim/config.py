@@ -10,14 +10,20 @@ from typing import Any
 
 from venue_sim.errors import BadFault
 
-MESSAGE_KINDS = frozenset({"drop", "duplicate", "reorder", "corrupt"})
-CONNECTION_KINDS = frozenset({"eof", "close", "reset", "stall", "no_pings", "disconnect_24h", "server_shutdown"})
-REQUEST_KINDS = frozenset({"slow", "status", "timeout", "empty_body", "html_body"})
+MESSAGE_KINDS = frozenset({"drop", "duplicate", "reorder", "corrupt", "late"})
+CONNECTION_KINDS = frozenset(
+    {"eof", "close", "reset", "stall", "no_pings", "disconnect_24h", "server_shutdown", "listen_key_expired"}
+)
+REQUEST_KINDS = frozenset({"slow", "status", "timeout", "empty_body", "html_body", "error"})
 SNAPSHOT_KINDS = frozenset({"stale_snapshot", "boundary_snapshot"})
 KINDS = MESSAGE_KINDS | CONNECTION_KINDS | REQUEST_KINDS | SNAPSHOT_KINDS
-MODES = {"corrupt": ("truncate", "flip"), "boundary_snapshot": ("pu", "u", "inside"), "stall": ("lose", "delay")}
+MODES = {
+    "listen_key_expired": ("once", "twice"),
+    "corrupt": ("truncate", "flip"),
+    "boundary_snapshot": ("pu", "u", "inside"),
+    "stall": ("lose", "delay"),
+}
 STATUSES = (400, 403, 418, 429, 500, 502, 503, 504)
-DEPTH_PATH = "/fapi/v1/depth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Fault:
     updates: int | None = None
     code: int | None = None
     reason: str | None = None
+    executed: bool = False
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -70,6 +77,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "updates": (int,),
     "code": (int,),
     "reason": (str,),
+    "executed": (bool,),
 }
 _COMMON = frozenset({"kind", "at_s"})
 _MESSAGE = _COMMON | {"after_message", "symbol", "stream", "connection", "count", "probability", "seed"}
@@ -80,6 +88,8 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "duplicate": _MESSAGE,
     "reorder": _MESSAGE,
     "corrupt": _MESSAGE | {"mode"},
+    "late": _MESSAGE | {"delay_s"},
+    "listen_key_expired": _COMMON | {"mode"},
     "eof": _CONNECTION,
     "close": _CONNECTION | {"code", "reason"},
     "reset": _CONNECTION,
@@ -88,10 +98,11 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "disconnect_24h": _CONNECTION | {"code", "reason"},
     "server_shutdown": _CONNECTION | {"delay_s", "code", "reason"},
     "slow": _REQUEST | {"delay_s"},
-    "status": _REQUEST | {"status", "retry_after_s"},
-    "timeout": _REQUEST,
-    "empty_body": _REQUEST,
-    "html_body": _REQUEST | {"status"},
+    "error": _REQUEST | {"status", "code", "reason", "executed"},
+    "status": _REQUEST | {"status", "retry_after_s", "executed"},
+    "timeout": _REQUEST | {"executed"},
+    "empty_body": _REQUEST | {"executed"},
+    "html_body": _REQUEST | {"status", "executed"},
     "stale_snapshot": (_REQUEST | {"updates"}) - {"path"},
     "boundary_snapshot": (_REQUEST | {"mode", "for_s"}) - {"path"},
 }
@@ -107,7 +118,7 @@ def parse_fault(entry: Mapping[str, Any]) -> Fault:
             raise BadFault(name, "no such field")
         if name not in _ALLOWED[kind]:
             raise BadFault(name, f"means nothing for {kind!r}")
-        if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
+        if not isinstance(value, _TYPES[name]) or (isinstance(value, bool) and bool not in _TYPES[name]):
             raise BadFault(name, f"must be {' or '.join(t.__name__ for t in _TYPES[name])}, not {value!r}")
     _check_ranges(entry, kind)
     known = {field.name for field in fields(Fault)}
@@ -146,13 +157,21 @@ def _check_ranges(entry: Mapping[str, Any], kind: str) -> None:
         raise BadFault("status", f"must be one of {', '.join(map(str, STATUSES))}, not {entry.get('status')!r}")
     if kind == "html_body" and not 200 <= entry.get("status", 502) <= 599:
         raise BadFault("status", f"must be an HTTP status, not {entry['status']!r}")
-    if kind == "slow" and "delay_s" not in entry:
-        raise BadFault("delay_s", "is needed for 'slow'")
+    if kind in ("slow", "late") and "delay_s" not in entry:
+        raise BadFault("delay_s", f"is needed for {kind!r}")
+    if kind == "error" and not 200 <= entry.get("status", 400) <= 599:
+        raise BadFault("status", f"must be an HTTP status, not {entry['status']!r}")
+    if kind == "error" and "code" not in entry:
+        raise BadFault("code", "is needed for 'error': the exchange's number")
     if kind == "stale_snapshot" and entry.get("updates", 1) < 1:
         raise BadFault("updates", f"must be at least 1, is {entry['updates']}")
-    if "code" in entry and not (
-        entry["code"] in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013)
-        or 3000 <= entry["code"] <= 4999
+    if (
+        kind != "error"
+        and "code" in entry
+        and not (
+            entry["code"] in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013)
+            or 3000 <= entry["code"] <= 4999
+        )
     ):
         raise BadFault("code", f"must be a websocket close code that may be sent, not {entry['code']}")
     if len(entry.get("reason", "").encode()) > 120:

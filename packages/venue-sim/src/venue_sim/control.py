@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -13,9 +15,9 @@ from venue_sim.desk import Desk
 from venue_sim.errors import BadFault, VenueSimError
 from venue_sim.exchange import Exchange
 from venue_sim.faults import describe
+from venue_sim.filters import parse_decimal
 from venue_sim.sockets import Sockets
 from venue_sim.timeline import Phase
-from venue_sim.venues.usdm import depth_body
 
 _MOST_STEPS = 1_000_000
 
@@ -98,7 +100,54 @@ class Control:
             raise Refused(
                 404, "the book is not known yet" if last_id is None else f"no update kept ends with id {last_id}", "u"
             )
-        return depth_body(book, _integer(query, "limit", None) or 1 << 40)
+        return self._exchange.face.rest.depth_body(book, _integer(query, "limit", None) or 1 << 40)
+
+    def private(self, what: str) -> bytes:
+        """The truth of the private side: every order, execution or account, or the engine's decisions. Raises
+        `Refused`."""
+        desk = self._desk.trade
+        if desk is None:
+            raise Refused(404, "no accounts: start with --accounts")
+        trading = desk.trading
+        rows: Iterable[object]
+        match what:
+            case "orders":
+                rows = trading.orders.values()
+            case "trades":
+                rows = trading.executions
+            case "truth":
+                rows = trading.truth
+            case _:
+                rows = trading.accounts.values()
+        return orjson.dumps(list(rows), default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+
+    def happen(self, what: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """Let something happen to accounts: funding of a symbol, a liquidation, positions kept in two ways. Raises
+        `Refused` naming the field."""
+        desk = self._desk.trade
+        if desk is None:
+            raise Refused(404, "no accounts: start with --accounts")
+        trading, now_ns = desk.trading, time.monotonic_ns()
+        account, symbol = query.get("account", ""), query.get("symbol", "").lower()
+        if what != "funding" and account not in trading.accounts:
+            raise Refused(400, f"must be one of {', '.join(trading.accounts)}, not {account!r}", "account")
+        if what != "hedge" and symbol not in trading.instruments:
+            raise Refused(400, f"must be one of {', '.join(trading.instruments)}, not {symbol!r}", "symbol")
+        match what:
+            case "funding":
+                rate = parse_decimal(query.get("rate", ""))
+                if rate is None:
+                    raise Refused(400, f"must be a number like 0.0001, not {query.get('rate')!r}", "rate")
+                desk.funding(symbol, Fraction(rate), now_ns)
+            case "liquidate":
+                desk.liquidate(account, symbol, now_ns)
+            case _:
+                on = query.get("on", "true")
+                if on not in ("true", "false"):
+                    raise Refused(400, f"must be true or false, not {on!r}", "on")
+                (trading.hedged.add if on == "true" else trading.hedged.discard)(account)
+        self._sockets.apply(self._exchange.flush())
+        return {"done": what}
 
     def add_fault(self, body: bytes) -> dict[str, Any]:
         """Take one fault and answer its number. Raises `Refused` naming the field."""
@@ -154,6 +203,15 @@ class Control:
             "market_s": exchange.market_s(time.monotonic_ns()),
             "done": exchange.done,
         }
+
+
+def _plain(value: object) -> object:
+    """Exact numbers as text; what an order ends by as its words."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, Fraction):
+        return str(value)
+    raise TypeError(f"no JSON for {value!r}")
 
 
 def _integer(query: Mapping[str, str], name: str, default: int | None) -> int | None:

@@ -7,11 +7,14 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from venue_sim.config import DEPTH_PATH, Fault
+from venue_sim.config import Fault
 from venue_sim.exchange import Boundary, Exchange
+from venue_sim.face import Ask, AskDepth, AskInstruments, AskPing, AskTime, AskWrong, Body
+from venue_sim.latency import Latencies
 from venue_sim.limits import Verdict, WeightLimit
 from venue_sim.market import BookHistory, BookState
-from venue_sim.venues import usdm
+from venue_sim.trade_desk import Credentials, TradeDesk
+from venue_sim.trade_face import ApiWrong
 
 _HTML = (
     b"<html>\r\n<head><title>%d %b</title></head>\r\n"
@@ -44,6 +47,7 @@ class Reply:
 class Ticket:
     """A depth request on its way."""
 
+    path: str
     symbol: str
     limit: int
     used: int
@@ -70,12 +74,15 @@ class Desk:
         self,
         exchange: Exchange,
         *,
-        weight_per_minute: int = usdm.WEIGHT_PER_MINUTE,
+        weight_per_minute: int = 2400,
         patience: int = 10,
         ban_s: int = 120,
         inside: bool = False,
+        trade: TradeDesk | None = None,
     ) -> None:
         self._exchange = exchange
+        self._face = exchange.face.rest
+        self.trade = trade
         self._per_minute = weight_per_minute
         self._patience = patience
         self._ban_s = ban_s
@@ -85,33 +92,77 @@ class Desk:
         self.depth_requests: dict[str, deque[DepthRequest]] = {}
 
     @property
+    def latencies(self) -> Latencies:
+        """How long private requests and answers travel."""
+        return self._exchange.latencies
+
+    def is_private(self, method: str, path: str) -> bool:
+        """True for a path of the private side."""
+        return self.trade is not None and self.trade.parse(method, path, {}) is not None
+
+    @property
     def peak_weight(self) -> int:
         """The most weight any address used in one minute."""
         return max((limit.peak for limit in self._weights.values()), default=0)
 
     def ask(
-        self, method: str, path: str, query: Mapping[str, str], client: str, now_ns: int, epoch_s: float
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        client: str,
+        now_ns: int,
+        epoch_s: float,
+        who: Credentials | None = None,
     ) -> Reply | Ticket:
         """Answer a request, or hand out a ticket for `poll`."""
         symbol = query.get("symbol", "").lower() or None
-        armed = self._exchange.script.on_request(path, symbol, self._exchange.market_s(now_ns))
+        question = self._face.parse(method, path, query, self._exchange.market.books)
+        private = None
+        if self.trade is not None and who is not None and isinstance(question, AskWrong):
+            private = self.trade.parse(method, path, who.parameters)
+        depth = isinstance(question, AskDepth)
+        armed = self._exchange.script.on_request(path, symbol, self._exchange.market_s(now_ns), depth=depth)
         fault = armed.fault if armed else None
         limit = self._weights.setdefault(client, WeightLimit(self._per_minute, self._patience, self._ban_s))
-        verdict = limit.charge(epoch_s, self._weight(path, query))
+        verdict = limit.charge(epoch_s, question.weight if private is None else private.weight)
         answer: Reply | Ticket
-        if fault is not None and fault.kind in ("status", "timeout", "html_body", "empty_body"):
+        if fault is not None and fault.kind in ("status", "timeout", "html_body", "empty_body", "error"):
+            if fault.executed and verdict.status == 200 and self.trade and private and who:
+                self.trade.answer(private, who, now_ns, epoch_s)
             answer = self._faulty(fault, verdict, epoch_s)
         elif verdict.status != 200:
-            answer = self._refused(verdict, epoch_s)
+            answer = _reply(self._too_many(verdict.status, epoch_s, verdict.retry_after_s))
+        elif self.trade is not None and private is not None and who is not None:
+            answer = _reply(self.trade.answer(private, who, now_ns, epoch_s))
+            if private.orders:
+                headers = {**answer.headers, **self.trade.headers(who.key, epoch_s)}
+                answer = replace(answer, headers=headers)
         else:
-            answer = self._answer(method, path, query, now_ns, verdict.used, fault)
+            answer = self._answer(path, question, now_ns, verdict.used, fault)
         if isinstance(answer, Ticket):
             return answer
-        if path == DEPTH_PATH and symbol is not None and symbol in self._exchange.market.books:
-            self._note_depth(symbol, DepthRequest(epoch_s, _number(query.get("limit")), answer.status, None))
+        if isinstance(question, AskDepth) and question.symbol in self._exchange.market.books:
+            self._note_depth(question.symbol, DepthRequest(epoch_s, question.limit, answer.status, None))
         if fault is not None and fault.kind == "slow":
             answer = _delayed(answer, fault.delay_s or 0.0)
         return self._note(path, answer, verdict.used)
+
+    def ask_api(self, text: bytes, client: str, now_ns: int, epoch_s: float) -> Reply:
+        """Answer a request that came over the exchange's websocket API, as text for its connection."""
+        if self.trade is None:
+            return Reply(404, b"", never=True)
+        request = self.trade.face.parse_api(text)
+        if isinstance(request, ApiWrong):
+            return Reply(400, request.answer)
+        who = Credentials(request.parameters, request.key, request.payload, request.signature)
+        reply = self.ask(request.method, request.path, request.parameters, client, now_ns, epoch_s, who)
+        if isinstance(reply, Ticket) or not reply.body.startswith((b"{", b"[")):
+            return Reply(reply.status, b"", never=True) if isinstance(reply, Reply) else Reply(400, b"", never=True)
+        limit = self._weights[client]
+        pools = self.trade.pools(request.key, epoch_s)
+        body = self.trade.face.api_answer(request.id, Body(reply.status, reply.body), limit.used, pools)
+        return replace(reply, body=body)
 
     def poll(self, ticket: Ticket, now_ns: int, epoch_s: float) -> Reply | None:
         """The answer to a depth request, None while the book (or the update it waits for) is not there yet."""
@@ -119,19 +170,18 @@ class Desk:
         book = self._book_for(ticket, now_ns)
         if book is None:
             return None
-        reply = Reply(200, usdm.depth_body(book, ticket.limit))
+        reply = Reply(200, self._face.depth_body(book, ticket.limit))
         if fault is not None and fault.kind == "slow":
             reply = _delayed(reply, fault.delay_s or 0.0)
         self._note_depth(ticket.symbol, DepthRequest(epoch_s, ticket.limit, 200, book.last_id))
-        return self._note(DEPTH_PATH, reply, ticket.used)
+        return self._note(ticket.path, reply, ticket.used)
 
     def give_up(self, ticket: Ticket, epoch_s: float) -> Reply:
         """The answer when the book did not become known in time."""
         if ticket.boundary is not None:
             self._exchange.cancel_boundary(ticket.boundary)
         self._note_depth(ticket.symbol, DepthRequest(epoch_s, ticket.limit, 503, None))
-        body = usdm.error_body(-1001, "Internal error; unable to process your request. Please try again.")
-        return self._note(DEPTH_PATH, Reply(503, body), ticket.used)
+        return self._note(ticket.path, _reply(self._face.no_book()), ticket.used)
 
     def _book_for(self, ticket: Ticket, now_ns: int) -> BookState | None:
         history = self._exchange.market.books[ticket.symbol]
@@ -146,81 +196,46 @@ class Desk:
             return None if ticket.boundary is None else ticket.boundary.book
         return _inside(history) if self._inside else history.at()
 
-    def _answer(
-        self, method: str, path: str, query: Mapping[str, str], now_ns: int, used: int, fault: Fault | None
-    ) -> Reply | Ticket:
+    def _answer(self, path: str, question: Ask, now_ns: int, used: int, fault: Fault | None) -> Reply | Ticket:
         exchange = self._exchange
-        match (method, path):
-            case ("GET", "/fapi/v1/ping"):
-                return Reply(200, b"{}")
-            case ("GET", "/fapi/v1/time"):
-                return Reply(200, b'{"serverTime":%d}' % exchange.exchange_ms(now_ns))
-            case ("GET", "/fapi/v1/exchangeInfo"):
-                return Reply(
-                    200,
-                    usdm.exchange_info(
-                        exchange.market.instruments.values(), exchange.exchange_ms(now_ns), self._per_minute
-                    ),
-                )
-            case ("GET", "/fapi/v1/depth"):
-                return self._depth(query, used, fault)
-            case _:
-                return Reply(404, usdm.error_body(-5000, f"Path {path}, Method {method} is invalid"))
+        match question:
+            case AskPing():
+                return Reply(200, self._face.ping_body())
+            case AskTime():
+                return Reply(200, self._face.time_body(exchange.exchange_ms(now_ns)))
+            case AskInstruments():
+                instruments = exchange.market.instruments.values()
+                body = self._face.instruments_body(instruments, exchange.exchange_ms(now_ns), self._per_minute)
+                return Reply(200, body)
+            case AskDepth(symbol=symbol, limit=limit, wrong=wrong):
+                return Ticket(path, symbol, limit, used, fault) if wrong is None else _reply(wrong)
+            case AskWrong(answer=answer):
+                return _reply(answer)
 
-    def _depth(self, query: Mapping[str, str], used: int, fault: Fault | None) -> Reply | Ticket:
-        symbol = query.get("symbol", "").lower()
-        if not symbol:
-            return Reply(
-                400, usdm.error_body(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
-            )
-        if symbol not in self._exchange.market.books:
-            return Reply(400, usdm.error_body(-1121, "Invalid symbol."))
-        text = query.get("limit", str(usdm.DEFAULT_DEPTH_LIMIT))
-        if not text.isdecimal():
-            return Reply(
-                400,
-                usdm.error_body(
-                    -1100, "Illegal characters found in parameter 'limit'; legal range is '^[0-9]{1,20}$'."
-                ),
-            )
-        if usdm.depth_weight(int(text)) is None:
-            return Reply(400, usdm.error_body(-4021, f"{text} is not valid depth limit."))
-        return Ticket(symbol, int(text), used, fault)
-
-    def _weight(self, path: str, query: Mapping[str, str]) -> int:
-        if path != DEPTH_PATH:
-            return 1
-        text = query.get("limit", str(usdm.DEFAULT_DEPTH_LIMIT))
-        return (usdm.depth_weight(int(text)) if text.isdecimal() else None) or 1
-
-    def _refused(self, verdict: Verdict, epoch_s: float) -> Reply:
-        body = usdm.too_many_body(verdict.status, int(epoch_s * 1000), verdict.retry_after_s, self._per_minute)
-        return Reply(verdict.status, body, {"Retry-After": str(verdict.retry_after_s)})
+    def _too_many(self, status: int, epoch_s: float, retry_after_s: int) -> Body:
+        return self._face.too_many(status, int(epoch_s * 1000), retry_after_s, self._per_minute)
 
     def _faulty(self, fault: Fault, verdict: Verdict, epoch_s: float) -> Reply:
         if fault.kind == "timeout":
             return Reply(504, b"", never=True)
         if fault.kind == "empty_body":
             return Reply(200, b"")
+        if fault.kind == "error":
+            return _reply(self._face.error(fault.code or 0, fault.reason or "", fault.status or 400))
         if fault.kind == "html_body":
             return _html(fault.status or 502)
         status = fault.status or 500
-        headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
         if status in (418, 429):
             seconds = fault.retry_after_s if fault.retry_after_s is not None else (120 if status == 418 else 5)
-            body = usdm.too_many_body(status, int(epoch_s * 1000), seconds, self._per_minute)
-            return Reply(status, body, {"Retry-After": str(seconds)})
-        if status in (403, 502, 504):
-            return Reply(status, _html(status).body, headers, "text/html")
-        if status == 503:
-            return Reply(
-                503, usdm.error_body(-1, "Unknown error, please check your request or try again later."), headers
-            )
-        return Reply(status, usdm.error_body(-1000, "An unknown error occured while processing the request."), headers)
+            return _reply(self._too_many(status, epoch_s, seconds))
+        answer = self._face.fault(status)
+        reply = _html(status) if answer is None else _reply(answer)
+        headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
+        return Reply(reply.status, reply.body, {**reply.headers, **headers}, reply.media_type)
 
     def _note(self, path: str, reply: Reply, used: int) -> Reply:
         self.requests[f"{path} {'never' if reply.never else reply.status}"] += 1
-        headers = {**reply.headers, "X-MBX-USED-WEIGHT-1M": str(used)}
+        headers = {**reply.headers, **self._face.usage_headers(used)}
         return Reply(reply.status, reply.body, headers, reply.media_type, reply.delay_s, reply.never)
 
     def _note_depth(self, symbol: str, request: DepthRequest) -> None:
@@ -241,8 +256,8 @@ def _delayed(reply: Reply, delay_s: float) -> Reply:
     return Reply(reply.status, reply.body, reply.headers, reply.media_type, delay_s, reply.never)
 
 
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() else usdm.DEFAULT_DEPTH_LIMIT
+def _reply(body: Body) -> Reply:
+    return Reply(body.status, body.body, body.headers)
 
 
 def _html(status: int) -> Reply:

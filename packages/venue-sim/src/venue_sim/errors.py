@@ -4,6 +4,7 @@ VenueSimError
     BadFault             a fault's description is wrong; names the field
     BadRecording         a recording cannot be replayed
     BadMarket            a market was asked for something it cannot be
+    BadAccounts          an accounts file is wrong; names the entry and the field
 """
 
 from __future__ import annotations
@@ -36,3 +37,12 @@ class BadMarket(VenueSimError):
     def __init__(self, option: str, problem: str) -> None:
         super().__init__(f"{option}: {problem}")
         self.option, self.problem = option, problem
+
+
+class BadAccounts(VenueSimError):
+    """An accounts file is not usable; `entry` counts from 1, 0 is the file."""
+
+    def __init__(self, entry: int, field: str, problem: str) -> None:
+        where = "accounts file" if entry == 0 else f"accounts file, entry {entry}, field {field!r}"
+        super().__init__(f"{where}: {problem}")
+        self.entry, self.field, self.problem = entry, field, problem

@@ -11,15 +11,32 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from venue_sim.book import decode_depth
 from venue_sim.delivery import deliver_hurt, send_behind_held
+from venue_sim.face import (
+    Face,
+    ListSubscriptions,
+    Packet,
+    Property,
+    Route,
+    StreamName,
+    Subscribe,
+    Unsubscribe,
+    WrongRequest,
+    message_of,
+    packet_of,
+    stream_of,
+    streams_of,
+    update_of,
+)
 from venue_sim.faults import Armed, FaultScript, meant_for
+from venue_sim.latency import Latencies
 from venue_sim.limits import SlidingLimit
 from venue_sim.links import Close, Effect, Eof, Link, LinkState, Ping, Reset
-from venue_sim.market import BookState, Frame, Market
-from venue_sim.merge import DepthMerger, interval_ms
+from venue_sim.market import DEPTH, BookState, Frame, Market
+from venue_sim.merge import DepthMerger
 from venue_sim.timeline import Phase, Timeline
-from venue_sim.venues import usdm
+from venue_sim.trade_face import PushText, TradeFace
+from venue_sim.trading import Push, Trading
 
 _FOREVER_NS = 1 << 62
 
@@ -34,10 +51,11 @@ class Rules:
 
     start_on_subscribe: bool = True
     wait_for: frozenset[str] = frozenset()
-    ping_interval_s: float = usdm.PING_INTERVAL_S
-    pong_timeout_s: float = usdm.PONG_TIMEOUT_S
-    connection_age_s: float = usdm.CONNECTION_AGE_S
-    messages_per_s: int = usdm.MESSAGES_PER_S
+    ping_interval_s: float = 180.0
+    pong_timeout_s: float = 600.0
+    connection_age_s: float = 86_400.0
+    messages_per_s: int = 10
+    user_stream_form: str = "any"
 
 
 @dataclass(slots=True)
@@ -54,8 +72,10 @@ class Exchange:
     """All state of the simulated exchange except sockets and the REST desk. Every `now_ns` is the machine's
     monotonic clock."""
 
-    def __init__(self, market: Market, timeline: Timeline, script: FaultScript, rules: Rules) -> None:
+    def __init__(self, market: Market, timeline: Timeline, script: FaultScript, rules: Rules, face: Face) -> None:
         self.market = market
+        self.face = face
+        self.streams = streams_of(face, market.topics) | market.recorded_streams
         self.timeline = timeline
         self.script = script
         self.rules = rules
@@ -65,11 +85,17 @@ class Exchange:
         self.last_sent_id: dict[str, int] = {}
         self.opened = 0
         self._listeners: dict[str, list[Link]] = {}
-        self._mergers: dict[str, dict[str, DepthMerger]] = {}
+        self._mergers: dict[str, dict[str, tuple[str, DepthMerger]]] = {}
         self._hold_until_ns = 0
         self._withheld: list[Frame] = []
         self._boundaries: list[Boundary] = []
         self._leaving: list[tuple[int, int, int, str]] = []
+        self.trading: Trading | None = None
+        self.trade_face: TradeFace | None = None
+        self.stream_keys: dict[str, str] = {}
+        self._looked: set[str] = set()
+        self.latencies = Latencies()
+        self._last_push_ns = 0
 
     @property
     def done(self) -> bool:
@@ -89,11 +115,14 @@ class Exchange:
         """The exchange's wall time in ms."""
         return self.market.exchange_start_ms + self.timeline.position_ns(now_ns) // 1_000_000
 
-    def open(self, connection: int, route: usdm.Route, now_ns: int) -> list[Effect]:
+    def open(self, connection: int, route: Route, now_ns: int) -> list[Effect]:
         """Take a new connection with the streams its address names."""
         self.opened += 1
         limit = SlidingLimit(self.rules.messages_per_s, 1.0)
-        link = Link(connection, route.category, route.combined, now_ns, limit, last_ping_ns=now_ns)
+        private = route.private
+        if private is not None and self.rules.user_stream_form not in ("any", private.form):
+            private = None  # acknowledged and silent, as a stream on the wrong path
+        link = Link(connection, route.category, route.combined, now_ns, limit, private, route.api, last_ping_ns=now_ns)
         self.links[connection] = link
         self._subscribe(link, route.streams, now_ns)
         return []
@@ -113,25 +142,24 @@ class Exchange:
         refused = self.on_message(connection, now_ns)
         if refused:
             return refused
-        match usdm.parse_request(text):
-            case usdm.Subscribe(id=request_id, streams=streams):
-                if len(link.streams | dict.fromkeys(streams)) > usdm.MAX_STREAMS:
-                    answer = usdm.error_answer(2, f"Invalid request: more than {usdm.MAX_STREAMS} streams", request_id)
-                    link.send(answer)
+        match self.face.talk.parse_request(text):
+            case Subscribe(id=request_id, streams=streams):
+                if len(link.streams | dict.fromkeys(streams)) > self.face.talk.most_streams:
+                    link.send(self.face.talk.too_many_streams_answer(request_id))
                     return link.flush()
-                link.send(usdm.result_answer(None, request_id))
+                link.send(self.face.talk.result_answer(None, request_id))
                 self._subscribe(link, streams, now_ns)
-            case usdm.Unsubscribe(id=request_id, streams=streams):
+            case Unsubscribe(id=request_id, streams=streams):
                 self._unlist(link, streams)
                 for stream in streams:
                     link.streams.pop(stream, None)
-                link.send(usdm.result_answer(None, request_id))
-            case usdm.ListSubscriptions(id=request_id):
-                link.send(usdm.result_answer(list(link.streams), request_id))
-            case usdm.Property(id=request_id, value=value):
+                link.send(self.face.talk.result_answer(None, request_id))
+            case ListSubscriptions(id=request_id):
+                link.send(self.face.talk.result_answer(list(link.streams), request_id))
+            case Property(id=request_id, value=value):
                 link.combined = link.combined if value is None else value
-                link.send(usdm.result_answer(link.combined if value is None else None, request_id))
-            case usdm.WrongRequest(answer=answer):
+                link.send(self.face.talk.result_answer(link.combined if value is None else None, request_id))
+            case WrongRequest(answer=answer):
                 link.send(answer)
         return link.flush()
 
@@ -141,6 +169,46 @@ class Exchange:
         if link is None or link.messages.allow(now_ns / 1e9):
             return []
         return self._end(link, Close(connection, 1008, "Too many requests"))
+
+    def is_api(self, connection: int) -> bool:
+        """True for a connection that takes private requests."""
+        link = self.links.get(connection)
+        return link is not None and link.api
+
+    def send(self, connection: int, text: bytes) -> list[Effect]:
+        """Send a connection the answer to its request, unless it is gone."""
+        link = self.links.get(connection)
+        if link is None:
+            return []
+        link.send(text)
+        return link.flush()
+
+    def let_trade(self, trading: Trading, face: TradeFace) -> None:
+        """Let accounts trade on the market: every frame that leaves it reaches their books first."""
+        self.trading, self.trade_face = trading, face
+
+    def look_at_books(self, now_ns: int) -> None:
+        """Show the trading the true books it has not seen."""
+        for symbol in self.market.books:
+            self._look_at(symbol, now_ns)
+
+    def push(self, pushes: Iterable[Push], now_ns: int) -> None:
+        """Tell the owners of accounts; what is queued goes out with the next effects."""
+        if self.trade_face is None:
+            return
+        for push in pushes:
+            keys = [key for key, account in self.stream_keys.items() if account == push.account]
+            for text in self.trade_face.push(push, self.market.instruments):
+                self._push_text(text, keys, now_ns)
+
+    def end_key(self, key: str, text: PushText, now_ns: int) -> None:
+        """Say on an account's stream that its key has ended, and be silent on it."""
+        self._push_text(text, [key], now_ns)
+        self.stream_keys.pop(key, None)
+
+    def flush(self) -> list[Effect]:
+        """What is queued for connections."""
+        return self._flush()
 
     def on_pong(self, connection: int) -> None:
         """Note that a client answered the last ping."""
@@ -188,12 +256,11 @@ class Exchange:
                 effects += self._end(self.links[connection], Close(connection, code, reason))
         for link in list(self.links.values()):
             link.wake(now_ns)
+            link.arrive(now_ns)
             effects += link.flush()
             effects += self._keep_alive(link, now_ns)
-        for merger in [merger for mergers in self._mergers.values() for merger in mergers.values()]:
-            frame = merger.flush(_FOREVER_NS if self.done else self.timeline.position_ns(now_ns))
-            if frame is not None:
-                self._deliver(frame, now_ns)
+        for source in self._mergers:
+            self._merge(source, _FOREVER_NS if self.done else self.timeline.position_ns(now_ns), now_ns)
         return effects + self._flush()
 
     def request_boundary(self, symbol: str, mode: str, for_s: float, now_ns: int) -> Boundary | None:
@@ -223,6 +290,11 @@ class Exchange:
         """True when an unpaced market begun by a subscription has no listener, so no reader to keep pace with."""
         return self.timeline.unpaced and self.rules.start_on_subscribe and not any(self._listeners.values())
 
+    @property
+    def _one_by_one(self) -> bool:
+        """True when the true book must not be ahead of the frame that is sent."""
+        return bool(self._boundaries) or self.script.watches_frames or self.trading is not None
+
     def _move(self, until_ns: int | None, limit: int, now_ns: int) -> list[Effect]:
         extra: list[Effect] = []
         withheld, self._withheld = self._withheld, []
@@ -230,7 +302,7 @@ class Exchange:
             extra += self._send(frame, now_ns)
         left = limit
         while left > 0:
-            frames = self.market.take(until_ns, 1 if self._boundaries or self.script.watches_frames else left)
+            frames = self.market.take(until_ns, 1 if self._one_by_one else left)
             if not frames:
                 break
             left -= len(frames)
@@ -246,12 +318,12 @@ class Exchange:
 
     def _reach_boundary(self, frame: Frame, now_ns: int) -> bool:
         waiting = [boundary for boundary in self._boundaries if boundary.symbol == frame.symbol]
-        if frame.kind != "depth" or not waiting or self.market.books[frame.symbol].last_id != frame.last_id:
+        if frame.kind != DEPTH or not waiting or self.market.books[frame.symbol].last_id != frame.last_id:
             return False
         book = self.market.books[frame.symbol].at()
         if book is None:
             return False
-        first_id = decode_depth(frame.data).first_id
+        first_id = update_of(self.face, frame).first_id
         for boundary in waiting:
             boundary.book = replace(book, last_id=(first_id + frame.last_id) // 2) if boundary.inside else book
             self._hold_until_ns = max(self._hold_until_ns, now_ns + boundary.hold_ns)
@@ -260,31 +332,90 @@ class Exchange:
 
     def _send(self, frame: Frame, now_ns: int) -> list[Effect]:
         self.position += 1
-        mergers = self._mergers.get(frame.stream)
+        if self.trading is not None:
+            self._trade_on(frame, now_ns)
+        stream = stream_of(self.face, frame)
+        mergers = self._mergers.get(stream)
         if mergers:
-            for merger in mergers.values():
-                slow = merger.flush(frame.due_ns)
-                if slow is not None:
-                    self._deliver(slow, now_ns)
-                merger.add(frame)
-        return self._deliver(frame, now_ns)
-
-    def _deliver(self, frame: Frame, now_ns: int) -> list[Effect]:
-        self.sent[frame.stream] += 1
-        if frame.kind == "depth":
+            self._merge(stream, frame.due_ns, now_ns)
+            update = update_of(self.face, frame)
+            for _, merger in mergers.values():
+                merger.add(frame.due_ns, update)
+        self.sent[stream] += 1
+        if frame.kind == DEPTH:
             self.last_sent_id[frame.symbol] = max(frame.last_id, self.last_sent_id.get(frame.symbol, 0))
-        listeners = self._listeners.get(frame.stream, ())
-        hits = self.script.on_frame(frame, self.market_s(now_ns)) if self.script.watches_frames else []
+        if not self.script.watches_frames and not self._listeners.get(stream):
+            return []
+        return self._deliver(packet_of(self.face, frame), now_ns)
+
+    def _trade_on(self, frame: Frame, now_ns: int) -> None:
+        """Let a frame reach the trading, unless its book is not known or already shows it."""
+        if self.trading is None or frame.symbol not in self.trading.books:
+            return
+        if self._look_at(frame.symbol, now_ns) or frame.symbol not in self._looked:
+            return
+        message = message_of(self.face, frame)
+        if message is not None:
+            now_ms = self.exchange_ms(now_ns)
+            self.push(self.trading.on_message(frame.symbol, message, now_ms), now_ns)
+
+    def _look_at(self, symbol: str, now_ns: int) -> bool:
+        """Show the trading a symbol's whole book when it has become known; forget it when it has become unknown."""
+        history = self.market.books.get(symbol)
+        if self.trading is None or history is None or history.last_id is None:
+            self._looked.discard(symbol)
+            return False
+        if symbol in self._looked:
+            return False
+        book = history.at()
+        if book is None:
+            return False
+        self._looked.add(symbol)
+        self.push(self.trading.on_book(symbol, book, self.exchange_ms(now_ns)), now_ns)
+        return True
+
+    def _push_text(self, text: PushText, keys: list[str], now_ns: int) -> None:
+        self.sent[text.event] += 1
+        packet = Packet(text.symbol, text.event, text.words, b"", text.data, 0)
+        hits = self.script.on_packet(packet, self.market_s(now_ns)) if self.script.watches_frames else []
+        push_s = self.latencies.push_s()
+        for link in self.links.values():
+            wanted = link.private
+            if wanted is None or self.trade_face is None or (wanted.events and text.event not in wanted.events):
+                continue
+            for key in wanted.keys:
+                if key in keys:
+                    wrapped = self.trade_face.wrap(key, text.data) if link.combined else b""
+                    mine = [hit for hit in hits if hit.fault.connection in (None, link.id)]
+                    if push_s and not mine:
+                        due_ns = max(now_ns + int(push_s * 1e9), self._last_push_ns)
+                        self._last_push_ns = due_ns
+                        link.on_the_way.append((due_ns, wrapped if link.combined else text.data))
+                    else:
+                        deliver_hurt(link, packet._replace(wrapped=wrapped), mine, now_ns)
+
+    def _merge(self, source: str, until_ns: int, now_ns: int) -> None:
+        """Deliver the slower updates made of `source` whose windows are over."""
+        for stream, (symbol, merger) in self._mergers[source].items():
+            update = merger.flush(until_ns)
+            if update is not None:
+                self.sent[stream] += 1
+                self.last_sent_id[symbol] = max(update.last_id, self.last_sent_id.get(symbol, 0))
+                self._deliver(self.face.messages.render(symbol, update, stream), now_ns)
+
+    def _deliver(self, packet: Packet, now_ns: int) -> list[Effect]:
+        listeners = self._listeners.get(packet.stream, ())
+        hits = self.script.on_packet(packet, self.market_s(now_ns)) if self.script.watches_frames else []
         if not hits:
             for link in listeners:
-                payload = frame.wrapped if link.combined else frame.data
+                payload = packet.wrapped if link.combined else packet.data
                 if link.swapped:
-                    send_behind_held(link, frame.stream, [payload])
+                    send_behind_held(link, packet.stream, [payload])
                 else:
                     link.send(payload)
             return []
         for link in listeners:
-            deliver_hurt(link, frame, [hit for hit in hits if hit.fault.connection in (None, link.id)])
+            deliver_hurt(link, packet, [hit for hit in hits if hit.fault.connection in (None, link.id)], now_ns)
         effects: list[Effect] = []
         for hit in hits:
             effects += self._strike(hit, now_ns, note=False)
@@ -304,22 +435,20 @@ class Exchange:
             if stream in link.streams:
                 continue
             link.streams[stream] = None
-            if not usdm.delivers(link.category, stream):
+            if not self.face.talk.delivers(link.category, stream):
                 continue
             self._listeners.setdefault(stream, []).append(link)
-            produced = self.market.streams is None or stream in self.market.streams
-            if not produced and interval_ms(stream) is not None:
-                produced = self._merge_into(stream)
+            produced = stream in self.streams or self._merge_into(stream)
             if produced and self.rules.start_on_subscribe and all(map(self._listeners.get, self.rules.wait_for)):
                 self.timeline.start(now_ns)
 
     def _merge_into(self, stream: str) -> bool:
-        source = f"{stream.partition('@')[0]}@depth@0ms"
-        if self.market.streams is None or source not in self.market.streams:
+        slower = self.face.messages.slower(stream)
+        if slower is None or slower.source not in self.streams:
             return False
-        mergers = self._mergers.setdefault(source, {})
+        mergers = self._mergers.setdefault(slower.source, {})
         if stream not in mergers:
-            mergers[stream] = DepthMerger(stream)
+            mergers[stream] = (slower.symbol, DepthMerger(slower.width_ms))
         return True
 
     def _unlist(self, link: Link, streams: Iterable[str]) -> None:
@@ -337,7 +466,10 @@ class Exchange:
     def _strike(self, armed: Armed, now_ns: int, *, note: bool) -> list[Effect]:
         """Carry out a connection fault on the connections it is meant for."""
         fault = armed.fault
-        targets = [link for link in self.links.values() if meant_for(fault, link.id, link.streams)]
+        if fault.kind == "listen_key_expired":
+            self._end_keys(armed, now_ns)
+            return []
+        targets = [link for link in self.links.values() if meant_for(fault, link.id, self._names(link))]
         if note:
             hit = ", ".join(f"connection {link.id}" for link in targets) or "no connection"
             self.script.note(armed, self.market_s(now_ns), hit)
@@ -359,11 +491,34 @@ class Exchange:
                 case "no_pings":
                     link.silent_pings_until_ns = until_ns
                 case "server_shutdown":
-                    link.send(usdm.shutdown_event(self.exchange_ms(now_ns)))
+                    link.send(self.face.talk.shutdown_event(self.exchange_ms(now_ns)))
                     effects += link.flush()
                     at_ns = now_ns + int((10.0 if fault.delay_s is None else fault.delay_s) * 1e9)
                     self._leaving.append((at_ns, link.id, fault.code or 1001, fault.reason or "server shutdown"))
         return effects
+
+    def _names(self, link: Link) -> list[StreamName]:
+        """What a fault may name a connection's streams by; an account's stream is called `private`."""
+        private = [StreamName("", "private", ("private",))] if link.private is not None else []
+        if link.api:
+            private.append(StreamName("", "api", ("api",)))
+        return private + [self.face.messages.read_stream(stream) for stream in link.streams]
+
+    def _end_keys(self, armed: Armed, now_ns: int) -> None:
+        """End every account's stream: its key has expired."""
+        keys = list(self.stream_keys)
+        self.script.note(armed, self.market_s(now_ns), f"{len(keys)} keys")
+        if self.trade_face is None:
+            return
+        for key in keys:
+            text = self.trade_face.key_expired(key, self.exchange_ms(now_ns))
+            if armed.fault.mode == "twice":
+                self._push_text(text, [key], now_ns)
+            self.end_key(key, text, now_ns)
+
+    def next_late_ns(self) -> int | None:
+        """When the next message that is on its way is due."""
+        return min((entry[0] for link in self.links.values() for entry in link.on_the_way), default=None)
 
     def _keep_alive(self, link: Link, now_ns: int) -> list[Effect]:
         rules = self.rules

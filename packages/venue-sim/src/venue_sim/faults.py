@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from venue_sim.config import CONNECTION_KINDS, DEPTH_PATH, MESSAGE_KINDS, SNAPSHOT_KINDS, Fault
-from venue_sim.market import Frame
+from venue_sim.config import CONNECTION_KINDS, MESSAGE_KINDS, SNAPSHOT_KINDS, Fault
+from venue_sim.face import Packet, StreamName
 
 FIRED_KEPT = 10_000
 _BREAKING = b'{}[]":,'
@@ -87,22 +87,22 @@ class FaultScript:
         """The faults that can still hit."""
         return [armed.fault for armed in self._armed]
 
-    def on_frame(self, frame: Frame, now_s: float) -> list[Armed]:
-        """Count one frame the market handed out and return the message and connection faults that hit it, in the
+    def on_packet(self, packet: Packet, now_s: float) -> list[Armed]:
+        """Count one message that left the market and return the message and connection faults that hit it, in the
         script's order."""
         hits = []
         for armed in self._armed:
             fault = armed.fault
             message = fault.kind in MESSAGE_KINDS
             counted = fault.kind in CONNECTION_KINDS and fault.after_message is not None
-            if not (message or counted) or not _matches(fault, frame):
+            if not (message or counted) or not _matches(fault, packet):
                 continue
             threshold = (
                 fault.after_message if message or fault.after_message is None else max(0, fault.after_message - 1)
             )
             if armed.ready(now_s, threshold) and armed.strikes():
                 hits.append(armed)
-                self.note(armed, now_s, f"{frame.stream} u={frame.last_id}" if frame.last_id else frame.stream)
+                self.note(armed, now_s, f"{packet.stream} u={packet.last_id}" if packet.last_id else packet.stream)
         if hits:
             self._forget_spent()
         return hits
@@ -131,14 +131,14 @@ class FaultScript:
         ]
         return min(times, default=None)
 
-    def on_request(self, path: str, symbol: str | None, now_s: float) -> Armed | None:
-        """Count one REST request and return the first fault that hits it."""
+    def on_request(self, path: str, symbol: str | None, now_s: float, *, depth: bool = False) -> Armed | None:
+        """Count one REST request and return the first fault that hits it; `depth` says that it asks for a book."""
         found: Armed | None = None
         for armed in self._armed:
             fault = armed.fault
             if fault.kind in MESSAGE_KINDS | CONNECTION_KINDS:
                 continue
-            if (DEPTH_PATH if fault.kind in SNAPSHOT_KINDS else fault.path or path) != path:
+            if not depth if fault.kind in SNAPSHOT_KINDS else fault.path not in (None, path):
                 continue
             if fault.symbol is not None and fault.symbol != symbol:
                 continue
@@ -176,28 +176,22 @@ def corrupted(payload: bytes, mode: str, random: Random) -> bytes:
     return payload[:at] + bytes([payload[at] ^ 1]) + payload[at + 1 :]
 
 
-def meant_for(fault: Fault, connection: int, streams: Iterable[str]) -> bool:
+def meant_for(fault: Fault, connection: int, streams: Iterable[StreamName]) -> bool:
     """Say whether a connection fault hits a connection: with filters, only one that has a matching stream."""
     if fault.kind not in CONNECTION_KINDS or fault.connection not in (None, connection):
         return False
     if fault.symbol is None and fault.stream is None:
         return True
-    for stream in streams:
-        symbol, _, name = stream.partition("@")
-        if fault.symbol in (None, symbol) and fault.stream in (None, stream, name, name.partition("@")[0]):
-            return True
-    return False
+    return any(fault.symbol in (None, stream.symbol) and fault.stream in (None, *stream.words) for stream in streams)
 
 
 def describe(fault: Fault) -> dict[str, Any]:
     """The fields of a fault that are set, for the control port."""
     values = {name: getattr(fault, name) for name in Fault.__dataclass_fields__}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
-def _matches(fault: Fault, frame: Frame) -> bool:
-    if fault.symbol is not None and fault.symbol != frame.symbol:
+def _matches(fault: Fault, packet: Packet) -> bool:
+    if fault.symbol is not None and fault.symbol != packet.symbol:
         return False
-    if fault.stream is None:
-        return True
-    return fault.stream in (frame.kind, frame.stream, frame.stream.partition("@")[2])
+    return fault.stream is None or fault.stream in packet.words

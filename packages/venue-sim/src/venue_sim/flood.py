@@ -8,30 +8,39 @@ computed from the block, so there is no history to keep.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
-from venue_sim.book import LoggedBook, decode_depth
-from venue_sim.market import BookState, Frame, Instrument, Level, decimals
+from venue_sim.book import LoggedBook, pack
+from venue_sim.face import Messages
+from venue_sim.market import (
+    DEPTH,
+    QUOTE,
+    TRADE,
+    BookState,
+    Frame,
+    Instrument,
+    Level,
+    Quote,
+    Recorded,
+    Update,
+    decimals,
+)
 from venue_sim.synthetic import NOMINAL_RATE, SyntheticMarket
 
-_NUMBERS = re.compile(rb'"(E|T|U|u|pu|t)":(\d+)')
 _RESTORE_LEVELS = 100
+_TIMES = ("event_ms", "transact_ms")
 
 
 class _Template:
-    """One frame of the block: where its numbers go and what they are on the first lap."""
+    """One frame of the block, written by the face with holes for its numbers."""
 
-    __slots__ = ("data", "first_id", "kind", "names", "numbers", "prefix", "stream", "symbol")
+    __slots__ = ("kind", "last_id", "stencil", "symbol")
 
-    def __init__(self, frame: Frame) -> None:
-        self.symbol, self.kind, self.stream = frame.symbol, frame.kind, frame.stream
-        self.prefix = b'{"stream":"%b","data":' % frame.stream.encode()
-        found = [(match[1].decode(), int(match[2])) for match in _NUMBERS.finditer(frame.data)]
-        self.names = [name for name, _ in found]
-        self.numbers = [number for _, number in found]
-        self.data = _NUMBERS.sub(rb'"\1":%d', frame.data)
+    def __init__(self, frame: Frame, messages: Messages) -> None:
+        assert frame.value is not None, "synthetic frames are values"
+        self.symbol, self.kind, self.last_id = frame.symbol, frame.kind, frame.last_id
+        self.stencil = messages.stencil(frame.symbol, frame.value)
 
 
 class FloodBook:
@@ -94,6 +103,7 @@ class FloodMarket:
     def __init__(
         self,
         symbols: Sequence[str],
+        messages: Messages,
         *,
         rate: float,
         seed: int,
@@ -107,18 +117,19 @@ class FloodMarket:
         self.sent = 0
         source = SyntheticMarket(symbols, rate=self._rate, seed=seed, start_ms=start_ms, levels=levels)
         self.instruments: Mapping[str, Instrument] = source.instruments
-        self.streams: frozenset[str] | None = source.streams
+        self.topics = source.topics
+        self.recorded_streams: frozenset[str] = frozenset()
         starts = {symbol: state for symbol, log in source.books.items() if (state := log.at())}
         frames = source.take(None, block)
         for symbol, start in starts.items():
             frames.extend(_restoring(symbol, start, source.books[symbol]))
-        self._block = [_Template(frame) for frame in frames]
+        self._block = [_Template(frame, messages) for frame in frames]
         self.length = len(frames)
         self.books: Mapping[str, FloodBook] = {
             symbol: self._book(symbol, start.last_id, source.books[symbol]) for symbol, start in starts.items()
         }
         self._spans = {symbol: book.span for symbol, book in self.books.items()}
-        self._trades = sum(frame.kind == "trade" for frame in frames)
+        self._trades = sum(frame.kind == TRADE for frame in frames)
 
     def time_ms(self, index: int) -> int:
         """Exchange time of the frame with that number since the beginning."""
@@ -138,43 +149,31 @@ class FloodMarket:
             template = self._block[place]
             now_ms = self.time_ms(index)
             shift = lap * self._spans[template.symbol]
-            last_id, values = 0, []
-            for name, number in zip(template.names, template.numbers, strict=True):
-                if name in ("E", "T"):
+            stencil, values = template.stencil, []
+            for name, number in zip(stencil.fields, stencil.values, strict=True):
+                if name in _TIMES:
                     values.append(now_ms)
-                elif name == "t":
+                elif name == "trade_id":
                     values.append(number + lap * self._trades)
                 else:
                     values.append(number + shift)
-                    if name == "u":
-                        last_id = number + shift
-            data = template.data % tuple(values)
-            wrapped = b"%b%b}" % (template.prefix, data)
-            out.append(
-                Frame(
-                    int(index / self._rate * 1e9),
-                    template.symbol,
-                    template.kind,
-                    template.stream,
-                    wrapped,
-                    data,
-                    last_id,
-                )
-            )
+            data = stencil.data % tuple(values)
+            raw = Recorded(stencil.stream, b"%b%b%b" % (stencil.prefix, data, stencil.suffix), data)
+            last_id = template.last_id + shift if template.last_id else 0
+            due_ns = int(index / self._rate * 1e9)
+            out.append(Frame(due_ns, template.symbol, template.kind, last_id, None, raw))
         self.sent += len(out)
         return out
 
     def _book(self, symbol: str, first_id: int, log: LoggedBook) -> FloodBook:
-        places = [place for place, frame in enumerate(self._block) if frame.symbol == symbol and frame.kind == "depth"]
-        ids = [first_id] + [
-            dict(zip(t.names, t.numbers, strict=True))["u"] for t in (self._block[place] for place in places)
-        ]
+        places = [place for place, frame in enumerate(self._block) if frame.symbol == symbol and frame.kind == DEPTH]
+        ids = [first_id] + [self._block[place].last_id for place in places]
         return FloodBook(self, log, ids, places)
 
 
 def _restoring(symbol: str, start: BookState, log: LoggedBook) -> list[Frame]:
     """Make the frames that bring a book back to `start`: a depth update for every hundred levels, then the
-    bookTicker of that top."""
+    quote of that top."""
     end = log.at()
     if end is None:
         return []
@@ -185,26 +184,14 @@ def _restoring(symbol: str, start: BookState, log: LoggedBook) -> list[Frame]:
     )
     frames = []
     pieces = [changes[at : at + _RESTORE_LEVELS] for at in range(0, len(changes), _RESTORE_LEVELS)] or [[]]
-    stream = f"{symbol}@depth@0ms"
     for piece in pieces:
         prev_id = log.last_id
-        sides = [
-            ",".join(f'["{price}","{quantity}"]' for which, price, quantity in piece if which == side)
-            for side in (0, 1)
-        ]
-        data = (
-            f'{{"e":"depthUpdate","E":{end.event_ms},"T":{end.event_ms},"s":"{symbol.upper()}",'
-            f'"U":{prev_id + 1},"u":{prev_id + 50},"pu":{prev_id},'
-            f'"b":[{sides[0]}],"a":[{sides[1]}]}}'
-        ).encode()
-        log.append(decode_depth(data).last_id, data)
-        frames.append(Frame(0, symbol, "depth", stream, b"", data, prev_id + 50))
-    (bid, bid_quantity), (ask, ask_quantity) = start.bids[0], start.asks[0]
-    ticker = (
-        f'{{"e":"bookTicker","u":{log.last_id},"s":"{symbol.upper()}","b":"{bid}","B":"{bid_quantity}","a":"{ask}","A":"{ask_quantity}",'
-        f'"T":{end.event_ms},"E":{end.event_ms}}}'
-    ).encode()
-    frames.append(Frame(0, symbol, "bookTicker", f"{symbol}@bookTicker", b"", ticker, log.last_id))
+        bids, asks = ([(price, quantity) for which, price, quantity in piece if which == side] for side in (0, 1))
+        update = Update(prev_id + 1, prev_id + 50, prev_id, end.event_ms, end.event_ms, bids, asks)
+        log.append(update.last_id, pack(update))
+        frames.append(Frame(0, symbol, DEPTH, update.last_id, update))
+    quote = Quote(log.last_id, end.event_ms, end.event_ms, start.bids[0], start.asks[0])
+    frames.append(Frame(0, symbol, QUOTE, log.last_id, quote))
     return frames
 
 

@@ -1,10 +1,9 @@
-"""Seeded order flow of one symbol: a book in integer ticks and lots that trades, quotes and reports itself as USD-M
-futures do.
+"""Seeded order flow of one symbol: a book in integer ticks and lots that trades, quotes and reports itself.
 
-Every change of the best level is reported by a bookTicker at once; a depth update reports the final quantity of
+Every change of the best level is reported by a quote at once; a depth update reports the final quantity of
 every level touched since the one before, so right after it the reported book and the engine's are the same and its
-top is the last bookTicker's. Ids: `u` grows by random jumps, `pu` is the `u` before, `U > pu` (exchange.md section
-1).
+top is the last quote's. The last id grows by random jumps, `prev_id` is the last id before,
+`first_id > prev_id` (as on futures, exchange.md section 1).
 """
 
 from __future__ import annotations
@@ -15,7 +14,17 @@ from random import Random
 
 from sortedcontainers import SortedDict
 
-from venue_sim.market import BookState, Frame, Instrument
+from venue_sim.market import (
+    DEPTH,
+    QUOTE,
+    TRADE,
+    BookState,
+    Frame,
+    Instrument,
+    Quote,
+    Trade,
+    Update,
+)
 
 LEVELS_A_SIDE = 1200
 _MOST_LEVELS = 1500
@@ -30,7 +39,6 @@ class SymbolFlow:
         self.instrument = instrument
         self._rng = rng
         self._levels = levels
-        self._upper = instrument.symbol.upper()
         self._price_digits = instrument.price_precision
         self._tick_units = int(Decimal(instrument.tick_size).scaleb(self._price_digits))
         self._quantity_digits = instrument.quantity_precision
@@ -62,7 +70,7 @@ class SymbolFlow:
         return self._sides[_BID].keys()[-1], self._sides[_ASK].keys()[0]
 
     def trade(self, due_ns: int, now_ms: int) -> list[Frame]:
-        """Let somebody take from the best level: a trade and the bookTicker it causes."""
+        """Let somebody take from the best level: a trade and the quote it causes."""
         rng = self._rng
         side = _ASK if rng.random() < self._up_chance() else _BID
         tick = self.top()[side]
@@ -71,12 +79,11 @@ class SymbolFlow:
         self._set(side, tick, lots - taken)
         self._trade_id += 1
         transact_ms = self._transacted(now_ms)
-        how = "INSURANCE_FUND" if rng.random() < 0.002 else "MARKET"
-        data = (
-            f'{{"e":"trade","E":{now_ms},"T":{transact_ms},"s":"{self._upper}","t":{self._trade_id},"p":"{self._price(tick)}",'
-            f'"q":"{self._quantity(taken)}","X":"{how}","m":{"true" if side == _BID else "false"}}}'
+        insurance = rng.random() < 0.002
+        trade = Trade(
+            self._trade_id, now_ms, transact_ms, self._price(tick), self._quantity(taken), side == _BID, insurance
         )
-        return [self._frame(due_ns, "trade", "trade", data, 0), self._ticker(due_ns, now_ms)]
+        return [Frame(due_ns, self.instrument.symbol, TRADE, 0, trade), self._quoted(due_ns, now_ms)]
 
     def quote(self, due_ns: int, now_ms: int) -> list[Frame]:
         """Change the best level: more, less, gone, or a better price inside the spread."""
@@ -91,7 +98,7 @@ class SymbolFlow:
             self._set(side, tick, 0)
         else:
             self._set(side, tick, max(1, int(self._sides[side][tick] * rng.uniform(0.6, 1.5)) + rng.randrange(3)))
-        return [self._ticker(due_ns, now_ms)]
+        return [self._quoted(due_ns, now_ms)]
 
     def depth(self, due_ns: int, now_ms: int) -> list[Frame]:
         """Move some deeper levels, then report every level touched since the last update."""
@@ -102,41 +109,21 @@ class SymbolFlow:
             levels, touched = self._sides[side], self._touched[side]
             if self._rng.random() < 0.1:
                 touched[self._unknown_tick(side)] = None
-            sides.append(
-                ",".join(f'["{self._price(tick)}","{self._quantity(levels.get(tick, 0))}"]' for tick in sorted(touched))
-            )
+            sides.append([(self._price(tick), self._quantity(levels.get(tick, 0))) for tick in sorted(touched)])
             touched.clear()
         self._bump()
         transact_ms = self._transacted(now_ms)
         first_id, self._first_id = self._first_id, 0
         prev_id, self._last_u = self._last_u, self._id
-        data = (
-            f'{{"e":"depthUpdate","E":{now_ms},"T":{transact_ms},"s":"{self._upper}","U":{first_id},"u":{self._last_u},"pu":{prev_id},'
-            f'"b":[{sides[_BID]}],"a":[{sides[_ASK]}]}}'
-        )
-        return [self._frame(due_ns, "depth", "depth@0ms", data, self._last_u)]
+        update = Update(first_id, self._last_u, prev_id, now_ms, transact_ms, sides[_BID], sides[_ASK])
+        return [Frame(due_ns, self.instrument.symbol, DEPTH, self._last_u, update)]
 
-    def _ticker(self, due_ns: int, now_ms: int) -> Frame:
+    def _quoted(self, due_ns: int, now_ms: int) -> Frame:
         bid, ask = self.top()
         transact_ms = self._transacted(now_ms)
-        data = (
-            f'{{"e":"bookTicker","u":{self._id},"s":"{self._upper}","b":"{self._price(bid)}","B":"{self._quantity(self._sides[_BID][bid])}",'
-            f'"a":"{self._price(ask)}","A":"{self._quantity(self._sides[_ASK][ask])}","T":{transact_ms},"E":{now_ms}}}'
-        )
-        return self._frame(due_ns, "bookTicker", "bookTicker", data, self._id)
-
-    def _frame(self, due_ns: int, kind: str, name: str, data: str, last_id: int) -> Frame:
-        stream = f"{self.instrument.symbol}@{name}"
-        raw = data.encode()
-        return Frame(
-            due_ns,
-            self.instrument.symbol,
-            kind,
-            stream,
-            b'{"stream":"%b","data":%b}' % (stream.encode(), raw),
-            raw,
-            last_id,
-        )
+        best = (self._price(bid), self._quantity(self._sides[_BID][bid]))
+        quote = Quote(self._id, now_ms, transact_ms, best, (self._price(ask), self._quantity(self._sides[_ASK][ask])))
+        return Frame(due_ns, self.instrument.symbol, QUOTE, self._id, quote)
 
     def _stir(self, side: int) -> None:
         """Change levels behind the best until the update has about the wanted length."""

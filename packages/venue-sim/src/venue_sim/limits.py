@@ -1,5 +1,5 @@
-"""What the exchange allows: request weight a minute, connection attempts, incoming messages a second. Time is an
-argument.
+"""What the exchange allows: request weight a minute, connection attempts, incoming messages a second, orders. Time is
+an argument.
 
 weight:  ALLOWED --over the limit--> 429 --still asking `patience` times--> 418, for twice as long every time
 (exchange.md section 1)
@@ -37,6 +37,11 @@ class WeightLimit:
         self._banned_until_s = 0.0
         self.peak = 0
 
+    @property
+    def used(self) -> int:
+        """Weight used in the minute of the last request."""
+        return self._used
+
     def charge(self, now_s: float, weight: int) -> Verdict:
         """Count one request of that weight at `now_s` seconds of wall time and say whether it passes. Refused
         requests cost no weight."""
@@ -73,6 +78,46 @@ class SlidingLimit:
             self._times.popleft()
         self._times.append(now_s)
         return len(self._times) <= self._most
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPool:
+    """So many orders within a clock window of `seconds`."""
+
+    seconds: int
+    most: int
+
+
+class OrderCounts:
+    """Orders of one account in each pool, over clock windows. Modifications count, cancels do not."""
+
+    def __init__(self, pools: tuple[OrderPool, ...] = (OrderPool(10, 300), OrderPool(60, 1200))) -> None:
+        self.pools = pools
+        self._windows = [-1] * len(pools)
+        self._used = [0] * len(pools)
+        self.peaks = [0] * len(pools)
+
+    def charge(self, now_s: float) -> OrderPool | None:
+        """Count one order; the pool that is full, when one is. A refused order is not counted."""
+        self._roll(now_s)
+        for pool, used in zip(self.pools, self._used, strict=True):
+            if used >= pool.most:
+                return pool
+        for at in range(len(self.pools)):
+            self._used[at] += 1
+            self.peaks[at] = max(self.peaks[at], self._used[at])
+        return None
+
+    def used(self, now_s: float) -> list[tuple[OrderPool, int]]:
+        """What each pool's present window holds."""
+        self._roll(now_s)
+        return list(zip(self.pools, self._used, strict=True))
+
+    def _roll(self, now_s: float) -> None:
+        for at, pool in enumerate(self.pools):
+            window = int(now_s // pool.seconds)
+            if window != self._windows[at]:
+                self._windows[at], self._used[at] = window, 0
 
 
 def _ceil(seconds: float) -> int:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from venue_sim.face import Private
 from venue_sim.limits import SlidingLimit
-from venue_sim.venues.usdm import Category
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,12 @@ class Link:
     """One connection. `out` collects what the current step sends, `late` what a delaying stall keeps back."""
 
     id: int
-    category: Category
+    category: Enum
     combined: bool
     opened_ns: int
     messages: SlidingLimit
+    private: Private | None = None
+    api: bool = False
     streams: dict[str, None] = field(default_factory=dict)
     state: LinkState = LinkState.OPEN
     stalled_until_ns: int | None = None
@@ -83,6 +85,7 @@ class Link:
     out: list[bytes] = field(default_factory=list)
     late: list[bytes] = field(default_factory=list)
     swapped: dict[str, bytes] = field(default_factory=dict)
+    on_the_way: list[tuple[int, bytes]] = field(default_factory=list)
 
     def send(self, payload: bytes) -> None:
         """Queue one message, or lose or keep it while stalled."""
@@ -90,6 +93,14 @@ class Link:
             self.out.append(payload)
         elif self.state is LinkState.STALLED and self.delays:
             self.late.append(payload)
+
+    def arrive(self, now_ns: int) -> None:
+        """Send what was late and is due, in the order it is due."""
+        if self.on_the_way and min(self.on_the_way)[0] <= now_ns:
+            due = [entry for entry in self.on_the_way if entry[0] <= now_ns]
+            self.on_the_way = [entry for entry in self.on_the_way if entry[0] > now_ns]
+            for _, payload in sorted(due, key=lambda entry: entry[0]):
+                self.send(payload)
 
     def flush(self) -> list[Effect]:
         """Turn what is queued into one effect."""

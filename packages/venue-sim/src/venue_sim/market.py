@@ -16,25 +16,10 @@ Level = tuple[str, str]
 """Price and quantity as the exchange writes them."""
 
 
-class Frame(NamedTuple):
-    """One message of one stream, ready for the wire.
-
-    A named tuple and not a dataclass because tens of thousands are made a second. `wrapped` is the
-    `{"stream","data"}` form and `data` its value alone, both byte for byte; `due_ns` counts from the market's
-    beginning; `last_id` is the `u` of a depth or bookTicker frame, otherwise 0.
-    """
-
-    due_ns: int
-    symbol: str
-    kind: str
-    stream: str
-    wrapped: bytes
-    data: bytes
-    last_id: int
+DEPTH, TRADE, QUOTE = "depth", "trade", "quote"
 
 
-@dataclass(frozen=True, slots=True)
-class DepthUpdate:
+class Update(NamedTuple):
     """One difference of the book: quantities are absolute, a zero removes the level."""
 
     first_id: int
@@ -44,6 +29,55 @@ class DepthUpdate:
     transact_ms: int
     bids: Sequence[Sequence[str]]
     asks: Sequence[Sequence[str]]
+
+
+class Trade(NamedTuple):
+    """One execution; `insurance` marks one of the exchange's own fund, which is none of the market."""
+
+    trade_id: int
+    event_ms: int
+    transact_ms: int
+    price: str
+    quantity: str
+    buyer_is_maker: bool
+    insurance: bool = False
+
+
+class Quote(NamedTuple):
+    """The best level of each side, after the change with that id."""
+
+    last_id: int
+    event_ms: int
+    transact_ms: int
+    bid: Level
+    ask: Level
+
+
+Message = Update | Trade | Quote
+
+
+class Recorded(NamedTuple):
+    """The exact bytes of a message: `wrapped` with its stream's name, `data` alone."""
+
+    stream: str
+    wrapped: bytes
+    data: bytes
+
+
+class Frame(NamedTuple):
+    """One message leaving the market: a value, or the recorded bytes of one.
+
+    A named tuple and not a dataclass because tens of thousands are made a second. `due_ns` counts from the market's
+    beginning; `kind` is DEPTH, TRADE, QUOTE or, of a recording, the exchange's word for another; `last_id` is the id
+    of an update or quote, otherwise 0.
+    """
+
+    due_ns: int
+    symbol: str
+    kind: str
+    last_id: int
+    value: Message | None
+    raw: Recorded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +141,12 @@ class Market(Protocol):
         """The contracts traded, by lower-case symbol."""
 
     @property
-    def streams(self) -> frozenset[str] | None:
-        """The stream names this market itself produces."""
+    def topics(self) -> frozenset[tuple[str, str]]:
+        """Symbol and kind of what this market makes itself."""
+
+    @property
+    def recorded_streams(self) -> frozenset[str]:
+        """The stream names of what it plays."""
 
     @property
     def books(self) -> Mapping[str, BookHistory]:

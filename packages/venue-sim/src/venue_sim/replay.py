@@ -10,22 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-import orjson
-
-from venue_sim.book import DEFAULT_KEEP, ChainedBook, SnapshotPool, decode_depth
+from venue_sim.book import DEFAULT_KEEP, ChainedBook, SnapshotPool
 from venue_sim.errors import BadRecording
+from venue_sim.face import FrameLine, Messages, SnapshotLine
 from venue_sim.instruments import derive_instrument
-from venue_sim.market import BookState, Frame, Instrument
-from venue_sim.recording import FrameLine, SnapshotLine, depth_ids, kind_of, last_id, symbol_of
+from venue_sim.market import DEPTH, QUOTE, BookState, Frame, Instrument, Recorded
 
 Lines = Callable[[], Iterable[FrameLine | SnapshotLine | None]]
-_SPEED_ORDER = {"0ms": 0, "100ms": 1, "": 2, "250ms": 2, "500ms": 3}
 
 
 class Contents:
     """What a first reading of a recording finds out."""
 
-    def __init__(self) -> None:
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
         self.total = 0
         self.ignored = 0
         self.first_recv_ns: int | None = None
@@ -44,16 +42,17 @@ class Contents:
             self.total += 1
             if self.first_recv_ns is None:
                 self.first_recv_ns = line.recv_ns
-                self.exchange_ms = _event_ms(line.data)
-            if line.stream not in self.streams or len(self.prices.get(symbol_of(line.stream), [])) < 200:
-                self._sample(line)
+                self.exchange_ms = self._messages.read_event_ms(line.data)
+            symbol = self._messages.read_stream(line.stream).symbol
+            if line.stream not in self.streams or len(self.prices.get(symbol, [])) < 200:
+                self._sample(symbol, line)
             self.streams.add(line.stream)
 
-    def _sample(self, line: FrameLine) -> None:
-        if kind_of(line.stream) == "depth" and depth_ids(line.data):
-            update = decode_depth(line.data)
+    def _sample(self, symbol: str, line: FrameLine) -> None:
+        if self._messages.read_stream(line.stream).kind == DEPTH and self._messages.read_ids(line.data):
+            update = self._messages.read_update(line.data)
             levels = [(price, quantity) for price, quantity in (*update.bids, *update.asks)]
-            self.prices.setdefault(symbol_of(line.stream), []).extend(levels)
+            self.prices.setdefault(symbol, []).extend(levels)
 
 
 class ReplayMarket:
@@ -62,18 +61,25 @@ class ReplayMarket:
     name = "replay"
 
     def __init__(
-        self, source: str, recordings: Sequence[Lines], symbols: Sequence[str] = (), keep: int = DEFAULT_KEEP
+        self,
+        source: str,
+        recordings: Sequence[Lines],
+        messages: Messages,
+        symbols: Sequence[str] = (),
+        keep: int = DEFAULT_KEEP,
     ) -> None:
+        self._messages = messages
         wanted = {symbol.lower() for symbol in symbols}
         self._wanted = wanted
-        found = [_contents(recording, wanted) for recording in recordings]
+        found = [_contents(recording, messages, wanted) for recording in recordings]
         starts = [contents.first_recv_ns for contents in found if contents.first_recv_ns is not None]
         if not starts:
             raise BadRecording(source, "no frame of the asked symbols in it" if wanted else "no frame in it")
         self._start_ns = min(starts)
         self.total: int | None = sum(contents.total for contents in found)
         self.ignored_lines = sum(contents.ignored for contents in found)
-        self.streams: frozenset[str] | None = frozenset().union(*(contents.streams for contents in found))
+        self.topics: frozenset[tuple[str, str]] = frozenset()
+        self.recorded_streams: frozenset[str] = frozenset().union(*(contents.streams for contents in found))
         first = min((c for c in found if c.first_recv_ns is not None), key=lambda c: c.first_recv_ns or 0)
         self.exchange_start_ms = first.exchange_ms or self._start_ns // 1_000_000
         self.instruments: Mapping[str, Instrument] = {}
@@ -82,14 +88,14 @@ class ReplayMarket:
         instruments: dict[str, Instrument] = {}
         for contents in found:
             pool = SnapshotPool(contents.snapshots)
-            for stream in sorted(contents.streams, key=_fastest_first):
-                symbol = symbol_of(stream)
+            for stream in sorted(contents.streams, key=lambda name: (messages.read_stream(name).speed, name)):
+                symbol, kind = messages.read_stream(stream).symbol, messages.read_stream(stream).kind
                 if not symbol:
                     continue
                 if symbol not in instruments or symbol in contents.prices:
                     instruments[symbol] = derive_instrument(symbol, contents.prices.get(symbol, []))
-                if kind_of(stream) == "depth" and symbol not in self._chains and symbol in contents.prices:
-                    self._chains[symbol] = ChainedBook(pool, keep)
+                if kind == DEPTH and symbol not in self._chains and symbol in contents.prices:
+                    self._chains[symbol] = ChainedBook(pool, keep, messages.read_update)
                     self._chain_stream[symbol] = stream
         self.instruments = instruments
         self._frames = _merged([recording() for recording in recordings])
@@ -112,30 +118,33 @@ class ReplayMarket:
         while self._next is not None and len(out) < limit and (until_ns is None or self._next.due_ns <= until_ns):
             frame = self._next
             out.append(frame)
-            if frame.kind == "depth" and self._chain_stream.get(frame.symbol) == frame.stream:
-                ids = depth_ids(frame.data)
+            raw = frame.raw
+            if frame.kind == DEPTH and raw is not None and self._chain_stream.get(frame.symbol) == raw.stream:
+                ids = self._messages.read_ids(raw.data)
                 if ids:
-                    self._chains[frame.symbol].on_depth(*ids, frame.data)
+                    self._chains[frame.symbol].on_depth(*ids, raw.data)
             self._step()
         return out
 
     def _step(self) -> None:
         for line in self._frames:
-            symbol = symbol_of(line.stream)
+            name = self._messages.read_stream(line.stream)
+            symbol, kind = name.symbol, name.kind
             if self._wanted and symbol not in self._wanted:
                 continue
             self._due_ns = max(self._due_ns, line.recv_ns - self._start_ns)
-            kind = kind_of(line.stream)
-            update_id = last_id(line.data) if kind in ("depth", "bookTicker") else 0
-            self._next = Frame(self._due_ns, symbol, kind, line.stream, line.wrapped, line.data, update_id)
+            update_id = self._messages.read_quote_id(line.data) if kind in (DEPTH, QUOTE) else 0
+            self._next = Frame(
+                self._due_ns, symbol, kind, update_id, None, Recorded(line.stream, line.wrapped, line.data)
+            )
             return
         self._next = None
 
 
-def _contents(recording: Lines, wanted: set[str]) -> Contents:
-    contents = Contents()
+def _contents(recording: Lines, messages: Messages, wanted: set[str]) -> Contents:
+    contents = Contents(messages)
     for line in recording():
-        if not (wanted and isinstance(line, FrameLine) and symbol_of(line.stream) not in wanted):
+        if not (wanted and isinstance(line, FrameLine) and messages.read_stream(line.stream).symbol not in wanted):
             contents.see(line)
     return contents
 
@@ -153,13 +162,3 @@ def _merged(recordings: Sequence[Iterable[FrameLine | SnapshotLine | None]]) -> 
         heads[index] = next(readers[index], None)
         if head is not None:
             yield head
-
-
-def _fastest_first(stream: str) -> tuple[int, str]:
-    return _SPEED_ORDER.get(stream.partition("@")[2].partition("@")[2], 9), stream
-
-
-def _event_ms(data: bytes) -> int | None:
-    value = orjson.loads(data)
-    event_ms = value.get("E") if isinstance(value, dict) else None
-    return event_ms if isinstance(event_ms, int) else None

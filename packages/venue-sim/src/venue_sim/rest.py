@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.applications import Starlette
@@ -14,8 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from venue_sim.auth import payload_of
 from venue_sim.control import Control, Refused
 from venue_sim.desk import Desk, Reply, Ticket
+from venue_sim.trade_desk import Credentials
 
 
 class Progress:
@@ -55,10 +58,20 @@ class Rest:
     async def answer(self, request: Request) -> Response:
         """Answer any request of the exchange's own paths."""
         client = request.client.host if request.client else ""
+        private = self._desk.trade is not None and self._desk.is_private(request.method, request.url.path)
+        latencies = self._desk.latencies
+        if private and (travel_s := latencies.request_s()):
+            await asyncio.sleep(travel_s)
+        body = (await request.body()).decode(errors="replace")
+        header = "" if self._desk.trade is None else self._desk.trade.face.key_header
+        who = _credentials(request.url.query, body, request.headers.get(header, "") if header else "")
         answer = self._desk.ask(
-            request.method, request.url.path, request.query_params, client, time.monotonic_ns(), time.time()
+            request.method, request.url.path, request.query_params, client, time.monotonic_ns(), time.time(), who
         )
+        self._changed()
         reply = await self._wait_for(answer) if isinstance(answer, Ticket) else answer
+        if private and (travel_s := latencies.answer_s()):
+            await asyncio.sleep(travel_s)
         if reply.never:
             await self._ending.wait()
         elif reply.delay_s:
@@ -79,6 +92,13 @@ class Rest:
             await self._progress.wait(min(left_s, 0.5))
 
 
+def _credentials(query: str, body: str, key: str) -> Credentials:
+    """Read what a private request says of itself; parameters may stand in the query or in the body."""
+    payload, signature = payload_of(query, body)
+    parameters = dict([*parse_qsl(query, keep_blank_values=True), *parse_qsl(body, keep_blank_values=True)])
+    return Credentials(parameters, key, payload, signature)
+
+
 def application(rest: Rest, control: Control, changed: Callable[[], None]) -> Starlette:
     """Build the application; `changed` is called after every control request that may give the market something to
     do."""
@@ -91,6 +111,8 @@ def application(rest: Rest, control: Control, changed: Callable[[], None]) -> St
                     return _json(control.state())
                 case ("GET", "book"):
                     return Response(control.book(request.query_params), media_type="application/json")
+                case ("GET", "orders" | "trades" | "accounts" | "truth"):
+                    return Response(control.private(what[1]), media_type="application/json")
                 case ("POST", "faults"):
                     answer = control.add_fault(await request.body())
                 case ("DELETE", "faults"):
@@ -103,6 +125,8 @@ def application(rest: Rest, control: Control, changed: Callable[[], None]) -> St
                     answer = control.start()
                 case ("POST", "advance"):
                     answer = control.advance(request.query_params)
+                case ("POST", "funding" | "liquidate" | "hedge"):
+                    answer = control.happen(what[1], request.query_params)
                 case _:
                     raise Refused(404, f"no such control request: {what[0]} /sim/{what[1]}")
         except Refused as error:

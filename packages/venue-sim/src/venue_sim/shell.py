@@ -92,7 +92,8 @@ class Shell:
         ws_socket = _listener(self._ports.host, self._ports.ws_port)
         rest_socket = _listener(self._ports.host, self._ports.rest_port)
         ws_server = await loop.create_server(self._sockets, sock=ws_socket, backlog=512)
-        rest = Rest(self._desk, self._progress, self._ending, self._ports.depth_wait_s, self._wake.set)
+        rest = Rest(self._desk, self._progress, self._ending, self._ports.depth_wait_s, self._told)
+        self._sockets.answer_api = self._answer_api
         app = application(rest, Control(self._exchange, self._desk, self._sockets), self._moved)
         http = _Server(
             uvicorn.Config(
@@ -133,6 +134,27 @@ class Shell:
     def _moved(self) -> None:
         self._progress.moved()
         self._wake.set()
+
+    def _told(self) -> None:
+        """A request was carried out: owners hear of it, and the market may have something to do."""
+        self._sockets.apply(self._exchange.flush())
+        self._wake.set()
+
+    def _answer_api(self, connection: int, text: bytes, client: str) -> None:
+        """Answer a request that came over a websocket."""
+        travel_s = self._desk.latencies.request_s()
+        if travel_s:
+            asyncio.get_running_loop().call_later(travel_s, self._carry_out, connection, text, client)
+        else:
+            self._carry_out(connection, text, client)
+
+    def _carry_out(self, connection: int, text: bytes, client: str) -> None:
+        reply = self._desk.ask_api(text, client, time.monotonic_ns(), time.time())
+        self._told()
+        if not reply.never:
+            loop = asyncio.get_running_loop()
+            travel_s = reply.delay_s + self._desk.latencies.answer_s()
+            loop.call_later(travel_s, lambda: self._sockets.apply(self._exchange.send(connection, reply.body)))
 
     def _announce(self, ws_socket: socket.socket, rest_socket: socket.socket) -> None:
         (host, ws_port, *_), (_, rest_port, *_) = ws_socket.getsockname(), rest_socket.getsockname()
@@ -181,8 +203,12 @@ class Shell:
 
     async def _ticks(self) -> None:
         while True:
+            if self._desk.trade is not None:
+                self._desk.trade.due(time.monotonic_ns(), time.time())
             self._sockets.apply(self._exchange.tick(time.monotonic_ns()))
-            await asyncio.sleep(TICK_S)
+            late_ns = self._exchange.next_late_ns()
+            wait_s = TICK_S if late_ns is None else (late_ns - time.monotonic_ns()) / 1e9
+            await asyncio.sleep(min(TICK_S, max(SHORTEST_WAIT_S, wait_s)))
 
     async def _leave(self) -> None:
         """After the last frame: let clients read what is on its way, then end."""

@@ -24,9 +24,9 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from venue_sim.exchange import Exchange
+from venue_sim.face import Refusal, Route
 from venue_sim.limits import SlidingLimit
 from venue_sim.links import Close, Deliver, Effect, Eof, Ping, Reset
-from venue_sim.venues import usdm
 
 HIGH_WATER = 1 << 20
 _quiet = logging.getLogger("venue_sim.websocket")
@@ -54,6 +54,7 @@ class Sockets:
         self.max_buffer = max_buffer
         self.refused = 0
         self.too_slow = 0
+        self.answer_api: Callable[[int, bytes, str], None] | None = None
         self._connection_limit = connection_limit
         self._attempts: dict[str, SlidingLimit] = {}
         self._made = 0
@@ -249,15 +250,15 @@ class Connection(asyncio.Protocol):
     def _handshake(self, request: Request) -> None:
         sockets = self._sockets
         host = self._transport.get_extra_info("peername")[0] if self._transport is not None else ""
-        route = usdm.parse_target(request.path)
+        route = sockets.exchange.face.talk.parse_target(request.path)
         if not sockets.may_connect(host):
             response = self._protocol.reject(HTTPStatus.TOO_MANY_REQUESTS, "Too many connection attempts\n")
-        elif isinstance(route, usdm.Refusal):
+        elif isinstance(route, Refusal):
             response = self._protocol.reject(HTTPStatus(route.status), route.text + "\n")
         else:
             response = self._protocol.accept(request)
         self._protocol.send_response(response)
-        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS and isinstance(route, usdm.Route):
+        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS and isinstance(route, Route):
             self._write_protocol()
             self._number = sockets.attach(self)
             sockets.apply(sockets.exchange.open(self._number, route, time.monotonic_ns()))
@@ -273,7 +274,10 @@ class Connection(asyncio.Protocol):
                 self._pieces.append(bytes(frame.data))
                 if frame.fin:
                     text, self._pieces = b"".join(self._pieces), []
-                    sockets.apply(sockets.exchange.on_text(number, text, now_ns))
+                    if sockets.exchange.is_api(number):
+                        self._api(number, text, now_ns)
+                    else:
+                        sockets.apply(sockets.exchange.on_text(number, text, now_ns))
                     sockets.changed()
             case Opcode.PING:
                 sockets.apply(sockets.exchange.on_message(number, now_ns))
@@ -282,6 +286,13 @@ class Connection(asyncio.Protocol):
                 sockets.apply(sockets.exchange.on_message(number, now_ns))
             case _:
                 pass
+
+    def _api(self, number: int, text: bytes, now_ns: int) -> None:
+        sockets = self._sockets
+        refused = sockets.exchange.on_message(number, now_ns)
+        sockets.apply(refused)
+        if not refused and sockets.answer_api is not None and self._transport is not None:
+            sockets.answer_api(number, text, self._transport.get_extra_info("peername")[0])
 
     def _write_protocol(self) -> None:
         """Write what the library wants to say, unless this connection is stalled or has said its last."""

@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from venue_sim.book import DEFAULT_KEEP, LoggedBook
+from venue_sim.book import DEFAULT_KEEP, LoggedBook, pack
 from venue_sim.errors import BadMarket
 from venue_sim.flow import SymbolFlow
 from venue_sim.instruments import named_instrument
-from venue_sim.market import Frame, Instrument
+from venue_sim.market import DEPTH, QUOTE, TRADE, Frame, Instrument, Update
 
 NOMINAL_RATE = 20_000.0
 _BUSY_FACTOR, _BUSY_S = 4.0, 0.05
@@ -53,9 +53,10 @@ class SyntheticMarket:
             self._flows.append(SymbolFlow(instrument, price, self._rng, levels))
         self.instruments: Mapping[str, Instrument] = {flow.instrument.symbol: flow.instrument for flow in self._flows}
         self._logs = {flow.instrument.symbol: LoggedBook(flow.initial(start_ms), keep) for flow in self._flows}
-        self.streams: frozenset[str] | None = frozenset(
-            f"{symbol}@{name}" for symbol in self.instruments for name in ("depth@0ms", "bookTicker", "trade")
+        self.topics: frozenset[tuple[str, str]] = frozenset(
+            (symbol, kind) for symbol in self.instruments for kind in (DEPTH, QUOTE, TRADE)
         )
+        self.recorded_streams: frozenset[str] = frozenset()
         self._busy = False
         self._switch_s = self._rng.expovariate(1 / _QUIET_S)
         self._now_s = 0.0
@@ -77,8 +78,8 @@ class SyntheticMarket:
         while len(out) < limit and (until_ns is None or self._ready[0].due_ns <= until_ns):
             frame = self._ready.popleft()
             out.append(frame)
-            if frame.kind == "depth":
-                self._logs[frame.symbol].append(frame.last_id, frame.data)
+            if isinstance(frame.value, Update):
+                self._logs[frame.symbol].append(frame.last_id, pack(frame.value))
             if not self._ready:
                 self._produce()
         return out

@@ -57,6 +57,8 @@ class DayFile:
             self._abandon()
             if error.errno == ELOOP and path.is_symlink():
                 raise NotOurs(path, "a symbolic link, which is not followed") from error
+            if error.errno == EISDIR:
+                raise NotOurs(path, "a folder") from error
             raise WriteFailed(path, error.errno or 0, "opening") from error
         except BaseException:
             self._abandon()

@@ -40,6 +40,7 @@ from numpy.typing import NDArray
 
 from collector.record import (
     BOOK_OUT_OF_SYNC,
+    CLOCK_STEPPED,
     CONNECTOR_RESTARTED,
     CONNECTOR_SILENT,
     RECORDER_STARTED,
@@ -49,6 +50,7 @@ from collector.record import (
     LinkLines,
     decimal_text,
 )
+from collector.rotation import DAY_NS
 
 _EVERY: Final = 1000  # a repeated complaint is told so often
 SILENT_NS: Final = 3 * SECOND_NS
@@ -112,13 +114,14 @@ class LinkCounts:
 
 
 class _Symbol:
-    __slots__ = ("asking", "known", "lines", "seen", "told")
+    __slots__ = ("asking", "day", "known", "last_day", "lines", "seen", "told")
 
     def __init__(self, name: str) -> None:
         self.lines = LinkLines(name)
         self.told = False  # that something is missing, since the last data
         self.asking = Asking()
         self.known = False  # whether its book is in the recording, with every update since
+        self.day = self.last_day = -1  # of the newest lines, and the last one ever written to
         self.seen: Events | None = None  # some rows of it, heard before it was registered
 
 
@@ -178,7 +181,8 @@ class LinkRecording:
                 effects += self._batch(heard, wall, now)
             case NewSession():
                 effects += self._gap(self._symbols, CONNECTOR_RESTARTED, wall)
-                effects.append(Notice("the connector was restarted; registering again"))
+                if effects or any(symbol.known for symbol in self._symbols.values()):
+                    effects.append(Notice("the connector was restarted; registering again"))
                 for symbol in self._symbols.values():
                     symbol.known = False
                     symbol.asking.anew(now)
@@ -284,6 +288,7 @@ class LinkRecording:
         for name, arrays in feeds.items():
             symbol = self._symbols[name]
             events = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+            effects += self._day(symbol, events, wall, now)
             start = whole_from(events, framed=batch.framed, addressed=batch.to == self._bot_id)
             if start is not None:
                 if not symbol.known:
@@ -304,6 +309,19 @@ class LinkRecording:
                 symbol.told = False
                 effects += [Write(lines) for lines in symbol.lines.events([events], wall, batch.framed)]
         return effects
+
+    def _day(self, symbol: _Symbol, events: Events, wall: WallNs, now: MonoNs) -> list[Effect]:
+        """Notice that lines go to a day's file that was left already: what stands between is in another day's file."""
+        stamp = WallNs(int(events[0]["local_ts"])) if events[0]["local_ts"] > 0 else wall
+        day = stamp // DAY_NS
+        returns = day != symbol.day and day <= symbol.last_day
+        symbol.day, symbol.last_day = day, max(day, symbol.last_day)
+        if not returns:
+            return []
+        symbol.known, symbol.told = False, False
+        symbol.asking.want(now)
+        text = f"{symbol.lines.symbol}: the clock went back over midnight; the book is written anew"
+        return [*self._gap([symbol.lines.symbol], CLOCK_STEPPED, stamp), Notice(text)]
 
     def _error(self, error: LiveError, wall: WallNs) -> list[Effect]:
         notice = read_notice(error)

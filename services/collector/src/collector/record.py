@@ -17,6 +17,7 @@ from collector.rotation import DAY_NS, Day
 RECORDER_STARTED: Final = "recorder started"
 CONNECTOR_RESTARTED: Final = "connector restarted"
 CONNECTOR_SILENT: Final = "connector silent"
+CLOCK_STEPPED: Final = "clock stepped"
 SAMPLES_LOST: Final = "samples lost"
 VENUE_INTERRUPTED: Final = "venue interrupted"
 BOOK_OUT_OF_SYNC: Final = "book out of sync"

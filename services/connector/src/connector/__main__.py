@@ -1,5 +1,26 @@
-"""`python -m connector` is the command `connector`."""
+"""The command `connector`, also as `python -m connector`.
 
-from connector.cli import main
+Signals are taken before anything else is loaded: until the program takes them itself there is nothing to be written or told, and
+ending is a clean end.
+"""
 
-main()
+import os
+import signal
+
+
+def _leave(number: int, frame: object) -> None:
+    os._exit(0)
+
+
+def main() -> None:
+    """Run the command."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _leave)
+    from connector.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -155,14 +155,24 @@ class Hub:
         ]
         return [*effects, Answer(bot_id, symbol, notices)]
 
-    def answer(self, answer: Answer, now: Moment) -> Batch:
-        """Return what answers a registration now: position, the whole book, and what is to be said of it."""
+    def whole(self, symbol: str, now: Moment) -> Batch:
+        """Return a symbol's book for everybody; a heartbeat while none is known."""
+        market = self.markets[symbol]
+        if not market.book_known:
+            return Batch()
+        events: list[LiveEvent] = [Feed(symbol, market.whole(now))]
+        if not market.sync.in_sync:
+            events.append(ErrorEvent(to_error(OutOfSync(symbol, "resynchronising", market.sync.last_id))))
+        return Batch(tuple(events))
+
+    def answer(self, answer: Answer, now: Moment, *, book: bool = True) -> Batch:
+        """Return what answers a registration now: position, the whole book if wanted, and what is to be said of it."""
         symbol, market = answer.symbol, self.markets[answer.symbol]
         events: list[LiveEvent] = [market.position] if market.position is not None else []
-        if market.book_known:
+        if market.book_known and book:
             events.append(Feed(symbol, market.whole(now)))
         notices: list[Notice] = list(answer.notices)
-        if market.book_known and not market.sync.in_sync:
+        if market.book_known and book and not market.sync.in_sync:
             notices.append(OutOfSync(symbol, "resynchronising", market.sync.last_id))
         events += [ErrorEvent(to_error(notice)) for notice in notices]
         return Batch(tuple(events), answer.bot_id)

@@ -2,7 +2,8 @@
 
     short batch ──► out at once, unless a long one is on its way: then behind it, in order
     long batch  ──► out in slices, one a turn, while every reader that keeps up has room
-    answer      ──► made when nothing else waits, from the book as it is then; asked for again before that, it is one answer
+    answer      ──► made when nothing else waits, from the book as it is then; asked for again before that, it is one answer, and
+                    so are those of several bots for one symbol
 
 Readers of this project say how far they have read (`Progress`); the source's say nothing, and are fast. A reader that stands still is
 not waited for: it will notice what it lost.
@@ -25,6 +26,8 @@ STALLED_NS: Final = SECOND_NS // 5
 """A reader that lags and has not moved for so long is not waited for."""
 FULL: Final = 0.5
 """A reader's queue that is fuller than this is waited for: the other half is for what comes unasked."""
+SHARED: Final = 4
+"""So many bots that wait for one symbol's book are sent it once, all of them: each answer passes through every queue anyway."""
 LONGEST_NS: Final = SECOND_NS // 2
 """A long batch is on its way for so long at most, then it goes whatever the readers' room."""
 
@@ -88,9 +91,14 @@ class Outbox:
     """Publishes batches in order over a port."""
 
     def __init__(
-        self, port: ConnectorPort, make_answer: Callable[[Answer], Batch], on_sent: Callable[[Batch], None]
+        self,
+        port: ConnectorPort,
+        make_answer: Callable[[Answer, bool], Batch],
+        make_whole: Callable[[str], Batch],
+        on_sent: Callable[[Batch], None],
     ) -> None:
-        self._port, self._make_answer, self._on_sent = port, make_answer, on_sent
+        """`make_answer` makes a registration's answer, with or without the book; `make_whole` a symbol's book for everybody."""
+        self._port, self._make_answer, self._make_whole, self._on_sent = port, make_answer, make_whole, on_sent
         self._room = Room(port.buffer_size)
         self._slice = max(1, min(SLICE, port.buffer_size // 8))
         self._waiting: deque[Batch] = deque()
@@ -152,13 +160,27 @@ class Outbox:
             if self._waiting:
                 batch = self._waiting.popleft()
             elif self._answers:
-                batch = self._make_answer(self._answers.pop(next(iter(self._answers))))
+                batch = self._next_answer()
             else:
                 return
             if self._is_long(batch):
                 self._long, self._slices = batch, self._port.sending(batch, self._slice)
             else:
                 self._send(batch)
+
+    def _next_answer(self) -> Batch:
+        first = next(iter(self._answers.values()))
+        alike = [answer for answer in self._answers.values() if answer.symbol == first.symbol]
+        if len(alike) < SHARED:
+            alike = [first]
+        for answer in alike:
+            del self._answers[(answer.bot_id, answer.symbol)]
+        if len(alike) == 1:
+            return self._make_answer(first, True)
+        for answer in alike:  # what is said to each, sizes among it, comes before the book
+            self._send(self._make_answer(answer, False))
+        self.answers_merged += len(alike) - 1
+        return self._make_whole(first.symbol)
 
     def _send(self, batch: Batch) -> None:
         self._port.send(batch)

@@ -122,7 +122,8 @@ class Shell:
         self.hub = Hub(venue, rng)
         self.outbox = Outbox(
             port,
-            lambda answer: self.hub.answer(answer, self.now()),
+            lambda answer, book: self.hub.answer(answer, self.now(), book=book),
+            lambda symbol: self.hub.whole(symbol, self.now()),
             lambda batch: self.hub.on_sent(batch, self.clock.mono_ns()),
         )
         self._holding = Holding(int(config.reader_hold_s * SECOND_NS))

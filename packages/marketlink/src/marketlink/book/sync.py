@@ -280,7 +280,7 @@ class DepthSync:
     def _advance(self, update: DepthUpdate) -> list[Effect]:
         self.phase = Phase.SYNCED
         self.last_id = update.last_id
-        self._old_in_a_row = 0
+        self._old_in_a_row, self._old_since = 0, None
         return [Apply(update)]
 
     def _lose(self, trouble: Trouble, now: MonoNs) -> list[Effect]:

@@ -275,6 +275,11 @@ class LiveBot:
             now = self._clock.mono_ns()
             self._look_for(link, now)
             changes = state.hear(port.receive(), now, self._clock.wall_ns(), heartbeats=port.checked)
+            if state.unreadable >= link.unreadable_told:
+                log.warning(
+                    "connector %r: %d samples that can't be read: %s", link.name, state.unreadable, state.unreadable_why
+                )
+                link.unreadable_told = 10 * state.unreadable
             for request in changes.requests:
                 port.request(request)
             heard.append((changes, link.numbers))
@@ -339,6 +344,7 @@ class _Link:
     numbers: list[int]  # of this link's assets among the bot's
     look_at: MonoNs
     told: bool = False  # that no connector runs
+    unreadable_told: int = 1  # with so many samples it is said again
 
 
 def _shared_memory(name: str) -> BotPort:

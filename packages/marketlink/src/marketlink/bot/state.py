@@ -63,6 +63,7 @@ class Asset:
     trades_capacity: int = 0
     book: FusedBook = field(init=False)
     known: bool = False
+    unknown: str = "no book was received yet"  # why, while it is not known
     out_of_sync: str = ""
     refused: str = ""
     stated: tuple[str, float, float] = field(init=False)  # symbol and sizes as registered
@@ -147,6 +148,7 @@ class BotState:
         self.lost_samples = 0
         self.sessions = 0
         self.unreadable = 0
+        self.unreadable_why = ""
         self.silent = False
 
     def confidence(self, number: int, now: MonoNs | None = None) -> Confidence:
@@ -162,7 +164,7 @@ class BotState:
         if asset.refused:
             return asset.refused
         if not asset.known:
-            return "no connector of this name runs" if self.peer is Peer.NOBODY else "no book was received yet"
+            return "no connector of this name runs" if self.peer is Peer.NOBODY else asset.unknown
         return self._trouble(asset, now)
 
     def _trouble(self, asset: Asset, now: MonoNs | None) -> str:
@@ -221,15 +223,16 @@ class BotState:
             elif isinstance(item, SamplesLost):
                 self.lost_samples += item.count
                 for asset in self.assets:
-                    asset.known = False
+                    asset.known, asset.unknown = False, "samples of the link were lost"
                     asset.asking.want(now)
             elif isinstance(item, NewSession):
                 self.sessions += 1
                 for asset in self.assets:
-                    asset.known, asset.refused = False, ""
+                    asset.known, asset.refused, asset.unknown = False, "", "the connector was restarted"
                     asset.asking.anew(now)
             elif isinstance(item, Unreadable):
                 self.unreadable += 1
+                self.unreadable_why = item.reason
         if heard:
             self._heard, self.silent, self._heartbeats = now, False, heartbeats
         changes.requests.extend(self.on_time(now))

@@ -101,11 +101,11 @@ class Assembler:
         return heard
 
     def _unexpected(self, session: int, seq: int) -> None:
-        if session == self._session:
-            self._lost((seq - self._next_seq) % (1 << 64))
+        if session == self._session and seq > self._next_seq:
+            self._lost(seq - self._next_seq)
         elif self._session is None:
             self._session, self._torn = session, seq > 0  # joined late, perhaps inside a batch
-        else:
+        else:  # numbers never go back within a session
             self._restarted(session)
 
     def _restarted(self, session: int) -> None:

@@ -58,6 +58,7 @@ _MOST_AT_ONCE: Final = (
 _REQUESTS_AHEAD: Final = 256  # requests of one bot that the connector has not taken yet
 _OPENING_S: Final = 5.0  # how long others may go on creating or removing a service under our hands
 _CLEANUP_S: Final = 1.0
+_RELEASE_S: Final = 2.5
 
 
 class _Header(ctypes.Structure):
@@ -234,6 +235,20 @@ def _kind(error: Exception) -> str:
     """Return the library's name of an error, which is the last word of it."""
     words = re.findall(r"\w+", str(error))
     return words[-1] if words else ""
+
+
+def _await_memory(name: str, needed: int, what: str) -> None:
+    """Check the shared memory for a while: a connector lets go of a dead bot's part only with its next heartbeat. Raises LinkError."""
+    end = time.monotonic() + _RELEASE_S
+    while True:
+        try:
+            check_memory(name, needed, what)
+        except LinkError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 class _Sender:
@@ -580,7 +595,7 @@ class IceoryxBotPort:
                 + services_bytes(bots)
                 + connection_bytes(_REQUESTS_AHEAD, buffer, grows=False)
             )
-            check_memory(name, own + connection_bytes(_to_bot_samples(buffer, bots), buffer), "another bot")
+            _await_memory(name, own + connection_bytes(_to_bot_samples(buffer, bots), buffer), "another bot")
             to_bot, to_events = node.service("ToBot", 1, bots), node.events("ToBot")
             from_bot, from_events = node.service("FromBot", bots, 1), node.events("FromBot")
             try:

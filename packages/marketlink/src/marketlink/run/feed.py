@@ -236,7 +236,7 @@ class Feed:
                 max_queue=None,
                 open_timeout=settings.connect_timeout_s,
                 ping_interval=settings.keepalive_s,
-                ping_timeout=settings.keepalive_s,
+                ping_timeout=3 * settings.keepalive_s,  # its answer may stand behind much that is not handled yet
                 close_timeout=settings.close_timeout_s,
             )
         except (ValueError, OverflowError) as error:  # what an answer or an address can't be made into

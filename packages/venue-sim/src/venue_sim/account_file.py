@@ -1,0 +1,75 @@
+"""The accounts of a run, as a TOML file of [[account]] tables: one schema, every error names entry and field."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from venue_sim.accounts import Account, Fees
+from venue_sim.auth import Key
+from venue_sim.errors import BadAccounts
+from venue_sim.filters import parse_decimal
+
+_FIELDS = ("name", "api_key", "secret", "balance", "leverage", "maker_fee", "taker_fee")
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Accounts by name and the keys that open them."""
+
+    accounts: Mapping[str, Account]
+    keys: Mapping[str, Key]
+
+
+def parse_accounts(text: str) -> Accounts:
+    """Read an accounts file. Raises `BadAccounts` naming the first entry and field that is wrong.
+
+    An entry needs `name`, `api_key` and `secret`; `balance` (10000), `maker_fee` (0.0002) and `taker_fee` (0.0005) are
+    numbers as text, `leverage` (20) is an integer. Several entries of one name are keys of one account.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadAccounts(0, "(file)", f"not TOML: {error}") from error
+    entries = document.get("account", [])
+    if set(document) - {"account"} or not isinstance(entries, list) or not entries:
+        raise BadAccounts(0, "(file)", "must hold [[account]] entries and nothing else")
+    accounts: dict[str, Account] = {}
+    keys: dict[str, Key] = {}
+    for number, entry in enumerate(entries, 1):
+        for field in entry:
+            if field not in _FIELDS:
+                raise BadAccounts(number, field, f"no such field; there are {', '.join(_FIELDS)}")
+        name, key, secret = (_text(number, entry, field) for field in ("name", "api_key", "secret"))
+        if key in keys:
+            raise BadAccounts(number, "api_key", "is an earlier entry's; every entry needs its own")
+        keys[key] = Key(name, secret)
+        if name not in accounts:
+            leverage = entry.get("leverage", 20)
+            if not isinstance(leverage, int) or isinstance(leverage, bool) or not 1 <= leverage <= 125:
+                raise BadAccounts(number, "leverage", f"must be an integer within 1 and 125, not {leverage!r}")
+            fees = Fees(
+                _number(number, entry, "maker_fee", Fees().maker), _number(number, entry, "taker_fee", Fees().taker)
+            )
+            accounts[name] = Account(name, _number(number, entry, "balance", Fraction(10_000)), leverage, fees)
+    return Accounts(accounts, keys)
+
+
+def _text(number: int, entry: Mapping[str, Any], field: str) -> str:
+    value = entry.get(field)
+    if not isinstance(value, str) or not value:
+        raise BadAccounts(number, field, "is needed, as text")
+    return value
+
+
+def _number(number: int, entry: Mapping[str, Any], field: str, default: Fraction) -> Fraction:
+    value = entry.get(field)
+    if value is None:
+        return default
+    read = parse_decimal(value) if isinstance(value, str) else Fraction(str(value)) if isinstance(value, int) else None
+    if read is None or isinstance(value, bool):
+        raise BadAccounts(number, field, f'must be a number as text, like "0.0002", not {value!r}')
+    return Fraction(read)

@@ -1,0 +1,293 @@
+"""The trading half of the face port: private requests as values, and the exchange's words for their answers and for
+what is pushed to the owner of an account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from venue_sim.accounts import Account
+from venue_sim.auth import Denied
+from venue_sim.face import Body, RequestId
+from venue_sim.filters import Broken
+from venue_sim.limits import OrderPool
+from venue_sim.market import Instrument
+from venue_sim.trading import Execution, NewOrder, OrderState, Push, Trading
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRef:
+    """An order by its id or, without one, by its client id."""
+
+    symbol: str
+    order_id: int | None
+    client_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Take a new order; `whole` asks for its state after matching instead of an acknowledgement."""
+
+    new: NewOrder
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Modify:
+    """Give an order another price and total quantity."""
+
+    ref: OrderRef
+    side: int
+    price: Decimal
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End orders; several are answered one by one in a list."""
+
+    refs: tuple[OrderRef, ...]
+    batch: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAll:
+    """End every open order of the account on a symbol."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Countdown:
+    """End every open order on a symbol after so many ms without another such request; 0 stops it."""
+
+    symbol: str
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOrder:
+    """Ask for an order; `open_only` refuses one that has ended."""
+
+    ref: OrderRef
+    open_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOpen:
+    """Ask for the open orders, of one symbol or all."""
+
+    symbol: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTrades:
+    """Ask for the account's executions on a symbol, oldest first from `from_id` or `start_ms`, else the newest."""
+
+    symbol: str
+    from_id: int | None
+    start_ms: int | None
+    end_ms: int | None
+    order_id: int | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPositions:
+    """Ask for positions, of one symbol or all; `version` is the exchange's."""
+
+    symbol: str | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAccount:
+    """Ask for the account's sums."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryBalance:
+    """Ask for the wallet."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryHedge:
+    """Ask whether positions are kept in two ways."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPools:
+    """Ask for the order limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserStream:
+    """Start (`start`), prolong (`ping`) or end (`stop`) the account's stream. Needs a key and no signature."""
+
+    what: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A request that is refused for its form."""
+
+    answer: Body
+
+
+What = (
+    Place
+    | Modify
+    | Cancel
+    | CancelAll
+    | Countdown
+    | QueryOrder
+    | QueryOpen
+    | QueryTrades
+    | QueryPositions
+    | QueryAccount
+    | QueryBalance
+    | QueryHedge
+    | QueryPools
+    | UserStream
+    | Wrong
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateAsk:
+    """A private request: its weight, how many orders it counts as, what it wants."""
+
+    weight: int
+    orders: int
+    what: What
+
+
+@dataclass(frozen=True, slots=True)
+class PushText:
+    """One event of an account's stream. `words` are what a fault or a filter may name it by."""
+
+    symbol: str
+    event: str
+    words: tuple[str, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """A request over the exchange's websocket API, as the REST request it stands for."""
+
+    id: RequestId
+    method: str
+    path: str
+    parameters: Mapping[str, str]
+    key: str
+    payload: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiWrong:
+    """A websocket API request that cannot be read, with its answer."""
+
+    answer: bytes
+
+
+class TradeFace(Protocol):
+    """An exchange's private language."""
+
+    @property
+    def key_header(self) -> str:
+        """The header a request's API key is in."""
+
+    def parse(
+        self, method: str, path: str, parameters: Mapping[str, str], symbols: Mapping[str, Instrument]
+    ) -> PrivateAsk | None:
+        """Read a private request; None for a path that is none."""
+
+    def parse_api(self, text: bytes) -> ApiRequest | ApiWrong:
+        """Read a request of the websocket API."""
+
+    def api_answer(
+        self, request_id: RequestId, answer: Body, used: int, pools: Sequence[tuple[OrderPool, int]]
+    ) -> bytes:
+        """Write the answer of the websocket API that says what a REST answer says."""
+
+    def denied(self, why: Denied) -> Body:
+        """Refuse a request that is not let in."""
+
+    def broken(self, broken: Broken) -> Body:
+        """Refuse an order."""
+
+    def too_many_orders(self, pool: OrderPool) -> Body:
+        """Refuse an order for their number."""
+
+    def acknowledgement(self, state: OrderState, *, whole: bool) -> Body:
+        """Answer a placed, modified or cancelled order."""
+
+    def no_such_order(self) -> Body:
+        """Answer that an order asked for does not exist."""
+
+    def wrap(self, key: str, data: bytes) -> bytes:
+        """Put an event into the form of a path that wraps."""
+
+    def listed(self, answers: Sequence[Body]) -> Body:
+        """Answer a batch: every answer in order."""
+
+    def done_all(self) -> Body:
+        """Answer that all open orders of a symbol were ended."""
+
+    def order(self, state: OrderState) -> Body:
+        """Answer an order asked for."""
+
+    def orders(self, states: Sequence[OrderState]) -> Body:
+        """Answer orders asked for."""
+
+    def trades(self, executions: Sequence[Execution], instruments: Mapping[str, Instrument]) -> Body:
+        """Answer executions."""
+
+    def positions(self, account: Account, trading: Trading, symbol: str | None, version: int, now_ms: int) -> Body:
+        """Answer positions."""
+
+    def account(self, account: Account, trading: Trading, version: int, now_ms: int) -> Body:
+        """Answer the account's sums."""
+
+    def balance(self, account: Account, trading: Trading, version: int, now_ms: int) -> Body:
+        """Answer the wallet."""
+
+    def hedge(self, on: bool) -> Body:
+        """Answer whether positions are kept in two ways."""
+
+    def liquidation_id(self, number: int) -> str:
+        """The client id of an order that the exchange itself places to close a position."""
+
+    def pools(self, pools: Sequence[OrderPool]) -> Body:
+        """Answer the order limits."""
+
+    def countdown(self, symbol: str, after_ms: int) -> Body:
+        """Answer a countdown that was set."""
+
+    def stream_key(self, key: str) -> Body:
+        """Answer a started or prolonged stream."""
+
+    def stream_ended(self) -> Body:
+        """Answer a stream ended on request."""
+
+    def no_such_stream(self) -> Body:
+        """Answer that a stream's key is not known."""
+
+    def pool_headers(self, pools: Sequence[tuple[OrderPool, int]]) -> Mapping[str, str]:
+        """Headers that tell the orders counted."""
+
+    def push(self, push: Push, instruments: Mapping[str, Instrument]) -> list[PushText]:
+        """Write what the owner of an account is told."""
+
+    def key_expired(self, key: str, now_ms: int) -> PushText:
+        """Write that a stream's key has ended."""

@@ -1,0 +1,165 @@
+"""What the trading half of every face must do. A new face is one more row of `CASES`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from venue_sim.accounts import Account
+from venue_sim.auth import Denied
+from venue_sim.face import Body
+from venue_sim.filters import Broken, Rule
+from venue_sim.limits import OrderPool
+from venue_sim.market import BookState, Instrument
+from venue_sim.matching import BUY, SELL, SelfTrade, Tif
+from venue_sim.trade_face import ApiRequest, ApiWrong, Place, PrivateAsk, TradeFace, Wrong
+from venue_sim.trading import NewOrder, OrderState, Trading
+from venue_sim.venues.usdm import USDM_TRADE
+
+COIN = Instrument("btcusdt", "0.10", "0.001", "BTC", "USDT")
+SYMBOLS = {"btcusdt": COIN}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A face, its order request, and the parameters of one that is right."""
+
+    name: str
+    face: TradeFace
+    order: tuple[str, str]
+    right: Mapping[str, str]
+
+
+CASES = [
+    Case(
+        "usdm",
+        USDM_TRADE,
+        ("POST", "/fapi/v1/order"),
+        {
+            "symbol": "BTCUSDT",
+            "side": "SELL",
+            "type": "LIMIT",
+            "timeInForce": "IOC",
+            "price": "100.10",
+            "quantity": "0.5",
+            "newClientOrderId": "me",
+        },
+    )
+]
+each_face = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+@each_face
+def test_an_order_request_reads_as_the_order_it_is(case: Case) -> None:
+    ask = case.face.parse(*case.order, case.right, SYMBOLS)
+    assert ask is not None
+    assert ask.orders == 1
+    assert ask.what == Place(NewOrder("btcusdt", SELL, Decimal("100.10"), Decimal("0.5"), "me", Tif.IOC), False)
+
+
+@each_face
+@given(data=st.data())
+def test_whatever_a_parameter_says_the_request_is_read_or_refused(case: Case, data: st.DataObject) -> None:
+    parameters = dict(case.right)
+    for name in data.draw(st.lists(st.sampled_from(sorted(parameters)), min_size=1, max_size=3)):
+        value = data.draw(st.none() | st.text(max_size=6) | st.sampled_from(["0", "-1", "1e5", "NaN", "true", "[]"]))
+        if value is None:
+            parameters.pop(name, None)
+        else:
+            parameters[name] = value
+    ask = case.face.parse(*case.order, parameters, SYMBOLS)
+    assert isinstance(ask, PrivateAsk)
+    assert isinstance(ask.what, Place | Wrong)
+    if isinstance(ask.what, Wrong):
+        assert 400 <= ask.what.answer.status < 500
+        assert isinstance(orjson.loads(ask.what.answer.body), dict)
+
+
+@each_face
+@given(
+    method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH"]),
+    path=st.text(max_size=20)
+    | st.sampled_from(["", "/", "/fapi/", "/fapi/v", "/fapi/v1", "/fapi/v1/", "/fapi/v9/order"]),
+)
+def test_any_other_path_is_no_private_request_or_a_wrong_one(case: Case, method: str, path: str) -> None:
+    ask = case.face.parse(method, path, {}, SYMBOLS)
+    assert ask is None or isinstance(ask, PrivateAsk)
+
+
+@each_face
+@given(
+    st.binary(max_size=40)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["id", "method", "params", "apiKey", "signature"]), inner, max_size=3)
+        ),
+        max_leaves=8,
+    ).map(orjson.dumps)
+)
+def test_any_text_over_the_websocket_api_is_a_request_or_has_an_answer(case: Case, text: bytes) -> None:
+    request = case.face.parse_api(text)
+    if isinstance(request, ApiWrong):
+        assert isinstance(orjson.loads(request.answer), dict)
+    else:
+        assert isinstance(request, ApiRequest)
+
+
+@each_face
+def test_every_rule_and_every_denial_has_an_answer_of_its_own_words(case: Case) -> None:
+    for rule in Rule:
+        answer = case.face.broken(Broken(rule, "7"))
+        assert answer.status == 400
+        assert "{}" not in answer.body.decode()
+        assert orjson.loads(answer.body)
+    for why in Denied:
+        assert case.face.denied(why).status in (400, 401)
+    assert case.face.too_many_orders(OrderPool(10, 300)).status == 429
+
+
+@each_face
+@given(
+    side=st.sampled_from([BUY, SELL]),
+    price=st.none() | st.integers(950, 1050),
+    lots=st.integers(50, 5000),
+    tif=st.sampled_from(Tif),
+    prevention=st.sampled_from(SelfTrade),
+)
+def test_whatever_happened_to_an_order_can_be_told_and_asked_for(
+    case: Case, side: int, price: int | None, lots: int, tif: Tif, prevention: SelfTrade
+) -> None:
+    face = case.face
+    trading = Trading(SYMBOLS, {"a": Account("a", Fraction(1_000_000))})
+    trading.on_book("btcusdt", BookState(1, 0, 0, [("100.00", "1.000")], [("100.10", "1.000")]), 0)
+    exact = None if price is None else price * Decimal("0.10")
+    state, pushes = trading.place(
+        "a", NewOrder("btcusdt", side, exact, lots * Decimal("0.001"), "me", tif, False, prevention), 5
+    )
+    bodies: list[Body] = [
+        face.orders(list(trading.orders.values())),
+        face.trades(trading.executions, SYMBOLS),
+        *(face.positions(trading.accounts["a"], trading, None, version, 5) for version in (1, 2, 3)),
+        *(face.account(trading.accounts["a"], trading, version, 5) for version in (2, 3)),
+        *(face.balance(trading.accounts["a"], trading, version, 5) for version in (2, 3)),
+    ]
+    if isinstance(state, OrderState):
+        bodies += [face.order(state), *(face.acknowledgement(state, whole=whole) for whole in (True, False))]
+    for body in bodies:
+        assert body.status == 200
+        orjson.loads(body.body)
+        answer = orjson.loads(face.api_answer(7, body, 3, [(OrderPool(10, 300), 1)]))
+        assert answer["id"] == 7
+    texts = [text for push in pushes for text in face.push(push, SYMBOLS)]
+    assert len(texts) == len(pushes)
+    for text in texts:
+        assert text.event in text.words
+        assert isinstance(orjson.loads(text.data), dict)
+        assert orjson.loads(face.wrap("key", text.data))
+    assert orjson.loads(face.key_expired("key", 5).data)
