@@ -21,7 +21,7 @@ def test_the_readme_runs_as_it_stands(tmp_path):
     run = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 120, "check": True}
     done = subprocess.run(["sh", "-e", "-c", shell], **run)
     assert "never crossed" in done.stdout
-    assert "sample.npz: 73,602 rows" in done.stderr
+    assert "sample.npz: 73,601 rows" in done.stderr
     done = subprocess.run([sys.executable, "-c", python], **run)
     assert done.stdout.startswith("100.0 100.1\n")
     assert (tmp_path / "again.npz").read_bytes()[:4] == b"PK\x03\x04"
