@@ -213,7 +213,7 @@ class Cell:
         again = ""
         try:
             self._until(
-                lambda: self._recorded().trades > self._at_restart,
+                self._recorded_again,
                 CONNECT_S,
                 "the collector that was started again to record",
             )
@@ -224,6 +224,11 @@ class Cell:
             self._note("restart: connector", self._compare("bot"))
             self._note("restart: bot", problem or self._compare("late-again"))
         self._note("sizes", self._sizes())
+
+    def _recorded_again(self) -> bool:
+        """Whether the collector that was started again has trades, which come at once, and a book, which must be asked for."""
+        found = self._recorded()
+        return found.trades > self._at_restart and bool(found.bids) and bool(found.asks)
 
     def _end(self) -> str:
         """End everything, bots first; returns what was wrong with that, and what was left behind."""
