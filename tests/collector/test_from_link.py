@@ -349,6 +349,20 @@ def test_sizes_are_never_left_to_a_connector_that_takes_them_from_its_bots(monke
     assert requests == [RegisterInstrument("btcusdt", 1.0, 1.0)]
 
 
+def test_a_connector_of_the_source_that_comes_back_is_registered_with_again() -> None:
+    recording = LinkRecording(["btcusdt"], BOT, tick_size=0.1, lot_size=0.001)
+    asked = Register("btcusdt", 0.1, 0.001)
+    recording.start(WallNs(WALL_NS), MonoNs(0))
+    recording.on_peer(Peer.SOURCE, MonoNs(0))
+    assert recording.on_time(WallNs(WALL_NS), MonoNs(0)) == [asked]
+    recording.on_heard(Batch((Feed("btcusdt", book()),), to=BOT), WallNs(WALL_NS), MonoNs(1), numbered=False)
+    recording.on_peer(Peer.NOBODY, MonoNs(10**9))
+    recording.on_peer(Peer.SOURCE, MonoNs(2 * 10**9))
+    assert recording.on_time(WallNs(WALL_NS), MonoNs(2 * 10**9)) == [asked]
+    recording.on_heard(Batch((Feed("btcusdt", book()),), to=BOT), WallNs(WALL_NS), MonoNs(2 * 10**9), numbered=False)
+    assert asked in recording.on_time(WallNs(WALL_NS), MonoNs(6 * 10**9)), "silent: only its answer tells"
+
+
 def test_sizes_by_option_are_stated_at_once() -> None:
     recording = LinkRecording(["btcusdt"], BOT, tick_size=0.1, lot_size=0.001)
     recording.start(WallNs(WALL_NS), MonoNs(0))

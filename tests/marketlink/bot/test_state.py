@@ -323,6 +323,30 @@ def test_a_symbol_in_another_spelling_is_followed_under_the_exchanges() -> None:
     assert machine.assets[0].book.best_bid == 100.5
 
 
+def test_a_restarted_connector_that_says_nothing_by_itself_is_registered_with_again() -> None:
+    machine = state()
+    machine.on_peer(Peer.SOURCE, MonoNs(1))
+    machine.hear([Batch((Feed("btcusdt", whole(7)),), ME)], *at(1), heartbeats=False)
+    machine.on_peer(Peer.NOBODY, MonoNs(SECOND))
+    assert machine.on_time(MonoNs(SECOND)) == []
+    machine.on_peer(Peer.SOURCE, MonoNs(2 * SECOND))
+    assert machine.on_time(MonoNs(2 * SECOND)) == [RegisterInstrument("btcusdt", 0.1, 0.001)]
+
+
+def test_the_sources_connector_is_asked_when_it_is_silent_and_believed_only_when_it_answers() -> None:
+    machine = state()
+    machine.on_peer(Peer.SOURCE, MonoNs(1))
+    machine.hear([Batch((Feed("btcusdt", whole(7)),), ME)], *at(1), heartbeats=False)
+    asked = [now for now in range(0, 6 * SECOND, SECOND // 10) if machine.on_time(MonoNs(now))]
+    assert len(asked) >= 2, "a restart too quick to be seen leaves it deaf"
+    assert machine.confidence(0) is Confidence.SYNCED
+    machine.hear([Batch((Feed("btcusdt", whole(8)),), ME)], *at(5 * SECOND), heartbeats=False)
+    machine.on_time(MonoNs(7 * SECOND))
+    assert machine.confidence(0) is Confidence.SYNCED, "it answers: only its market is quiet"
+    machine.on_time(MonoNs(12 * SECOND))
+    assert machine.confidence(0) is Confidence.STALE
+
+
 def test_nobody_on_the_link_is_said() -> None:
     machine = state()
     machine.on_peer(Peer.NOBODY, MonoNs(1))

@@ -159,6 +159,9 @@ class LinkRecording:
     def on_peer(self, peer: Peer, now: MonoNs) -> list[Effect]:
         """Note who the connector is; look about twice a second."""
         if peer is not self._peer:
+            if self._peer is Peer.NOBODY:  # one that was not there knows nothing of this recorder
+                for symbol in self._symbols.values():
+                    symbol.asking.anew(now)
             self._peer, self._peer_since = peer, now
         if peer is not Peer.SOURCE or all(self._sizes) or self._source_told or now - self._peer_since < SETTLED_NS:
             return []
@@ -219,6 +222,11 @@ class LinkRecording:
             what = f"no connector {self._name!r} runs here" if nobody else f"nothing heard of connector {self._name!r}"
             effects.append(Notice(f"{what} for {SILENT_NS / SECOND_NS:g} s; waiting for it"))
             self._want_all(now)
+        elif not expected and self._heard is not None and now - self._heard >= SILENT_NS:
+            for (
+                symbol
+            ) in self._symbols.values():  # after a quick restart it would never speak of itself; its answer tells
+                symbol.asking.want(now)
         for name, symbol in self._symbols.items():
             sizes = self._stated(symbol)
             if sizes is not None and symbol.asking.is_due(now):

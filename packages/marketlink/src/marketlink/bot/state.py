@@ -186,6 +186,11 @@ class BotState:
     def on_peer(self, peer: Peer, now: MonoNs) -> None:
         """Note who publishes on the link; look about once a second."""
         if peer is not self.peer:
+            if (
+                self.peer is Peer.NOBODY
+            ):  # one that was not there knows nothing of this bot, and may never say a word before it does
+                for asset in self.assets:
+                    asset.asking.anew(now)
             self.peer, self._peer_since = peer, now
         if peer is Peer.NOBODY and self._heard is not None:
             self.silent = True
@@ -204,8 +209,14 @@ class BotState:
 
     def on_time(self, now: MonoNs) -> list[LiveRequest]:
         """Notice silence, and register what is to be registered now."""
-        if self._heartbeats and self._heard is not None and now - self._heard > SILENT_NS:
+        quiet_ns = 0 if self._heard is None else now - self._heard
+        if self._heartbeats and quiet_ns > SILENT_NS:
             self.silent = True
+        elif self.peer is Peer.SOURCE and quiet_ns > SILENT_NS:
+            # It speaks only when there is news, and after a quick restart never of itself: its answer tells whether it knows this bot.
+            self.silent = self.silent or quiet_ns > 2 * SILENT_NS
+            for asset in self.assets:
+                asset.asking.want(now)
         requests: list[LiveRequest] = []
         for asset in self.assets:
             if asset.asking.is_due(now) and ((asset.stated[1] and asset.stated[2]) or self.peer is Peer.OURS):
