@@ -57,7 +57,9 @@ def test_wrong_use_and_strictness_have_their_exit_codes(run, sample, tmp_path):
     assert (code, f"{bad}:2: price or amount is no decimal number, column 7 (price): 'one'" in error) == (3, True)
     code, _, error = run("tardis", bad, "-o", tmp_path / "o.npy")
     assert (code, "does not end in .npz" in error) == (1, True)
-    assert run("tardis", bad, "-o", tmp_path / "o.npz", "--report", tmp_path / "r.html")[0] == 0
+    assert (
+        run("tardis", bad, "-o", tmp_path / "o.npz", "--report", tmp_path / "r.html")[0] == 3
+    )  # nothing of it is left
     assert sorted(os.listdir(tmp_path)) == ["bad.csv", "o.npz", "r.html"]
 
 

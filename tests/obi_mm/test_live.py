@@ -180,7 +180,7 @@ def test_a_restarted_connector_is_seen_shown_and_survived(rigged: Rigged) -> Non
     assert decisions["bids"][-1] == 9.0
     assert decisions["sampled"].tolist() == [1, 0, 0, 1]
     assert [note.split(": ", 1)[1][:22] for note in rigged.notes] == [
-        "the book is synced", "the book is unknown: n", "the book is synced",
+        "the book is synced", "the book is unknown: t", "the book is synced",
     ]  # fmt: skip
 
 
