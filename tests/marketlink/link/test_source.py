@@ -32,7 +32,7 @@ def settings(link_environment: dict[str, str]) -> LinkSettings:
 
 @pytest.fixture
 def source_programs() -> Path:
-    for candidate in (os.environ.get("SOURCE_BIN"), ROOT.parent / "shared/source-bin", "shared/source-bin"):
+    for candidate in (os.environ.get("SOURCE_BIN"), ROOT.parent / "shared/source-bin"):
         if candidate and (Path(candidate) / "probe").is_file():
             return Path(candidate)
     pytest.skip("the source's programs are not on this machine")
