@@ -53,7 +53,7 @@ def convert(home: Path) -> str:
     done = subprocess.run(
         ["sh", "-e", "-c", script], check=True, capture_output=True, text=True, cwd=home, env=environment
     )
-    assert "sample.npz: 73,602 rows" in done.stderr, done.stderr
+    assert "sample.npz: 73,601 rows" in done.stderr, done.stderr
     assert "\n100.0 100.1\n" in done.stdout, done.stdout
     commands = sum(block.count("data-convert ") for block in shell)
     return f"data-convert ran the {commands} commands and the program of its README"
