@@ -1,6 +1,6 @@
 """A made-up minute in Tardis's layout, always the same: 10,000 trades, a snapshot, 50,000 updates.
 
-Its event arrays are known: 73,601 rows with snapshots (73,601 by process), 73,400 without (tests/data_convert/test_tardis_sample.py).
+Its event arrays are known: 73,601 rows with snapshots (73,602 by process), 73,400 without (tests/data_convert/test_tardis_sample.py).
 """
 
 from __future__ import annotations
