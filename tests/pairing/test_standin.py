@@ -17,32 +17,15 @@ from marketlink.messages import (
     RegisterInstrument,
     SubmitOrder,
 )
-from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
+from marketlink.orders import Order
 
+from tests.marketlink.link.strategies import orders
 from tests.pairing import standin
 
 i64 = st.integers(-(1 << 63), (1 << 63) - 1)
 u64 = st.integers(0, (1 << 64) - 1)
 f64 = st.floats(allow_nan=False)
 text = st.text(max_size=300)
-orders = st.builds(
-    Order,
-    qty=f64,
-    leaves_qty=f64,
-    exec_qty=f64,
-    exec_price_tick=i64,
-    price_tick=i64,
-    tick_size=f64,
-    exch_timestamp=i64,
-    local_timestamp=i64,
-    order_id=u64,
-    maker=st.booleans(),
-    order_type=st.sampled_from(OrderType),
-    req=st.sampled_from(Status),
-    status=st.sampled_from(Status),
-    side=st.sampled_from(Side),
-    time_in_force=st.sampled_from(TimeInForce),
-)
 values = st.recursive(
     st.one_of(text, i64, f64, st.booleans(), st.none()),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(text, inner, max_size=3)),

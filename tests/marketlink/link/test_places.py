@@ -89,7 +89,9 @@ def test_a_root_that_is_not_there_is_made_private(root: Path) -> None:
 
 def test_a_root_made_as_the_library_makes_it_is_taken(root: Path) -> None:
     root.mkdir(0o750)
-    IceoryxConnectorPort("bf", settings(root)).close()
+    port = IceoryxConnectorPort("bf", settings(root))
+    assert list((root / "services").iterdir()), "the link is somewhere else"
+    port.close()
 
 
 def test_without_a_root_the_link_is_where_the_sources_processes_look() -> None:
