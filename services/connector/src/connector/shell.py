@@ -195,6 +195,9 @@ class Shell:
         except MarketlinkError as error:
             self._fail(error)
             return
+        except Exception:  # noqa: BLE001 the edge: one answer that can't be made must not keep the others
+            self.on_fault("at an answer")
+            went = True
         if went:
             self._pump_soon()
         elif self.outbox.busy:
