@@ -22,6 +22,7 @@ from tests.rig import Rig
 from tests.truth import recorded_lines, symbols_of
 
 SYNTHETIC_SYMBOLS = ("btcusdt", "ethusdt")
+PAUSE_S = 120
 STARTUP_S = 180  # a first run compiles the kernels
 
 
@@ -115,11 +116,12 @@ def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: li
         "starting: exchange, connector, strategy, collector on shared memory, collector on the exchange "
         "(a first run compiles its kernels)"
     )
-    rig.connector()
+    # The market is paused at the end, until all of it has arrived everywhere: that is no silence of the exchange's.
+    rig.connector(stale_s=PAUSE_S, data_age_s=PAUSE_S)
     sizes = {symbol: sizes_of(rig)[symbol] for symbol in symbols}
     strategy.start(rig, sizes, out)
     rig.link_collector(out.resolve() / "ipc", symbols)
-    rig.direct_collector(out.resolve() / "direct", symbols)
+    rig.direct_collector(out.resolve() / "direct", symbols, "--stale", PAUSE_S)
     # A synthetic market goes on: the strategy has its books already. A recording waits: the strategy is registered, no more.
     goes_on = options.capture is None
     rig.until(

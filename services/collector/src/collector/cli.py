@@ -48,6 +48,10 @@ def collect(
     api_url: Annotated[
         str, typer.Option(metavar="ROOT", help="Root of the REST address, e.g. https://fapi.binance.com.")
     ] = "",
+    stale: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="Shortest silence of a busy stream after which it counts as silent."),
+    ] = 3.0,
     tick_size: Annotated[
         float,
         typer.Option(
@@ -73,6 +77,7 @@ def collect(
                 duration_s=duration,
                 stream_root=stream_url,
                 rest_root=api_url,
+                stale_s=stale,
                 tick_size=tick_size,
                 lot_size=lot_size,
                 json=json,

@@ -28,6 +28,7 @@ class Settings:
     duration_s: float | None = None
     stream_root: str = ""
     rest_root: str = ""
+    stale_s: float = 3.0
     tick_size: float = 0.0
     lot_size: float = 0.0
     json: bool = False
@@ -62,6 +63,8 @@ def check(settings: Settings) -> Settings:
     """Return the settings if they can be used. Raises BadUsage."""
     if settings.duration_s is not None and not settings.duration_s > 0:
         raise BadUsage(f"--duration must be more than 0 seconds, not {settings.duration_s:g}")
+    if not 0 < settings.stale_s < float("inf"):
+        raise BadUsage(f"--stale must be more than 0 seconds, not {settings.stale_s:g}")
     for name, size in (("--tick-size", settings.tick_size), ("--lot-size", settings.lot_size)):
         if not 0 <= size < float("inf"):
             raise BadUsage(f"{name} must be a positive number, or 0 for unstated")

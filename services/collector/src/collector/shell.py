@@ -195,13 +195,14 @@ async def _venue(settings: Settings, writer: Writer, stop: Stop, source: dict[st
         _open_files(settings, writer)
         shell = VenueShell(http, stop, duration_s=settings.duration_s)
         recorders: list[VenueRecorder] = []
+        feed = FeedSettings(stale_s=settings.stale_s, data_age_s=max(FeedSettings().data_age_s, settings.stale_s))
         for part in shards(venue, settings.symbols):
 
             def make(ask: Callable[[str], None], part: tuple[str, ...] = tuple(part)) -> VenueRecorder:
                 recorders.append(VenueRecorder(venue, part, writer, ask, rng=rng))
                 return recorders[-1]
 
-            shell.add(make, lambda recorder: Feed(venue, url, recorder, settings=FeedSettings(), rng=rng))
+            shell.add(make, lambda recorder: Feed(venue, url, recorder, settings=feed, rng=rng))
         log.info("recording %s from %s into %s", ", ".join(settings.symbols), url, settings.path)
         total = len(settings.symbols)
         reporter = Reporter(
