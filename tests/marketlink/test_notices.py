@@ -6,8 +6,9 @@ from marketlink.link.wire import decode_event, encode_event
 from marketlink.messages import ErrorEvent, ErrorKind, LiveError
 from marketlink.notices import (
     Contradicted,
+    Farewell,
     Notice,
-    OrderRefused,
+    OrderProblem,
     OutOfSync,
     Refused,
     Remark,
@@ -26,7 +27,17 @@ notices: st.SearchStrategy[Notice] = st.one_of(
     st.builds(Contradicted, words, st.sampled_from([Stated.TICK_SIZE, Stated.LOT_SIZE]), sizes, sizes),
     st.builds(Contradicted, words, st.just(Stated.SYMBOL), words, words),
     st.builds(Sizes, words, positive, positive),
-    st.builds(OrderRefused, words, st.integers(0, 2**64 - 1), words),
+    st.builds(
+        OrderProblem,
+        words,
+        st.integers(0, 2**64 - 1),
+        words,
+        words,
+        st.none() | st.integers(-9999, 200_000),
+        words,
+        words,
+    ),
+    st.builds(Farewell, words),
     st.builds(Remark, words, words),
 )
 values = st.recursive(

@@ -1,7 +1,7 @@
 """What a connector tells its bots beside market data and orders, as values: to and from the link's LiveError.
 
 The source's `LiveError` carries a kind and a loose Value; which keys mean what is said here and nowhere else. A peer's error that
-is none of these stays a LiveError.
+is none of these stays a LiveError; the source's own order errors (`code` and `msg`) name no order.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from enum import Enum
 from marketlink.messages import ErrorKind, LiveError, Value
 
 _NUMBER = 1  # of CUSTOM errors
+_TEXTS = ("op", "client_order_id", "state")  # of an order's problem, left out where empty
 
 
 class Stated(Enum):
@@ -64,11 +65,26 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderRefused:
-    """An order request that was not carried out."""
+class OrderProblem:
+    """Something about a bot's order that its order event can't say.
+
+    `op` is what was asked (`submit`, `cancel`, `modify`), `code` the exchange's number where it gave one, `state` what the order is now
+    where that is in question (`unknown`: the exchange is being asked; `refused`; `gone`).
+    """
 
     symbol: str
     order_id: int
+    text: str
+    op: str = ""
+    code: int | None = None
+    client_order_id: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The connector stops: nothing of its comes any more until another one of its name is there."""
+
     text: str
 
 
@@ -80,7 +96,7 @@ class Remark:
     text: str
 
 
-Notice = OutOfSync | Refused | Contradicted | Sizes | OrderRefused | Remark
+Notice = OutOfSync | Refused | Contradicted | Sizes | OrderProblem | Remark | Farewell
 
 
 def to_error(notice: Notice) -> LiveError:
@@ -101,9 +117,17 @@ def to_error(notice: Notice) -> LiveError:
         case Sizes(symbol, tick_size, lot_size):
             text = f"{symbol} has tick size {tick_size} and lot size {lot_size}"
             return _custom(symbol, text, {"tick_size": tick_size, "lot_size": lot_size})
-        case OrderRefused(symbol, order_id, text):
+        case OrderProblem(symbol, order_id, text):
             named: Value = order_id if order_id < 1 << 63 else str(order_id)  # the wire's integers are signed
-            return LiveError(ErrorKind.ORDER_ERROR, {"symbol": symbol, "order_id": named, "msg": text})
+            about: dict[str, Value] = {"symbol": symbol, "order_id": named, "msg": text}
+            if notice.code is not None:
+                about["code"] = notice.code
+            for key in _TEXTS:
+                if word := getattr(notice, key):
+                    about[key] = word
+            return LiveError(ErrorKind.ORDER_ERROR, about)
+        case Farewell(text):
+            return LiveError(ErrorKind.CONNECTION_INTERRUPTED, {"state": "stopped", "msg": text})
         case Remark(symbol, text):
             return _custom(symbol, text, {})
 
@@ -114,6 +138,8 @@ def read_notice(error: LiveError) -> Notice | None:
     if not isinstance(detail, dict):
         return None
     symbol, text = detail.get("symbol"), detail.get("msg")
+    if error.kind is ErrorKind.CONNECTION_INTERRUPTED and detail.get("state") == "stopped" and isinstance(text, str):
+        return Farewell(text)
     if not isinstance(symbol, str):
         return None
     if error.kind is ErrorKind.CONNECTION_INTERRUPTED:
@@ -124,10 +150,7 @@ def read_notice(error: LiveError) -> Notice | None:
     if not isinstance(text, str):
         return None
     if error.kind is ErrorKind.ORDER_ERROR:
-        order_id = detail.get("order_id")
-        if isinstance(order_id, str) and order_id.isascii() and order_id.isdecimal():
-            order_id = int(order_id)
-        return OrderRefused(symbol, int(order_id), text) if _is_whole(order_id) else None  # type: ignore[arg-type]
+        return _order_problem(symbol, text, detail)
     if error.kind is not ErrorKind.CUSTOM or error.number != _NUMBER:
         return None
     if "contradicts" in detail:
@@ -136,6 +159,21 @@ def read_notice(error: LiveError) -> Notice | None:
         tick_size, lot_size = detail["tick_size"], detail.get("lot_size")
         return Sizes(symbol, tick_size, lot_size) if _is_size(tick_size) and _is_size(lot_size) else None  # type: ignore[arg-type]
     return Refused(symbol, text) if detail.get("refused") is True else Remark(symbol, text)
+
+
+def _order_problem(symbol: str, text: str, detail: dict[str, Value]) -> OrderProblem | None:
+    order_id, code = detail.get("order_id"), detail.get("code")
+    if isinstance(order_id, str) and order_id.isascii() and order_id.isdecimal():
+        order_id = int(order_id)
+    words = [detail.get(key, "") for key in _TEXTS]
+    if (
+        not _is_whole(order_id)
+        or not (code is None or _is_whole(code))
+        or not all(isinstance(one, str) for one in words)
+    ):
+        return None
+    op, client_order_id, state = map(str, words)
+    return OrderProblem(symbol, int(order_id), text, op, code, client_order_id, state)  # type: ignore[arg-type]
 
 
 def _contradicted(symbol: str, detail: dict[str, Value]) -> Contradicted | None:

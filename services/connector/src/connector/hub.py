@@ -28,7 +28,7 @@ from marketlink.messages import (
     Request,
     SubmitOrder,
 )
-from marketlink.notices import Contradicted, Notice, OrderRefused, OutOfSync, Refused, Remark, Sizes, Stated, to_error
+from marketlink.notices import Contradicted, Notice, OrderProblem, OutOfSync, Refused, Remark, Sizes, Stated, to_error
 from marketlink.orders import Status
 from marketlink.times import SECOND_NS, Moment, MonoNs
 from marketlink.venues.base import Depth, ExchangeInfo, Instrument, NotUsed, PublicVenue, Ticks, VenueMessage
@@ -101,7 +101,7 @@ class Hub:
             case RegisterInstrument(symbol=symbol):
                 return [self._tell(request.bot_id, Remark(symbol, text))]
             case SubmitOrder(symbol, order):
-                return [self._tell(request.bot_id, OrderRefused(symbol, order.order_id, text))]
+                return [self._tell(request.bot_id, OrderProblem(symbol, order.order_id, text))]
             case Progress():
                 return []
 
@@ -187,7 +187,7 @@ class Hub:
         text = "trading is not configured on this connector: the order was not sent to the exchange"
         status = Status.EXPIRED if order.req is Status.NEW else order.status
         answer = OrderEvent(request.symbol, dataclasses.replace(order, req=Status.NONE, status=status))
-        refusal = ErrorEvent(to_error(OrderRefused(request.symbol, order.order_id, text)))
+        refusal = ErrorEvent(to_error(OrderProblem(request.symbol, order.order_id, text, state="refused")))
         return [
             Publish(Batch((answer, refusal), bot_id, framed=False)),
             Note(Level.WARNING, f"bot {bot_id}: order {order.order_id} on {request.symbol}: {text}"),

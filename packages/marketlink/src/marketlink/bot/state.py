@@ -34,7 +34,7 @@ from marketlink.messages import (
     SamplesLost,
     Unreadable,
 )
-from marketlink.notices import Contradicted, Notice, OutOfSync, Refused, Sizes, Stated, read_notice
+from marketlink.notices import Contradicted, Farewell, Notice, OutOfSync, Refused, Sizes, Stated, read_notice
 from marketlink.orders import Order, Status
 from marketlink.times import SECOND_NS, MonoNs, WallNs
 
@@ -347,7 +347,7 @@ class BotState:
 
     def _behind_the_book(self, error: LiveError, notice: Notice | None) -> Asset | None:
         """Draw the consequences of an error for books; returns the asset that it names."""
-        named = notice.symbol if notice is not None else None
+        named = notice.symbol if notice is not None and not isinstance(notice, Farewell) else None
         asset = self.assets[self._index[named]] if named is not None and named in self._index else None
         match notice:
             case OutOfSync(reason=reason):
@@ -356,6 +356,9 @@ class BotState:
             case Refused(text=text):
                 if asset is not None:
                     asset.refused = text
+            case Farewell(text=text):
+                for affected in self.assets:
+                    affected.out_of_sync = text
             case None if error.kind is ErrorKind.CONNECTION_INTERRUPTED:
                 # The source names no symbol: any of its books may be wrong until it is replaced.
                 for affected in self.assets:

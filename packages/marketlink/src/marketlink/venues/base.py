@@ -2,10 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from marketlink.book.rules import DepthUpdate, Rule, Snapshot
 from marketlink.events import Events
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBounds:
+    """What an instrument's orders must keep besides its steps; None where the exchange does not say."""
+
+    min_notional: Decimal | None = None
+    min_qty: Decimal | None = None
+    max_qty: Decimal | None = None
+    max_market_qty: Decimal | None = None
+    min_price: Decimal | None = None
+    max_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +31,7 @@ class Instrument:
     tick_text: str
     lot_text: str
     trading: bool
+    bounds: OrderBounds = OrderBounds()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

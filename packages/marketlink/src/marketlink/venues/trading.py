@@ -1,0 +1,371 @@
+"""The trading half of a venue: what is asked of it, what it tells of orders, and what an error of its means, as values.
+
+Prices and quantities are exact decimals, as the exchange writes them; times are nanoseconds of the exchange's clock.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Final, Protocol
+
+from marketlink.orders import OrderType, Side, Status, TimeInForce
+
+
+class Op(Enum):
+    """What a request is for."""
+
+    SUBMIT = "submit"
+    CANCEL = "cancel"
+    MODIFY = "modify"
+    CANCEL_MANY = "cancel_many"
+    CANCEL_ALL = "cancel_all"
+    QUERY = "query"
+    OPEN_ORDERS = "open_orders"
+    TRADES = "trades"
+    POSITIONS = "positions"
+    BALANCES = "balances"
+    HEDGE_MODE = "hedge_mode"
+    ORDER_LIMITS = "order_limits"
+    STREAM_START = "stream_start"
+    STREAM_KEEP = "stream_keep"
+    STREAM_END = "stream_end"
+    COUNTDOWN = "countdown"
+    TIME = "time"
+
+
+ORDER_OPS: Final = frozenset({Op.SUBMIT, Op.CANCEL, Op.MODIFY, Op.CANCEL_MANY, Op.CANCEL_ALL})
+"""Requests that change orders: when no usable answer comes, what they did is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: REST's form; the WebSocket API sends the same parameters under another name.
+
+    `weight` and `orders` count against the venue's limits. `signed`: with time stamp and signature; `keyed`: with the API key.
+    """
+
+    op: Op
+    method: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    weight: int = 1
+    orders: int = 0
+    signed: bool = True
+    keyed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A new order as it is sent. `price` is None for a market order."""
+
+    symbol: str
+    client_id: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    price: Decimal | None
+    qty: Decimal
+    reduce_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A new price and total quantity for an order that is there."""
+
+    symbol: str
+    client_id: str
+    side: Side
+    price: Decimal
+    qty: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution, named by the exchange's trade id. `client_id` is empty and `fee` None where the exchange does not say them."""
+
+    symbol: str
+    trade_id: str
+    client_id: str
+    exchange_id: str
+    side: Side
+    price: Decimal
+    qty: Decimal
+    maker: bool
+    time_ns: int
+    fee: Decimal | None = None
+    fee_asset: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReport:
+    """The state of an order as the exchange tells it, in an answer, a push or a query.
+
+    `executed` is the cumulative quantity. `status` is NEW, PARTIALLY_FILLED, FILLED, CANCELED, EXPIRED or REJECTED; UNSUPPORTED for a
+    word that is not known: the report then says nothing about the order's life. `fill` is what this push executed. `reason` says
+    why the exchange ended it (`self-trade`, `post-only`, ...) where it does.
+    `terms`: whether price and quantity were stated (an acknowledgement may lack them).
+    """
+
+    symbol: str
+    client_id: str
+    exchange_id: str
+    status: Status
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    price: Decimal
+    qty: Decimal
+    executed: Decimal
+    time_ns: int
+    fill: Fill | None = None
+    reason: str = ""
+    reduce_only: bool = False
+    terms: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PositionReport:
+    """The position in a symbol; `side` is BOTH in one-way mode, else LONG or SHORT."""
+
+    symbol: str
+    qty: Decimal
+    time_ns: int
+    entry_price: Decimal = Decimal(0)
+    side: str = "BOTH"
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceReport:
+    """What the wallet holds of an asset."""
+
+    asset: str
+    wallet: Decimal
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamKeyEnded:
+    """The account's stream says that its key is no longer valid; `key` empty where it does not say which."""
+
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeModeChanged:
+    """Positions are kept in two ways from now on, or no longer."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """An event that changes nothing here, another product's too, counted by its kind; `known`: of a documented kind."""
+
+    kind: str
+    known: bool
+
+
+PrivateMessage = OrderReport | Fill | PositionReport | BalanceReport | StreamKeyEnded | HedgeModeChanged | Unused
+"""A `Fill` alone is the quick form of an execution (TRADE_LITE): its order's push follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error answer: HTTP status, the venue's own number where it gave one, its words."""
+
+    status: int
+    code: int | None
+    text: str
+
+
+class Verdict(Enum):
+    """What an error answer says about the request."""
+
+    REFUSED = "refused"  # certainly not carried out
+    UNKNOWN = "unknown"  # carried out or not: the exchange must be asked
+    GONE = "gone"  # the order is not there: filled, cancelled, expired, or not there yet; the exchange must be asked
+    RETRY_AFTER = "retry-after"  # certainly not carried out, because of a limit; later it may be
+    CLOCK = (
+        "clock"  # certainly not carried out, because of our time stamp: measure the clock, repeat once with the same id
+    )
+    FATAL = "fatal"  # certainly not carried out, and nothing else will be: key, permission or account
+    SUCCESS = "success"  # what was asked for is so already
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One row of the table of errors. The first row that matches decides; a field that is None matches anything.
+
+    `text` matches a part of the words, in lower case. `ops` empty: every operation.
+    """
+
+    status: int | None
+    code: int | None
+    text: str | None
+    ops: frozenset[Op]
+    verdict: Verdict
+    meaning: str
+    post_only: bool = False  # a normal refusal of a post-only order: no alarm
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLimit:
+    """So many orders in so many seconds for one account."""
+
+    most: int
+    per_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAnswer:
+    """An answer on the WebSocket API, as REST would have given it: `body` is the result or the error."""
+
+    request_id: str
+    status: int
+    body: bytes
+
+
+class Signer(Protocol):
+    """Signs requests with an account's key; its repr shows nothing of it."""
+
+    @property
+    def api_key(self) -> str:
+        """The public half."""
+
+    def sign(self, payload: bytes) -> str:
+        """The signature of exactly these bytes, as text."""
+
+
+class TradingVenue(Protocol):
+    """The trading half of a venue: constants and pure functions. Decoders raise MalformedMessage; they read only what is needed."""
+
+    @property
+    def name(self) -> str:
+        """The venue's name in messages."""
+
+    @property
+    def id_length(self) -> int:
+        """How long a client id may be."""
+
+    @property
+    def order_limits(self) -> Sequence[OrderLimit]:
+        """The order limits as documented, to start with."""
+
+    @property
+    def decisions(self) -> Sequence[Decision]:
+        """The table of errors, first match first; its last rows decide whatever is left."""
+
+    def submit(self, order: Placement) -> Call:
+        """The request that places an order."""
+
+    def cancel(self, symbol: str, client_id: str) -> Call:
+        """The request that cancels an order."""
+
+    def modify(self, change: Change) -> Call:
+        """The request that gives an order another price and total quantity."""
+
+    def cancel_many(self, symbol: str, client_ids: Sequence[str]) -> Call:
+        """The request that cancels up to ten orders of a symbol, each answered for itself."""
+
+    def cancel_all(self, symbol: str) -> Call:
+        """The request that cancels every order of the account on a symbol, whoever placed it."""
+
+    def query(self, symbol: str, client_id: str) -> Call:
+        """The request for one order."""
+
+    def open_orders(self, symbol: str | None = None) -> Call:
+        """The request for the open orders, of one symbol or all."""
+
+    def trades(self, symbol: str, *, from_id: str = "", start_ms: int = 0) -> Call:
+        """The request for executions on a symbol, oldest first, at most 1000: from a trade id on, or from a time on."""
+
+    def positions(self) -> Call:
+        """The request for all positions."""
+
+    def balances(self) -> Call:
+        """The request for the wallet."""
+
+    def hedge_mode(self) -> Call:
+        """The request for whether positions are kept in two ways."""
+
+    def stream_start(self) -> Call:
+        """The request for a key of the account's stream."""
+
+    def stream_keep(self, key: str) -> Call:
+        """The request that prolongs it."""
+
+    def stream_end(self, key: str) -> Call:
+        """The request that ends it."""
+
+    def countdown(self, symbol: str, after_ms: int) -> Call:
+        """The request that has the exchange cancel every order of a symbol unless it is repeated in time; 0 stops it."""
+
+    def server_time(self) -> Call:
+        """The request for the exchange's time."""
+
+    def rest_request(
+        self, call: Call, signer: Signer | None, time_ms: int, window_ms: int
+    ) -> tuple[str, Mapping[str, str], bytes]:
+        """What goes out for a call: path with query, headers, body."""
+
+    def api_request(self, call: Call, request_id: str, signer: Signer, time_ms: int, window_ms: int) -> bytes | None:
+        """The same for the WebSocket API; None for what it has not."""
+
+    def read_api(self, frame: bytes) -> ApiAnswer:
+        """Read an answer of the WebSocket API."""
+
+    def read_refusal(self, status: int, body: bytes) -> Refusal | None:
+        """Read an error answer; None when the body is the answer that was asked for."""
+
+    def read_order(self, body: bytes) -> OrderReport:
+        """Read the answer to submit, cancel, modify or query."""
+
+    def read_many(self, body: bytes) -> Sequence[OrderReport | Refusal]:
+        """Read the answer to cancel_many, in the order of the request."""
+
+    def read_open_orders(self, body: bytes) -> Sequence[OrderReport]:
+        """Read the open orders."""
+
+    def read_trades(self, body: bytes) -> Sequence[Fill]:
+        """Read executions."""
+
+    def read_positions(self, body: bytes) -> Sequence[PositionReport]:
+        """Read positions."""
+
+    def read_balances(self, body: bytes) -> Sequence[BalanceReport]:
+        """Read the wallet."""
+
+    def read_hedge_mode(self, body: bytes) -> bool:
+        """Read whether positions are kept in two ways."""
+
+    def read_stream_key(self, body: bytes) -> str:
+        """Read the key of the account's stream."""
+
+    def read_time(self, body: bytes) -> int:
+        """Read the exchange's time, ms."""
+
+    def stream_url(self, root: str, key: str, form: str) -> str:
+        """The address of the account's stream; `form` is one of `stream_forms`."""
+
+    @property
+    def stream_forms(self) -> Sequence[str]:
+        """The forms that the address may have, the default first."""
+
+    def read_private(self, frame: bytes) -> Sequence[PrivateMessage]:
+        """Read an event of the account's stream."""
+
+
+def judge(decisions: Sequence[Decision], op: Op, refusal: Refusal) -> Decision:
+    """Return the first row that matches an error answer. Raises ValueError when the table does not decide."""
+    words = refusal.text.lower()
+    for row in decisions:
+        if (
+            (row.status is None or row.status == refusal.status)
+            and (row.code is None or row.code == refusal.code)
+            and (row.text is None or row.text in words)
+            and (not row.ops or op in row.ops)
+        ):
+            return row
+    raise ValueError(f"the table of errors does not decide {refusal}")
