@@ -13,15 +13,16 @@ from marketlink.book.rules import Snapshot
 from marketlink.book.sync import Apply, AskSnapshot, DepthSync, OutOfSync, Replace
 from marketlink.book.sync import Effect as SyncEffect
 from marketlink.events import DEPTH, DEPTH_CLEAR, EXCH, KIND_MASK, LOCAL, Events, empty_events
-from marketlink.messages import Batch, ErrorEvent, Feed, PositionEvent
+from marketlink.messages import Batch, ErrorEvent, Feed
 from marketlink.notices import OutOfSync as BookOutOfSync
 from marketlink.notices import to_error
-from marketlink.times import Moment
+from marketlink.times import Moment, MonoNs
 from marketlink.venues.base import Instrument
 
 from connector.effects import Effect, FetchSnapshot, Level, Note, Publish
 
 _NOT_KIND: Final = ~np.uint64(EXCH | KIND_MASK)
+_NEVER: Final = MonoNs(0)
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class Market:
     last_exch_ns: int = 0
     trades: int = 0
     updates: int = 0
-    position: PositionEvent | None = None
+    changed: MonoNs = _NEVER
     left: Events = field(default_factory=empty_events)  # levels that bots may hold from before this process
 
     def __post_init__(self) -> None:
@@ -53,6 +54,7 @@ class Market:
                 case Apply(update):
                     result.append(Publish(self._update(update.events, update.last_id, now)))
                 case Replace(snapshot, updates, last_id):
+                    self.changed = now.mono
                     result.append(Publish(self._replace(snapshot)))
                     for update in updates:  # heard now, so none is older on the local clock than the snapshot
                         events = update.events.copy()
@@ -72,6 +74,7 @@ class Market:
     def _update(self, events: Events, last_id: int, now: Moment) -> Batch:
         """Apply an update to the book and return the batch of what it changed."""
         self.updates += 1
+        self.changed = now.mono
         rows = self.book.fuse(events, sequenced=True)
         if len(events):
             self.last_exch_ns = int(events[0]["exch_ts"])

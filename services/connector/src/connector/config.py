@@ -8,16 +8,54 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from marketlink.errors import SettingsError
 from marketlink.run.network import ssl_context
 from marketlink.venues.binance import reduced_root
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from connector.client_ids import ClientIds
+from connector.risk import RiskLimits
+
 ENVIRONMENT_PREFIX = "CONNECTOR_"
 Seconds = Annotated[float, Field(gt=0)]
+
+
+Positive = Annotated[Decimal, Field(gt=0)]
+
+
+class RiskRow(BaseModel):
+    """Limits of one symbol, or of all that have no table of their own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_order_qty: Positive | None = None
+    max_order_notional: Positive | None = None
+    max_position: Positive | None = None
+    max_account_notional: Positive | None = None
+    price_band_bps: Positive | None = None
+    max_orders_s: Annotated[int, Field(ge=1)] | None = None
+    max_open_orders: Annotated[int, Field(ge=1)] | None = None
+    stale_book_ms: Annotated[int, Field(ge=1)] | None = None
+
+
+class RiskTable(RiskRow):
+    """`[risk]` with tables of symbols in it: what a symbol's table does not say is taken from the outer one."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, RiskRow]
+
+    def limits(self) -> tuple[RiskLimits, dict[str, RiskLimits]]:
+        """The limits of all symbols, and of those with a table of their own."""
+        outer = self.model_dump(exclude=set(self.__pydantic_extra__ or {}))
+        own = {
+            symbol.lower(): RiskLimits(**{**outer, **row.model_dump(exclude_none=True)})
+            for symbol, row in (self.__pydantic_extra__ or {}).items()
+        }
+        return RiskLimits(**outer), own
 
 
 class ConnectorConfig(BaseModel):
@@ -46,6 +84,40 @@ class ConnectorConfig(BaseModel):
         default=None,
         description="PEM file of the authorities to trust instead of the system's, for wss and https alike",
     )
+
+    recv_window_ms: Annotated[int, Field(ge=1, le=60_000)] = Field(
+        default=2000, description="how long a request stays valid at the exchange, in ms"
+    )
+    order_timeout_s: Seconds = Field(default=3.0, description="the longest wait for the answer to an order request")
+    user_stream_url: str = Field(default="", description="root of the account's stream; empty: stream_url")
+    user_stream_form: Literal["", "query", "query_events", "path"] = Field(
+        default="",
+        description="form of the account stream's address: query, query_events or path; empty: the exchange's",
+    )
+    user_stream_silence_s: Seconds = Field(
+        default=10.0, description="open the account's stream anew when it says nothing of a working order for so long"
+    )
+    reconcile_s: Seconds = Field(default=30.0, description="compare orders and positions with the exchange so often")
+    unknown_query_ms: tuple[Annotated[int, Field(ge=10)], ...] = Field(
+        default=(200, 500, 1000, 2000),
+        min_length=1,
+        description="list of waits before each question about an order in doubt",
+    )
+    clock_alarm_ms: Annotated[float, Field(gt=0)] = Field(
+        default=500.0, description="difference to the exchange's clock above which it is said"
+    )
+    weight_reserve: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.1, description="part of the request weight kept for cancels and questions about orders"
+    )
+    shutdown: Literal["own", "all", "keep"] = Field(
+        default="own", description='choice of what is cancelled at the end: "own", "all" or "keep"'
+    )
+    shutdown_deadline_s: Seconds = Field(default=10.0, description="the longest wait for cancels at the end")
+    dead_man_s: Annotated[float, Field(ge=0)] = Field(
+        default=0.0,
+        description="time after which the exchange cancels every order of a symbol when this process is gone; 0: off",
+    )
+    risk: RiskTable = Field(default_factory=RiskTable, description="table of limits; see docs/trading.md")
 
     @property
     def has_keys(self) -> bool:
@@ -82,7 +154,7 @@ def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> tupl
         config = ConnectorConfig.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        key = str(first["loc"][0]) if first["loc"] else "CONFIG"
+        key = ".".join(map(str, first["loc"])) or "CONFIG"
         remedy = f"It is the {known[key].description}." if key in known else "See docs/connector.md."
         raise SettingsError(where, key, str(first["msg"]), remedy) from None
     remarks: list[str] = []
@@ -105,6 +177,13 @@ def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> tupl
         except SettingsError as error:
             raise SettingsError(where, "ca_file", error.what, error.remedy) from error
         config = config.model_copy(update={"ca_file": ca_file})
-    if config.has_keys:
-        remarks.append("keys are given, but this version does not trade: market data only, and every order is refused")
+    if bool(config.api_key.get_secret_value()) != bool(config.secret.get_secret_value()):
+        missing = "secret" if config.api_key.get_secret_value() else "api_key"
+        raise SettingsError(
+            where, missing, "only half of the key pair is given", "Give both to trade, or none for data only."
+        )
+    try:
+        ClientIds(config.order_prefix)
+    except ValueError as error:
+        raise SettingsError(where, "order_prefix", str(error), "Shorten it.") from error
     return config, remarks

@@ -1,10 +1,12 @@
 """What the hub wants carried out, as values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from marketlink.messages import Batch
 from marketlink.notices import Notice
+from marketlink.venues.trading import Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,27 @@ class FetchSnapshot:
     ticket: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send a request of the account's and answer under this number; `urgent` ones may use the budget's reserve."""
+
+    number: int
+    call: Call
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Keep this for the next process of this name, behind all that was told before."""
+
+    record: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Restream:
+    """Open the account's stream anew."""
+
+
 class Level(Enum):
     """How loud a note is."""
 
@@ -53,5 +76,5 @@ class Note:
     text: str
 
 
-Effect = Publish | Answer | Subscribe | FetchSnapshot | Note
+Effect = Publish | Answer | Subscribe | FetchSnapshot | Ask | Journal | Restream | Note
 """One thing for the shell to do."""

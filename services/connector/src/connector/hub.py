@@ -1,14 +1,16 @@
 """The connector's core: bots' requests and the venue's messages in, effects out. No socket, clock or file in here.
 
 It says who is told what; what a symbol's book is and how it travels is `books`.
-Orders come in a later version: until a trading half is given, every order request is answered that trading is not configured.
+Orders are `trader`'s business: without that half every order request is answered that trading is not configured.
 """
 
 import dataclasses
 import difflib
+import math
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
 from marketlink.book.rules import Snapshot
@@ -35,8 +37,11 @@ from marketlink.venues.base import Depth, ExchangeInfo, Instrument, NotUsed, Pub
 
 from connector.books import Market
 from connector.effects import Answer, Effect, Level, Note, Publish, Subscribe
+from connector.trader import Trader
 
 HEARTBEAT_NS: Final = SECOND_NS
+Look = tuple[Decimal | None, float]
+"""The middle of a market and how old it is, ms."""
 MAX_WAITING: Final = 10_000
 """Registrations held while the exchange's instruments are not known yet; more are refused."""
 
@@ -58,8 +63,16 @@ class HubCounts:
 class Hub:
     """Everything the connector decides."""
 
-    def __init__(self, venue: PublicVenue, rng: random.Random, limits: SyncLimits | None = None) -> None:
+    def __init__(
+        self,
+        venue: PublicVenue,
+        rng: random.Random,
+        limits: SyncLimits | None = None,
+        make_trader: Callable[[Callable[[str, Moment], Look]], Trader] | None = None,
+    ) -> None:
+        """`make_trader` makes the trading half, given how to look at a symbol's market; without it orders are refused."""
         self._venue, self._rng, self._limits = venue, rng, limits
+        self.trader = make_trader(self.look) if make_trader is not None else None
         self._info: ExchangeInfo | None = None
         self._waiting: dict[tuple[int, str], Request] = {}
         self._left: Mapping[str, Events] = {}
@@ -89,7 +102,9 @@ class Hub:
                 text = f"bot {request.bot_id} asks for {symbol}: held until the exchange's instruments are known"
                 return [] if known else [Note(Level.INFO, text)]
             case SubmitOrder():
-                return self._refuse_order(request.bot_id, request.request)
+                if self.trader is None:
+                    return self._refuse_order(request.bot_id, request.request)
+                return self.trader.on_order(request.bot_id, request.request, now)
             case Progress():
                 return []  # the outbox's business
 
@@ -108,12 +123,17 @@ class Hub:
     def on_info(self, info: ExchangeInfo, now: Moment) -> list[Effect]:
         """Take the exchange's instruments, and answer the registrations that waited for them."""
         self._info = info
+        if self.trader is not None:
+            self.trader.instruments = info.instruments
         effects: list[Effect] = []
         for symbol, left in self._left.items():
             if symbol in info.instruments:
                 effects += [*self._market(symbol)[1], Note(Level.INFO, f"{symbol}: served again after a restart")]
                 self.markets[symbol].left = left
                 self.owners[symbol] = set(self._left_owners.get(symbol, ()))
+                if self.trader is not None:
+                    for bot_id in self.owners[symbol]:
+                        effects += self.trader.on_bot(bot_id, symbol)
         waiting, self._waiting = list(self._waiting.values()), {}
         for request in waiting:
             effects += self.on_request(request, now)
@@ -142,8 +162,13 @@ class Hub:
                 f"; did you mean {near[0]!r}?" if near else ""
             )
             return [self._tell(bot_id, Refused(wanted.symbol, text)), Note(Level.WARNING, f"bot {bot_id}: {text}")]
+        if self.trader is not None and self.trader.clash(bot_id):
+            text = f"bot id {bot_id} can't be told from another bot's in order ids: choose another one"
+            return [self._tell(bot_id, Refused(wanted.symbol, text)), Note(Level.WARNING, text)]
         self.counts.registrations += 1
         _, effects = self._market(symbol)
+        if self.trader is not None:
+            effects += self.trader.on_bot(bot_id, symbol)
         if not request.numbered:
             self.owners.setdefault(symbol, set()).add(bot_id)
         effects.append(Note(Level.INFO, f"bot {bot_id} registered {symbol}"))
@@ -168,7 +193,11 @@ class Hub:
     def answer(self, answer: Answer, now: Moment, *, book: bool = True) -> Batch:
         """Return what answers a registration now: position, the whole book if wanted, and what is to be said of it."""
         symbol, market = answer.symbol, self.markets[answer.symbol]
-        events: list[LiveEvent] = [market.position] if market.position is not None else []
+        events: list[LiveEvent] = []
+        if self.trader is not None:
+            events += self.trader.working(answer.bot_id, symbol)
+            if (position := self.trader.positions.get(symbol)) is not None:
+                events.append(self.trader.position_event(position))
         if market.book_known and book:
             events.append(Feed(symbol, market.whole(now)))
         notices: list[Notice] = list(answer.notices)
@@ -176,6 +205,17 @@ class Hub:
             notices.append(OutOfSync(symbol, "resynchronising", market.sync.last_id))
         events += [ErrorEvent(to_error(notice)) for notice in notices]
         return Batch(tuple(events), answer.bot_id)
+
+    def look(self, symbol: str, now: Moment) -> Look:
+        """The middle of a symbol's market, and how old the book is, ms; no middle while the book is not the exchange's."""
+        market = self.markets.get(symbol)
+        if market is None or not market.book_known or not market.sync.in_sync:
+            return None, math.inf
+        book = market.book
+        if not book.bid_count or not book.ask_count or book.best_bid_tick >= book.best_ask_tick:
+            return None, math.inf
+        tick = Decimal(market.instrument.tick_text)
+        return (book.best_bid_tick + book.best_ask_tick) * tick / 2, (now.mono - market.changed) / 1e6
 
     def _tell(self, bot_id: int, notice: Notice) -> Effect:
         return Publish(Batch((ErrorEvent(to_error(notice)),), bot_id))

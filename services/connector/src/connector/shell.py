@@ -13,7 +13,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +21,9 @@ import numpy as np
 from marketlink.errors import MalformedMessage, MarketlinkError, RateLimited, VenueRefused
 from marketlink.events import EVENT_DTYPE
 from marketlink.link.port import ConnectorPort
-from marketlink.messages import Batch, Progress, Request
+from marketlink.messages import Batch, ErrorEvent, Progress, Request
 from marketlink.messages import Feed as FeedEvent
+from marketlink.notices import Farewell, to_error
 from marketlink.run.clock import Clock, SystemClock
 from marketlink.run.feed import Feed, FeedSettings
 from marketlink.run.http import VenueHttp, fetch_info
@@ -30,13 +31,20 @@ from marketlink.run.limits import WeightBudget
 from marketlink.run.network import ssl_context
 from marketlink.run.retry import Backoff
 from marketlink.times import SECOND_NS, Moment, WallNs
-from marketlink.venues.base import PublicVenue
+from marketlink.venues.base import ExchangeInfo, PublicVenue
+from marketlink.venues.trading import Signer, TradingVenue
 
+from connector.account import Account, AccountSettings, AccountUnusable
+from connector.client_ids import ClientIds
 from connector.config import ConnectorConfig
-from connector.effects import Answer, Effect, FetchSnapshot, Level, Note, Publish, Subscribe
-from connector.hub import Hub
+from connector.effects import Answer, Ask, Effect, FetchSnapshot, Journal, Level, Note, Publish, Restream, Subscribe
+from connector.hub import Hub, Look
+from connector.journal import JournalFile
 from connector.left import Left
 from connector.outbox import Holding, Outbox
+from connector.risk import Risk
+from connector.tracked import Tracked
+from connector.trader import Settings, Trader
 
 log = logging.getLogger("connector")
 
@@ -116,10 +124,15 @@ class Shell:
         port: ConnectorPort,
         rng: random.Random,
         clock: Clock | None = None,
+        trading: TradingVenue | None = None,
+        signer: Signer | None = None,
     ) -> None:
+        """With `trading` and `signer` orders are carried out; without, they are refused."""
         self.name, self.venue, self.config, self.rng = name, venue, config, rng
         self.port, self.clock = port, clock or SystemClock()
-        self.hub = Hub(venue, rng)
+        self.hub = Hub(
+            venue, rng, None, self._make_trader(trading) if trading is not None and signer is not None else None
+        )
         self.outbox = Outbox(
             port,
             lambda answer, book: self.hub.answer(answer, self.now(), book=book),
@@ -134,11 +147,38 @@ class Shell:
         self._fetches: dict[str, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
         self._failure: Exception | None = None
-        budget = WeightBudget(venue.weight_limit)
+        self.left_open: list[Tracked] = []  # orders that are open, or may be, at the end
+        budget = WeightBudget(venue.weight_limit, config.weight_reserve)
         self.tls = ssl_context(config.ca_file) if config.ca_file is not None else None
         timeout_s = config.request_timeout_s
         self._http = VenueHttp(venue, config.api_url, budget, client_timeout_s=timeout_s, tls=self.tls)
+        self._account: Account | None = None
+        if self.hub.trader is not None and trading is not None and signer is not None:
+            seconds = config.order_timeout_s
+            http = VenueHttp(venue, config.api_url, budget, client_timeout_s=seconds, max_concurrent=16, tls=self.tls)
+            settings = AccountSettings(
+                config.user_stream_url or config.stream_url,
+                config.user_stream_form or trading.stream_forms[0],
+                config.recv_window_ms,
+                config.clock_alarm_ms,
+            )
+            journal = JournalFile(state_folder(config.state_dir, name))
+            self._account = Account(
+                self.hub.trader, trading, http, signer, settings, journal, self.carry_out, self.clock, rng, self.tls
+            )
         self._tasks: asyncio.TaskGroup | None = None
+
+    def _make_trader(self, trading: TradingVenue) -> Callable[[Callable[[str, Moment], Look]], Trader]:
+        config = self.config
+        settings = Settings(
+            config.recv_window_ms,
+            int(config.reconcile_s * SECOND_NS),
+            tuple(ms * 1_000_000 for ms in config.unknown_query_ms),
+            int(config.user_stream_silence_s * SECOND_NS),
+            int(config.dead_man_s * SECOND_NS),
+        )
+        risk = Risk(*config.risk.limits())
+        return lambda look: Trader(trading, ClientIds(config.order_prefix), risk, settings, look)
 
     def now(self) -> Moment:
         """This moment."""
@@ -171,6 +211,15 @@ class Shell:
                     self._fetch(symbol, ticket)
                 case Subscribe(symbol):
                     self._subscribe(symbol)
+                case Ask():
+                    assert self._account is not None
+                    self._account.ask(effect)
+                case Journal(record):
+                    assert self._account is not None
+                    self._account.keep(record)
+                case Restream():
+                    assert self._account is not None
+                    self._account.restream()
                 case Note(level, text):
                     log.log(logging.WARNING if level is Level.WARNING else logging.INFO, "%s", text)
         self._pump_soon()
@@ -268,14 +317,33 @@ class Shell:
             else:
                 limit = info.weight_limit
                 log.info("%d instruments, request weight %d in %d s", len(info.instruments), limit.weight, limit.per_s)
+                self._start_account(info)
                 self.carry_out(self.hub.on_info(info, self.now()))
                 return
+
+    def _start_account(self, info: ExchangeInfo) -> None:
+        trader, account = self.hub.trader, self._account
+        if trader is None or account is None:
+            return
+        assert self._tasks is not None
+        trader.instruments = info.instruments
+        self.carry_out(trader.restore(account.left))
+        self._tasks.create_task(self._hold_account(account, self._tasks))
+
+    async def _hold_account(self, account: Account, tasks: asyncio.TaskGroup) -> None:
+        try:
+            await account.run(tasks)
+        except AccountUnusable as error:
+            self._fail(error)
 
     async def _tick(self) -> None:
         next_status = time.monotonic() + STATUS_S
         while True:
             await asyncio.sleep(TICK_S)
-            self.carry_out(self.hub.on_time(self.now()))
+            now = self.now()
+            self.carry_out(self.hub.on_time(now))
+            if self.hub.trader is not None:
+                self.carry_out(self.hub.trader.on_time(now))
             if time.monotonic() >= next_status:
                 next_status += STATUS_S
                 self._status()
@@ -319,6 +387,36 @@ class Shell:
         log.info("%s: shutting down", signal.Signals(number).name)
         self._stop.set()
 
+    async def _wind_down(self) -> None:
+        """End in order: no new orders, ours cancelled and seen to be gone, bots told."""
+        trader = self.hub.trader
+        if trader is not None and self._account is not None:
+            trader.accepting = False
+            if self.config.shutdown != "keep" and trader.ledger.orders:
+                await self._cancel_all(trader)
+            self.left_open = sorted(trader.ledger.active.values(), key=lambda one: one.client_id)
+            await self._account.end_stream()
+        farewell = Batch((ErrorEvent(to_error(Farewell("the connector has stopped"))),), framed=False)
+        self.carry_out([Publish(farewell)])
+        while self.outbox.busy and self._failure is None:
+            await asyncio.sleep(NO_ROOM_S)
+
+    async def _cancel_all(self, trader: Trader) -> None:
+        start_ns = trader.exchange_ns(self.now())
+        log.info("cancelling %d orders", len(trader.ledger.active))
+        if self.config.shutdown == "all":
+            self.carry_out(trader.cancel_everything(self.now()))
+        again = 0.0
+        end = time.monotonic() + self.config.shutdown_deadline_s
+        while (now_s := time.monotonic()) < end and not trader.is_clean(start_ns):
+            if now_s >= again:
+                again = now_s + 0.5
+                effects = trader.cancel_own(self.now())
+                self.carry_out(effects or trader.verify(self.now()))
+            await asyncio.sleep(0.01)
+        if trader.is_clean(start_ns):
+            log.info("nothing of this connector is open at the exchange")
+
     async def run(self) -> None:
         """Run until a signal. Raises what made going on impossible."""
         _warm_up()  # before the loop takes the signals: compiling can take long, and must be ended by one
@@ -336,11 +434,11 @@ class Shell:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 listener.start()
-                background = [tasks.create_task(self._instruments()), tasks.create_task(self._tick())]
+                tasks.create_task(self._instruments())
+                tasks.create_task(self._tick())
                 await self._stop.wait()
                 self._status()
-                for task in [*background, *self._fetches.values()]:
-                    task.cancel()
+                await self._wind_down()
                 stopping.set()
                 raise _Stopped
         except* _Stopped:
@@ -350,6 +448,8 @@ class Shell:
             listener.join(2.0)
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._http.aclose(), 1.0)
+            if self._account is not None:
+                self._account.close()
         if self._failure is not None:
             raise self._failure
 

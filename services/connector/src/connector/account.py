@@ -1,0 +1,254 @@
+"""The account's half of the shell: signed requests, the account's stream, the exchange's clock, the journal.
+
+What is sent and what comes back is the trader's business; here are the sockets, and the time stamps in requests.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from marketlink.errors import MalformedMessage, MarketlinkError
+from marketlink.run.clock import Clock
+from marketlink.run.http import VenueHttp
+from marketlink.run.network import proxy_of, tls_words
+from marketlink.run.retry import Backoff
+from marketlink.times import SECOND_NS, Moment
+from marketlink.venues.trading import Call, Op, Signer, TradingVenue, Verdict, judge
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus, WebSocketException
+
+from connector.effects import Ask, Effect, Level, Note
+from connector.journal import JournalFile
+from connector.restored import Restored, read_records
+from connector.trader import Outcome, Replied, Trader
+
+log = logging.getLogger("connector")
+
+KEEP_S: Final = 1800.0
+"""A listen key lives for an hour; it is prolonged each half."""
+CLOCK_S: Final = 60.0
+_MS_NS: Final = 1_000_000
+
+
+class AccountUnusable(MarketlinkError):
+    """The account can't be traded as it is: hedge mode, a permission, another kind of account."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """The keys of the configuration that are about the account."""
+
+    stream_root: str
+    stream_form: str
+    window_ms: int
+    clock_alarm_ms: float
+
+
+class Account:
+    """Carries out what the trader asks for."""
+
+    def __init__(
+        self,
+        trader: Trader,
+        venue: TradingVenue,
+        http: VenueHttp,
+        signer: Signer,
+        settings: AccountSettings,
+        journal: JournalFile,
+        carry_out: Callable[[list[Effect]], None],
+        clock: Clock,
+        rng: random.Random,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._trader, self._venue, self._http, self._signer = trader, venue, http, signer
+        self._settings, self._journal, self._carry_out = settings, journal, carry_out
+        self._clock, self._rng, self._tls = clock, rng, tls
+        self._restream = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._key = ""
+        self._alarmed = False
+        self.left: Restored = read_records(journal.read())
+        journal.start(self.left.records())
+
+    def now(self) -> Moment:
+        """This moment."""
+        return Moment(self._clock.mono_ns(), self._clock.wall_ns())
+
+    def ask(self, effect: Ask) -> None:
+        """Send a request; what becomes of it goes to the trader."""
+        assert self._tasks is not None
+        self._tasks.create_task(self._send(effect))
+
+    def keep(self, record: Mapping[str, object]) -> None:
+        """Append to the journal."""
+        self._journal.put(record)
+
+    def restream(self) -> None:
+        """Open the account's stream anew."""
+        self._restream.set()
+
+    def close(self) -> None:
+        """End the journal."""
+        self._journal.close()
+
+    async def run(self, tasks: asyncio.TaskGroup) -> None:
+        """Hold the account's stream until cancelled. Raises AccountUnusable."""
+        self._tasks = tasks
+        await self._measure_clock()
+        await self._check_mode()
+        tasks.create_task(self._watch_clock())
+        backoff = Backoff(self._rng)
+        while True:
+            started = self._clock.mono_ns()
+            self._restream.clear()
+            why = await self._stream_once()
+            self._carry_out(self._trader.on_stream_lost(why, self.now()))
+            delay_s = backoff.delay_s((self._clock.mono_ns() - started) / SECOND_NS)
+            log.warning("the account's stream: %s; again in %.2f s", why, delay_s)
+            await asyncio.sleep(delay_s)
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def _stamp_ms(self) -> int:
+        """The exchange's time now, for a request that leaves now."""
+        return (self._clock.wall_ns() + self._trader.offset_ns) // _MS_NS
+
+    async def _send(self, effect: Ask) -> None:
+        outcome = await self._call(effect.call, effect.urgent, effect.number)
+        self._carry_out(self._trader.on_outcome(effect.number, outcome, self.now()))
+
+    async def _call(self, call: Call, urgent: bool, number: int = 0) -> Outcome:
+        def stamp() -> int:
+            stamp_ms = self._stamp_ms()
+            self._trader.on_sent(number, stamp_ms * _MS_NS)
+            return stamp_ms
+
+        before = self._clock.mono_ns()
+        outcome = await self._http_call(call, urgent, stamp)
+        if call.op is Op.TIME and isinstance(outcome, Replied) and outcome.status == 200:
+            with contextlib.suppress(MalformedMessage):
+                self._on_clock(self._venue.read_time(outcome.body), before)
+        return outcome
+
+    async def _http_call(self, call: Call, urgent: bool, stamp: Callable[[], int]) -> Outcome:
+        raise NotImplementedError
+
+    def _on_clock(self, server_ms: int, before_ns: int) -> None:
+        """Take the exchange's time: it was read about half way between sending and answer."""
+        wall, travel_ns = self._clock.wall_ns(), self._clock.mono_ns() - before_ns
+        self._trader.offset_ns = server_ms * _MS_NS + travel_ns // 2 - wall
+        off_ms = abs(self._trader.offset_ns) / _MS_NS
+        alarm = off_ms > self._settings.clock_alarm_ms
+        if alarm and not self._alarmed:
+            text = "this machine's clock is %.0f ms off the exchange's: requests are stamped with the exchange's time"
+            log.warning(text, off_ms)
+        self._alarmed = alarm
+
+    async def _measure_clock(self) -> None:
+        backoff = Backoff(self._rng)
+        while True:
+            outcome = await self._call(self._venue.server_time(), True)
+            if isinstance(outcome, Replied) and outcome.status == 200:
+                return
+            delay_s = backoff.delay_s()
+            log.warning("the exchange's clock can't be read: %s; again in %.1f s", outcome, delay_s)
+            await asyncio.sleep(delay_s)
+
+    async def _watch_clock(self) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_S * self._rng.uniform(0.9, 1.1))
+            await self._call(self._venue.server_time(), False)
+
+    async def _asked(self, call: Call, what: str) -> bytes | None:
+        """The body of a successful answer; None, said in the log, where none comes. Raises AccountUnusable."""
+        outcome = await self._call(call, True)
+        if not isinstance(outcome, Replied):
+            log.warning("%s: %s", what, outcome.why)
+            return None
+        refusal = self._venue.read_refusal(outcome.status, outcome.body)
+        if refusal is None:
+            return outcome.body
+        decision = judge(self._venue.decisions, call.op, refusal)
+        if decision.verdict is Verdict.FATAL:
+            raise AccountUnusable(f"{what}: code {refusal.code}: {refusal.text}. {decision.meaning}")
+        log.warning("%s: HTTP %d code %s: %s", what, refusal.status, refusal.code, refusal.text)
+        return None
+
+    async def _check_mode(self) -> None:
+        backoff = Backoff(self._rng)
+        while (body := await self._asked(self._venue.hedge_mode(), "the account's position mode")) is None:
+            await asyncio.sleep(backoff.delay_s())
+        if self._venue.read_hedge_mode(body):
+            remedy = "Switch it to one-way mode (close positions and orders first)."
+            raise AccountUnusable(
+                f"the account keeps positions in two ways (hedge mode), which is not traded. {remedy}"
+            )
+
+    # -- the account's stream -----------------------------------------------------------------------------------------
+
+    async def _stream_once(self) -> str:
+        body = await self._asked(self._venue.stream_start(), "a key for the account's stream")
+        if body is None:
+            return "no key"
+        try:
+            self._key = self._venue.read_stream_key(body)
+        except MalformedMessage as error:
+            return str(error)
+        url = self._venue.stream_url(self._settings.stream_root, self._key, self._settings.stream_form)
+        shown = url.partition("?")[0] if "?" in url else url.rpartition("/")[0]  # without the key
+        try:
+            tls: dict[str, Any] = {"ssl": self._tls} if url.startswith("wss:") and self._tls is not None else {}
+            async with connect(
+                url, compression=None, proxy=proxy_of(url), max_size=2**24, open_timeout=10, close_timeout=1, **tls
+            ) as connection:
+                log.info("the account's stream is open to %s", shown)
+                self._carry_out(self._trader.on_stream_open(self.now()))
+                return await self._read(connection)
+        except InvalidStatus as error:
+            return f"HTTP {error.response.status_code}"
+        except (OSError, EOFError, WebSocketException) as error:
+            return tls_words(error, url) or f"{type(error).__name__}: {error}"
+
+    async def _read(self, connection: ClientConnection) -> str:
+        reading = asyncio.ensure_future(self._read_events(connection))
+        keeping = asyncio.ensure_future(self._keep_key())
+        asked = asyncio.ensure_future(self._restream.wait())
+        try:
+            done, _ = await asyncio.wait({reading, keeping, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if asked in done:
+                return "opened anew"
+            return (reading if reading in done else keeping).result()
+        finally:
+            for each in (reading, keeping, asked):
+                each.cancel()
+            await asyncio.gather(reading, keeping, asked, return_exceptions=True)
+
+    async def _read_events(self, connection: ClientConnection) -> str:
+        async for frame in connection:
+            raw = frame.encode() if isinstance(frame, str) else frame
+            try:
+                messages = self._venue.read_private(raw)
+            except MalformedMessage as error:  # it may have been an order's: what it said is fetched
+                note = Note(Level.WARNING, f"event of the account left out: {error}")
+                self._carry_out([note, *self._trader.on_malformed(self.now())])
+                continue
+            for message in messages:
+                self._carry_out(self._trader.on_private(message, self.now()))
+        return "closed by the exchange"
+
+    async def _keep_key(self) -> str:
+        while True:
+            await asyncio.sleep(KEEP_S * self._rng.uniform(0.9, 1.0))
+            if await self._asked(self._venue.stream_keep(self._key), "prolonging the account's stream") is None:
+                return "its key can't be prolonged"
+
+    async def end_stream(self) -> None:
+        """Give the key back."""
+        if self._key:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._call(self._venue.stream_end(self._key), False), 1.0)
