@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from marketlink.venues.base import (
     Depth,
     Heading,
     NotUsed,
+    OrderBounds,
     Refusal,
     ShuttingDown,
     Ticks,
@@ -28,6 +30,7 @@ from marketlink.venues.base import (
     WeightLimit,
 )
 from marketlink.venues.binance import USDM, reduced_root
+from marketlink.venues.trading import OrderLimit
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 ROOT = Path(__file__).parents[3]
@@ -535,6 +538,32 @@ def test_instruments_come_with_number_and_text_and_a_broken_one_is_left_out() ->
     )
     assert not info.instruments["oldusdt"].trading
     assert info.weight_limit == WeightLimit(300, 10)
+    assert list(info.order_limits) == [OrderLimit(1200, 60)]
+    assert btc.bounds == OrderBounds()
+
+
+def test_what_bounds_an_order_is_read_exactly_and_what_is_unusable_or_zero_bounds_nothing() -> None:
+    filters = [
+        {"filterType": "PRICE_FILTER", "tickSize": "0.10", "minPrice": "556.80", "maxPrice": "4529764"},
+        {"filterType": "LOT_SIZE", "stepSize": "0.001", "minQty": "0.001", "maxQty": "1000"},
+        {"filterType": "MARKET_LOT_SIZE", "stepSize": "0.001", "minQty": "0.001", "maxQty": "120"},
+        {"filterType": "MIN_NOTIONAL", "notional": "100"},
+    ]
+
+    def bounds() -> OrderBounds:
+        body = {"symbols": [{"symbol": "BTCUSDT", "status": "TRADING", "filters": filters}]}
+        return USDM.decode_info(orjson.dumps(body)).instruments["btcusdt"].bounds
+
+    numbers = map(Decimal, ("100", "0.001", "1000", "120", "556.80", "4529764"))
+    assert bounds() == OrderBounds(*numbers)
+    filters[0] |= {"minPrice": "0", "maxPrice": 7}
+    del filters[3]
+    assert bounds() == OrderBounds(None, Decimal("0.001"), Decimal(1000), Decimal(120))
+
+
+def test_order_limits_that_can_not_be_used_cost_no_market_data() -> None:
+    limits = [{"rateLimitType": "ORDERS", "interval": "EON", "intervalNum": 1, "limit": 5}]
+    assert USDM.decode_info(orjson.dumps({**INFO, "rateLimits": limits})).order_limits == ()
 
 
 @pytest.mark.parametrize(
@@ -594,11 +623,12 @@ def test_an_error_answer_is_told_from_a_body(body: bytes, refusal: Refusal | Non
     ],
 )
 def test_a_url_of_the_older_style_is_reduced_to_its_root(url: str, root: str | None) -> None:
-    assert reduced_root(url) == root
+    assert reduced_root(url) == USDM.reduced_root(url) == root
     assert USDM.stream_url(url) == f"{root or url.rstrip('/')}/public/stream"
 
 
 def test_streams_and_requests_are_spelled_as_the_venue_reads_them() -> None:
+    assert USDM.depth_stream("btcusdt") in {*USDM.live_streams("btcusdt")} & {*USDM.recorded_streams("btcusdt")}
     assert USDM.normal_symbol(" BTCUSDT ") == "btcusdt"
     assert USDM.live_streams("btcusdt") == ("btcusdt@trade", "btcusdt@depth@0ms")
     assert set(USDM.recorded_streams("btcusdt")) == {"btcusdt@trade", "btcusdt@depth@0ms", "btcusdt@bookTicker"}

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from marketlink.book.rules import DepthUpdate, Rule, Snapshot
 from marketlink.events import Events
+from marketlink.venues.trading import OrderLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +105,11 @@ class WeightLimit:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeInfo:
-    """What a venue says of itself: its instruments by symbol, and its request limit."""
+    """What a venue says of itself: its instruments by symbol, its request limit, and its order limits where it states them."""
 
     instruments: Mapping[str, Instrument]
     weight_limit: WeightLimit
+    order_limits: Sequence[OrderLimit] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,12 @@ class PublicVenue(Protocol):
 
     def stream_url(self, root: str) -> str:
         """The public market data websocket below a configured root."""
+
+    def reduced_root(self, url: str) -> str | None:
+        """The root below a URL that names a route of an older style; None when it is a root already."""
+
+    def depth_stream(self, symbol: str) -> str:
+        """The stream of a symbol's depth: one of its live and recorded streams."""
 
     def live_streams(self, symbol: str) -> Sequence[str]:
         """The streams a connector needs."""

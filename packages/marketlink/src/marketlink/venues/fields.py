@@ -1,10 +1,11 @@
-"""Read fields of a venue's JSON strictly: whole numbers, texts, decimals, levels, and event records made of them.
+"""Read fields of a venue's JSON strictly: whole numbers, texts, decimals (floats for data, exact for orders), levels, event records.
 
 Every reader raises `Unusable` with the field's name; the decoder, who has the frame at hand, makes a MalformedMessage of it.
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from itertools import chain
 from typing import Final
 
@@ -20,6 +21,7 @@ MAX_ID: Final = 2**63 - 1
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _PLAIN: Final = re.compile(r"[0-9.,]*")  # what float() accepts of these is a decimal
 _NUMBERS: Final = re.compile(rf"{_NUMBER}(?:,{_NUMBER})*")
+_EXACT: Final = re.compile(r"-?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][-+]?[0-9]{1,2})?")
 
 
 class Unusable(Exception):
@@ -70,6 +72,22 @@ def decimals(texts: Sequence[str], name: str) -> list[float]:
     if numbers and max(numbers) == float("inf"):
         raise Unusable(name)
     return numbers
+
+
+def exact(data: Mapping[str, object], name: str) -> Decimal:
+    """Read a text as the decimal it is; a sign may stand in front of it."""
+    value = data.get(name)
+    if type(value) is not str or not _EXACT.fullmatch(value):
+        raise Unusable(name)
+    return Decimal(value)
+
+
+def amount(data: Mapping[str, object], name: str) -> Decimal:
+    """Read a text as a decimal that is not negative."""
+    value = exact(data, name)
+    if value < 0:
+        raise Unusable(name)
+    return value
 
 
 def level_numbers(data: Mapping[str, object], name: str) -> list[float]:

@@ -21,7 +21,6 @@ from marketlink.venues.base import (
     ExchangeInfo,
     Get,
     Heading,
-    Instrument,
     NotUsed,
     PublicVenue,
     Refusal,
@@ -30,6 +29,7 @@ from marketlink.venues.base import (
     VenueMessage,
     WeightLimit,
 )
+from marketlink.venues.binance.info import read_info
 from marketlink.venues.fields import (
     MAX_MS,
     MS_NS,
@@ -55,7 +55,6 @@ KNOWN_UNUSED: Final = frozenset(
         "compositeIndex assetIndexUpdate tradingSession rpiDepth depth5 depth10 depth20",
     )
 )
-SECONDS_OF: Final = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400}
 
 _ROOT_ENDS: Final = re.compile(r"(?:/(?:public|market|private))?(?:/(?:ws|stream))?/*(?:\?.*)?$")
 _BANNED_UNTIL: Final = re.compile(r"banned until ([0-9]{13})")
@@ -151,13 +150,21 @@ class BinanceUsdm:
         """Return `{root}/public/stream`; a URL in the older style is reduced to its root first (see `reduced_root`)."""
         return f"{(reduced_root(root) or root).rstrip('/')}/public/stream"
 
+    def reduced_root(self, url: str) -> str | None:
+        """See the function of this name."""
+        return reduced_root(url)
+
+    def depth_stream(self, symbol: str) -> str:
+        """Unthrottled depth."""
+        return f"{symbol}@depth@0ms"
+
     def live_streams(self, symbol: str) -> Sequence[str]:
         """Trades and unthrottled depth."""
-        return (f"{symbol}@trade", f"{symbol}@depth@0ms")
+        return (f"{symbol}@trade", self.depth_stream(symbol))
 
     def recorded_streams(self, symbol: str) -> Sequence[str]:
         """Trades, best quotes and unthrottled depth."""
-        return (f"{symbol}@trade", f"{symbol}@bookTicker", f"{symbol}@depth@0ms")
+        return (f"{symbol}@trade", f"{symbol}@bookTicker", self.depth_stream(symbol))
 
     def subscribe(self, streams: Sequence[str], request_id: int) -> bytes:
         """Return the SUBSCRIBE message."""
@@ -258,24 +265,9 @@ class BinanceUsdm:
         return Get(f"{self.api}/exchangeInfo", {}, 1)
 
     def decode_info(self, body: bytes) -> ExchangeInfo:
-        """Decode them. An instrument without usable steps is left out: the others must not suffer for it."""
+        """Decode them; see `read_info`."""
         try:
-            data = json_object(body)
-            symbols, limits = data.get("symbols"), data.get("rateLimits", [])
-            if type(symbols) is not list:
-                raise Unusable("symbols")
-            if type(limits) is not list:
-                raise Unusable("rateLimits")
-            instruments: dict[str, Instrument] = {}
-            for row in symbols:
-                try:
-                    instrument = self._instrument(row)
-                except Unusable:
-                    continue
-                instruments[instrument.symbol] = instrument
-            if symbols and not instruments:
-                raise Unusable("symbols")
-            return ExchangeInfo(instruments, self._weight_limit(limits))
+            return read_info(body, self.weight_limit)
         except Unusable as error:
             raise MalformedMessage(self.name, str(error), body, stream="info") from error
 
@@ -362,31 +354,6 @@ class BinanceUsdm:
         events[0] = (LOCAL | DEPTH_BBO | BUY, exch_ns, recv_ns, bid, bid_qty, 0, last_id, 0.0)
         events[1] = (LOCAL | DEPTH_BBO | SELL, exch_ns, recv_ns, ask, ask_qty, 0, last_id, 0.0)
         return events
-
-    def _instrument(self, row: object) -> Instrument:
-        if type(row) is not dict or type(row.get("filters")) is not list:
-            raise Unusable("filters")
-        steps: dict[str, str] = {}
-        for filter_ in row["filters"]:
-            if type(filter_) is dict and filter_.get("filterType") == "PRICE_FILTER":
-                steps["tick"] = text(filter_, "tickSize")
-            elif type(filter_) is dict and filter_.get("filterType") == "LOT_SIZE":
-                steps["lot"] = text(filter_, "stepSize")
-        tick, lot = decimals([text(steps, "tick"), text(steps, "lot")], "filters")
-        if not (tick and lot):
-            raise Unusable("filters")
-        trading = row.get("status") == "TRADING"
-        return Instrument(text(row, "symbol").lower(), tick, lot, steps["tick"], steps["lot"], trading)
-
-    def _weight_limit(self, limits: list[object]) -> WeightLimit:
-        for row in limits:
-            if type(row) is dict and row.get("rateLimitType") == "REQUEST_WEIGHT":
-                unit = SECONDS_OF.get(text(row, "interval"), 0)
-                weight, per_s = whole(row, "limit"), whole(row, "intervalNum") * unit
-                if not (weight and per_s):
-                    raise Unusable("rateLimits")
-                return WeightLimit(weight, per_s)
-        return self.weight_limit
 
 
 def _is_sound(update: DepthUpdate) -> bool:

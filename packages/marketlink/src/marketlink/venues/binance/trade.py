@@ -1,0 +1,429 @@
+"""Binance USD-M's orders and account: what is asked, signed, and what the answers mean (docs/venues/binance.md, trading).
+
+Answers are read for what is needed only: acknowledgements lost `avgPrice`, `cumQuote` and `cumBase` in July 2026 and may lose more.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+import orjson
+
+from marketlink.errors import MalformedMessage
+from marketlink.orders import OrderType, Side, Status, TimeInForce
+from marketlink.venues.binance.decisions import UNREADABLE, USDM_DECISIONS
+from marketlink.venues.binance.private import FORMS, read_private, stream_url
+from marketlink.venues.binance.words import (
+    reason_of,
+    side_of,
+    status_of,
+    time_in_force_of,
+    type_of,
+    word,
+)
+from marketlink.venues.fields import MAX_MS, MS_NS, Unusable, amount, exact, text, whole
+from marketlink.venues.trading import (
+    ApiAnswer,
+    BalanceReport,
+    Call,
+    Change,
+    Decision,
+    Fill,
+    Op,
+    OrderLimit,
+    OrderReport,
+    Placement,
+    PositionReport,
+    PrivateMessage,
+    Refusal,
+    Signer,
+    TradingVenue,
+)
+
+MOST_CANCELS: Final = 10
+MOST_TRADES: Final = 1000
+ELEMENT_STATUS: Final = 400  # an error within a list stands for an answer of its own
+API_METHODS: Final = {
+    Op.SUBMIT: "order.place",
+    Op.MODIFY: "order.modify",
+    Op.CANCEL: "order.cancel",
+    Op.QUERY: "order.status",
+    Op.POSITIONS: "v2/account.position",
+    Op.BALANCES: "v2/account.balance",
+}
+SIDE_WORDS: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}
+_CODE: Final = re.compile(r"-?[0-9]{1,9}")
+_LIMIT_WORDS: Final = ((86400, "D"), (3600, "H"), (60, "M"), (1, "S"))
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class BinanceUsdmTrading:
+    """The USD-M row: constants and pure functions. Decoders raise MalformedMessage only."""
+
+    name: str = "binancefutures"
+    api: str = "/fapi"
+    id_length: int = 36
+    order_limits: Sequence[OrderLimit] = (OrderLimit(300, 10), OrderLimit(1200, 60))
+    decisions: Sequence[Decision] = USDM_DECISIONS
+    stream_forms: Sequence[str] = tuple(FORMS)
+    product: int = 1  # of the field `st`: 1 USD-M, 2 COIN-M
+    self_trade: str = ""  # `selfTradePreventionMode` of orders; empty: the account's
+
+    def order_count_header(self, limit: OrderLimit) -> str:
+        """The answer header that says how many orders count against a limit: `X-MBX-ORDER-COUNT-10S`, `-1M`."""
+        unit, letter = next((unit, letter) for unit, letter in _LIMIT_WORDS if limit.per_s % unit == 0)
+        return f"X-MBX-ORDER-COUNT-{limit.per_s // unit}{letter}"
+
+    def submit(self, order: Placement) -> Call:
+        """Place an order, answered with its state after matching.
+
+        `newOrderRespType` is RESULT for every order: an ACK always says NEW and nothing executed, so that an order which was filled at
+        once, with its pushes lost, would look alive. The answer comes after the match instead of before it; what waits for it
+        loses nothing, because the push NEW does not wait.
+        """
+        params = [
+            ("symbol", order.symbol.upper()),
+            ("side", SIDE_WORDS[order.side]),
+            ("type", _of_known(order.order_type, OrderType.UNSUPPORTED)),
+            ("quantity", _plain(order.qty)),
+        ]
+        if order.order_type is OrderType.LIMIT:
+            if order.price is None:
+                raise ValueError(f"a limit order without a price: {order}")
+            tif = _of_known(order.time_in_force, TimeInForce.UNSUPPORTED)
+            params += [("price", _plain(order.price)), ("timeInForce", tif)]
+        params += [("newClientOrderId", order.client_id), ("newOrderRespType", "RESULT")]
+        if order.reduce_only:
+            params.append(("reduceOnly", "true"))
+        if self.self_trade:
+            params.append(("selfTradePreventionMode", self.self_trade))
+        return Call(Op.SUBMIT, "POST", f"{self.api}/v1/order", tuple(params), weight=0, orders=1)
+
+    def cancel(self, symbol: str, client_id: str) -> Call:
+        """Cancel an order."""
+        return Call(Op.CANCEL, "DELETE", f"{self.api}/v1/order", _named(symbol, client_id))
+
+    def modify(self, change: Change) -> Call:
+        """Give an order another price and total quantity; the exchange wants both, whichever changes."""
+        params = (
+            *_named(change.symbol, change.client_id),
+            ("side", SIDE_WORDS[change.side]),
+            ("price", _plain(change.price)),
+            ("quantity", _plain(change.qty)),
+        )
+        return Call(Op.MODIFY, "PUT", f"{self.api}/v1/order", params, weight=0, orders=1)
+
+    def cancel_many(self, symbol: str, client_ids: Sequence[str]) -> Call:
+        """Cancel one to ten orders. Raises ValueError for another number."""
+        if not 0 < len(client_ids) <= MOST_CANCELS:
+            raise ValueError(f"1 to {MOST_CANCELS} orders can be cancelled at once, not {len(client_ids)}")
+        ids = orjson.dumps(list(client_ids)).decode()
+        params = (("symbol", symbol.upper()), ("origClientOrderIdList", ids))
+        return Call(Op.CANCEL_MANY, "DELETE", f"{self.api}/v1/batchOrders", params)
+
+    def cancel_all(self, symbol: str) -> Call:
+        """Cancel every order of the account on a symbol, whoever placed it."""
+        return Call(Op.CANCEL_ALL, "DELETE", f"{self.api}/v1/allOpenOrders", (("symbol", symbol.upper()),))
+
+    def query(self, symbol: str, client_id: str) -> Call:
+        """Ask for an order."""
+        return Call(Op.QUERY, "GET", f"{self.api}/v1/order", _named(symbol, client_id))
+
+    def open_orders(self, symbol: str | None = None) -> Call:
+        """Ask for the open orders; those of all symbols weigh forty times as much."""
+        params = () if symbol is None else (("symbol", symbol.upper()),)
+        return Call(Op.OPEN_ORDERS, "GET", f"{self.api}/v1/openOrders", params, weight=40 if symbol is None else 1)
+
+    def trades(self, symbol: str, *, from_id: str = "", start_ms: int = 0) -> Call:
+        """Ask for executions, oldest first: from a trade id on, else from a time on; the exchange takes only one of both."""
+        params = [("symbol", symbol.upper()), ("limit", str(MOST_TRADES))]
+        if from_id:
+            params.append(("fromId", from_id))
+        elif start_ms:
+            params.append(("startTime", str(start_ms)))
+        return Call(Op.TRADES, "GET", f"{self.api}/v1/userTrades", tuple(params), weight=5)
+
+    def positions(self) -> Call:
+        """Ask for the positions; version 3 lists only symbols with a position or an open order."""
+        return Call(Op.POSITIONS, "GET", f"{self.api}/v3/positionRisk", weight=5)
+
+    def balances(self) -> Call:
+        """Ask for the wallet."""
+        return Call(Op.BALANCES, "GET", f"{self.api}/v3/balance", weight=5)
+
+    def hedge_mode(self) -> Call:
+        """Ask whether positions are kept in two ways."""
+        return Call(Op.HEDGE_MODE, "GET", f"{self.api}/v1/positionSide/dual", weight=30)
+
+    def stream_start(self) -> Call:
+        """Ask for the key of the account's stream; the one there is, prolonged, if there is one."""
+        return Call(Op.STREAM_START, "POST", f"{self.api}/v1/listenKey", signed=False)
+
+    def stream_keep(self, key: str) -> Call:
+        """Prolong the key: the account has one, and it goes without saying which."""
+        return Call(Op.STREAM_KEEP, "PUT", f"{self.api}/v1/listenKey", signed=False)
+
+    def stream_end(self, key: str) -> Call:
+        """End it."""
+        return Call(Op.STREAM_END, "DELETE", f"{self.api}/v1/listenKey", signed=False)
+
+    def countdown(self, symbol: str, after_ms: int) -> Call:
+        """Have every order of a symbol cancelled, whoever placed it, unless this is repeated in time; 0 stops it."""
+        params = (("symbol", symbol.upper()), ("countdownTime", str(after_ms)))
+        return Call(Op.COUNTDOWN, "POST", f"{self.api}/v1/countdownCancelAll", params, weight=10)
+
+    def server_time(self) -> Call:
+        """Ask for the exchange's time."""
+        return Call(Op.TIME, "GET", f"{self.api}/v1/time", signed=False, keyed=False)
+
+    def rest_request(
+        self, call: Call, signer: Signer | None, time_ms: int, window_ms: int
+    ) -> tuple[str, Mapping[str, str], bytes]:
+        """Everything goes into the query, percent-encoded before it is signed, so that what is signed is what is sent.
+
+        Raises ValueError where a signer is needed and none is given.
+        """
+        if signer is None and (call.signed or call.keyed):
+            raise ValueError(f"{call.method} {call.path} needs a key")
+        params = [*call.params]
+        if call.signed:
+            params += [("recvWindow", str(window_ms)), ("timestamp", str(time_ms))]
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in params)
+        if call.signed and signer is not None:
+            query += f"&signature={signer.sign(query.encode())}"
+        headers = {"X-MBX-APIKEY": signer.api_key} if call.keyed and signer is not None else {}
+        return f"{call.path}?{query}" if query else call.path, headers, b""
+
+    def api_request(self, call: Call, request_id: str, signer: Signer, time_ms: int, window_ms: int) -> bytes | None:
+        """The WebSocket API has no batch, no cancel-all and no trades; its signature covers the parameters sorted by name, unencoded."""
+        if (method := API_METHODS.get(call.op)) is None:
+            return None
+        times = {"recvWindow": window_ms, "timestamp": time_ms}
+        params: dict[str, str | int] = {**dict(call.params), "apiKey": signer.api_key, **times}
+        payload = "&".join(f"{name}={params[name]}" for name in sorted(params))
+        params["signature"] = signer.sign(payload.encode())
+        return orjson.dumps({"id": request_id, "method": method, "params": params})
+
+    def read_api(self, frame: bytes) -> ApiAnswer:
+        """Read an answer of the WebSocket API; its result, or its error, becomes the body of an answer of REST."""
+
+        def read(data: object) -> ApiAnswer:
+            message = _object(data)
+            content = message.get("error") if message.get("error") is not None else message.get("result")
+            if content is None:
+                raise Unusable("result")
+            named = message.get("id")
+            request_id = str(named) if type(named) in (str, int) else ""
+            try:
+                body = orjson.dumps(content)
+            except orjson.JSONEncodeError as error:  # it reads deeper than it writes
+                raise Unusable("result") from error
+            return ApiAnswer(request_id, whole(message, "status", 999), body)
+
+        return self._decoded(frame, "api", read)
+
+    def read_refusal(self, status: int, body: bytes) -> Refusal | None:
+        """Read `{"code":..,"msg":..}`; what is no answer of the exchange at all is a refusal without a code."""
+        try:
+            data = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            data = None
+        if (told := _refusal(status, data)) is not None:
+            return told
+        if status == 200 and type(data) in (dict, list):
+            return None
+        return Refusal(status, None, UNREADABLE + body[:300].decode(errors="replace").strip())
+
+    def read_order(self, body: bytes) -> OrderReport:
+        """Read the answer to submit, cancel, modify or query, by whatever it says: only the client id must be there.
+
+        A state that needs a quantity to be believed, and comes without it, is UNSUPPORTED: the exchange must be asked.
+        """
+        return self._decoded(body, "order", lambda data: _answered(_object(data)))
+
+    def read_many(self, body: bytes) -> Sequence[OrderReport | Refusal]:
+        """Read the answer to cancel_many."""
+        return self._decoded(
+            body, "orders", lambda data: [_refusal(ELEMENT_STATUS, row) or _answered(row) for row in _list(data)]
+        )
+
+    def read_open_orders(self, body: bytes) -> Sequence[OrderReport]:
+        """Read the open orders; one row that can't be used makes the list useless, because it would miss an order."""
+        return self._decoded(body, "orders", lambda data: [_listed(row) for row in _list(data)])
+
+    def read_trades(self, body: bytes) -> Sequence[Fill]:
+        """Read executions; they name the exchange's order id and no client id."""
+        return self._decoded(body, "trades", lambda data: [_trade(row) for row in _list(data)])
+
+    def read_positions(self, body: bytes) -> Sequence[PositionReport]:
+        """Read positions of any version."""
+        return self._decoded(body, "positions", lambda data: [_position(row) for row in _list(data)])
+
+    def read_balances(self, body: bytes) -> Sequence[BalanceReport]:
+        """Read the wallet."""
+        return self._decoded(body, "balances", lambda data: [_balance(row) for row in _list(data)])
+
+    def read_hedge_mode(self, body: bytes) -> bool:
+        """Read whether positions are kept in two ways."""
+
+        def read(data: object) -> bool:
+            on = _object(data).get("dualSidePosition")
+            if type(on) is not bool:
+                raise Unusable("dualSidePosition")
+            return on
+
+        return self._decoded(body, "mode", read)
+
+    def read_stream_key(self, body: bytes) -> str:
+        """Read the key of the account's stream."""
+        return self._decoded(body, "key", lambda data: text(_object(data), "listenKey"))
+
+    def read_time(self, body: bytes) -> int:
+        """Read the exchange's time, ms."""
+        return self._decoded(body, "time", lambda data: whole(_object(data), "serverTime", MAX_MS))
+
+    def stream_url(self, root: str, key: str, form: str) -> str:
+        """The address of the account's stream. Raises ValueError for a form that is none of `stream_forms`."""
+        return stream_url(root, key, form)
+
+    def read_private(self, frame: bytes) -> Sequence[PrivateMessage]:
+        """Read an event of the account's stream."""
+        return read_private(self.name, self.product, frame)
+
+    def _decoded(self, body: bytes, stream: str, read: Callable[[object], _T]) -> _T:
+        try:
+            return read(orjson.loads(body))
+        except orjson.JSONDecodeError as error:
+            raise MalformedMessage(self.name, "json", body, stream=stream) from error
+        except Unusable as error:
+            raise MalformedMessage(self.name, str(error), body, stream=stream) from error
+
+
+def _plain(number: Decimal) -> str:
+    """Every digit and never an exponent, which the exchange refuses (-1100). Raises ValueError for what is no number."""
+    if not number.is_finite():
+        raise ValueError(f"{number} is no price or quantity")
+    return format(number, "f")
+
+
+def _of_known(value: OrderType | TimeInForce, none: OrderType | TimeInForce) -> str:
+    if value is none:
+        raise ValueError(f"{value!r} can't be sent")
+    return value.name
+
+
+def _named(symbol: str, client_id: str) -> tuple[tuple[str, str], ...]:
+    return ("symbol", symbol.upper()), ("origClientOrderId", client_id)
+
+
+def _object(data: object) -> Mapping[str, object]:
+    if type(data) is not dict:
+        raise Unusable("json object")
+    return data
+
+
+def _list(data: object) -> Sequence[Mapping[str, object]]:
+    if type(data) is not list:
+        raise Unusable("json list")
+    return [_object(row) for row in data]
+
+
+def _refusal(status: int, data: object) -> Refusal | None:
+    """An error in the exchange's form. `{"code":200,...}` is what a cancel-all that was accepted says."""
+    if type(data) is not dict:
+        return None
+    code, words = data.get("code"), data.get("msg")
+    if type(code) is str and _CODE.fullmatch(code):
+        code = int(code)
+    if type(code) is not int or type(words) is not str or code == 200:
+        return None
+    return Refusal(status, code, words)
+
+
+def _stated(data: Mapping[str, object], name: str) -> Decimal | None:
+    """A number of an answer; None where it is not said in a way that can be used."""
+    try:
+        return amount(data, name)
+    except Unusable:
+        return None
+
+
+def _number(data: Mapping[str, object], name: str, most: int) -> int:
+    """A whole number of an answer; 0 where it is not said."""
+    value = data.get(name)
+    return value if type(value) is int and 0 <= value <= most else 0
+
+
+def _answered(row: Mapping[str, object]) -> OrderReport:
+    client_id, status = text(row, "clientOrderId"), status_of(row, "status")
+    price, qty, executed = (_stated(row, name) for name in ("price", "origQty", "executedQty"))
+    if executed is None and status is not Status.NEW:
+        status = Status.UNSUPPORTED
+    exchange_id = row.get("orderId")
+    return OrderReport(
+        word(row, "symbol").lower(),
+        client_id,
+        str(exchange_id) if type(exchange_id) is int else "",
+        status,
+        side_of(row, "side"),
+        type_of(row, "type"),
+        time_in_force_of(row, "timeInForce"),
+        price or Decimal(0),
+        qty or Decimal(0),
+        executed or Decimal(0),
+        _number(row, "updateTime", MAX_MS) * MS_NS,
+        reason=reason_of(client_id, status, word(row, "status"), None),
+        reduce_only=row.get("reduceOnly") is True,
+        terms=price is not None and qty is not None,
+    )
+
+
+def _listed(row: Mapping[str, object]) -> OrderReport:
+    """An order in a list that nobody asked for by its id: what names and measures it must be there."""
+    for name in ("symbol", "side", "status"):
+        text(row, name)
+    for name in ("price", "origQty", "executedQty"):
+        amount(row, name)
+    whole(row, "orderId")
+    whole(row, "updateTime", MAX_MS)
+    return _answered(row)
+
+
+def _trade(row: Mapping[str, object]) -> Fill:
+    side = side_of(row, "side")
+    maker = row.get("maker")
+    if side is Side.UNSUPPORTED or type(maker) is not bool:
+        raise Unusable("side" if side is Side.UNSUPPORTED else "maker")
+    return Fill(
+        text(row, "symbol").lower(),
+        str(whole(row, "id")),
+        "",
+        str(whole(row, "orderId")),
+        side,
+        amount(row, "price"),
+        amount(row, "qty"),
+        maker,
+        whole(row, "time", MAX_MS) * MS_NS,
+        exact(row, "commission") if row.get("commission") is not None else None,
+        word(row, "commissionAsset"),
+    )
+
+
+def _position(row: Mapping[str, object]) -> PositionReport:
+    time_ns, side = whole(row, "updateTime", MAX_MS) * MS_NS, word(row, "positionSide") or "BOTH"
+    return PositionReport(
+        text(row, "symbol").lower(), exact(row, "positionAmt"), time_ns, exact(row, "entryPrice"), side
+    )
+
+
+def _balance(row: Mapping[str, object]) -> BalanceReport:
+    return BalanceReport(text(row, "asset"), exact(row, "balance"), whole(row, "updateTime", MAX_MS) * MS_NS)
+
+
+USDM_TRADING: Final = BinanceUsdmTrading()
+_CONFORMS: TradingVenue = USDM_TRADING  # checked by mypy
