@@ -196,7 +196,7 @@ class Trader:
     def _submit(self, bot_id: int, symbol: str, order: Order, now: Moment) -> list[Effect]:
         request = SubmitOrder(symbol, order)
         known = self.ledger.find(bot_id, symbol, order.order_id)
-        if known is not None and not known.done:
+        if known is not None and known.phase is not Phase.ENDED:
             notice = OrderProblem(
                 symbol, order.order_id, "an order of this number is still open", "submit", state="refused"
             )
@@ -425,7 +425,7 @@ class Trader:
                 else:
                     out += ledger.refused(tracked, Op.CANCEL, number, text, code, now)
             return self._carry(out, now)
-        if op is Op.QUERY:
+        if op is Op.QUERY and asked.orders:
             tracked = asked.orders[0]
             if tracked.doubt is not None:
                 tracked.doubt.waiting = 0
@@ -454,6 +454,8 @@ class Trader:
                 return self._carry(ledger.answered(tracked, op, number, report, now), now)
             case Op.CANCEL_MANY:
                 return self._cancelled_many(number, asked, body, now)
+            case Op.QUERY if not asked.orders:
+                return self._identified(venue.read_order(body), asked, now)
             case Op.QUERY:
                 tracked = asked.orders[0]
                 report = venue.read_order(body)
@@ -652,6 +654,7 @@ class Trader:
     def _traded(self, asked: Asked, rows: Sequence[Fill], now: Moment) -> list[Effect]:
         out: list[LedgerEffect] = []
         strange: list[Fill] = []
+        whose: set[str] = set()
         for fill in sorted(rows, key=lambda one: one.time_ns):
             tracked = self._find(fill)
             if tracked is not None:
@@ -664,10 +667,23 @@ class Trader:
         for one in self.ledger.doubtful():
             if one.symbol != asked.symbol or one.doubt is None or one.sent_ns < asked.from_ns:
                 continue
-            if not any(_could_be(fill, one) for fill in strange):
+            perhaps = {fill.exchange_id for fill in strange if _could_be(fill, one)}
+            if not perhaps:
                 out += self.ledger.on_absent(one, Op.TRADES, asked.sent_ns, now)
+            whose |= perhaps
+        questions = [
+            self._ask(self._venue.query(asked.symbol, "", each), now, symbol=asked.symbol)
+            for each in sorted(whose)[:MOST_QUESTIONS]
+        ]
         self.reconcile.got(Op.TRADES, asked.symbol)
-        return [*self._carry(out, now), *self._compared(now)]
+        return [*self._carry(out, now), *questions, *self._compared(now)]
+
+    def _identified(self, report: OrderReport, asked: Asked, now: Moment) -> list[Effect]:
+        """Take the answer to whose order it was that executed: one of ours, or none that is in doubt."""
+        tracked = self.ledger.orders.get(report.client_id)
+        if tracked is not None:
+            return self._carry(self.ledger.on_report(tracked, report, asked.sent_ns, now), now)
+        return self._foreign_order(report)
 
     def _compared(self, now: Moment) -> list[Effect]:
         if not self.reconcile.finish(now.mono):
@@ -815,7 +831,10 @@ class Trader:
         for effect in effects:
             match effect:
                 case Told(tracked, order):
-                    out += self._to_owner(tracked, OrderEvent(tracked.symbol, order))
+                    if self.ledger.find(tracked.bot_id, tracked.symbol, tracked.order_id) is tracked:
+                        out += self._to_owner(tracked, OrderEvent(tracked.symbol, order))
+                    else:  # its bot would take it for news of the order that has the number now
+                        out.append(self._count("news of an order whose number is in use again", tracked.client_id, loud=True))
                     if tracked.phase is Phase.ENDED:
                         out.append(Journal({"t": "end", "c": tracked.client_id}))
                 case Problem(tracked, notice):

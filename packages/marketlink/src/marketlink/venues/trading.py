@@ -272,8 +272,8 @@ class TradingVenue(Protocol):
     def cancel_all(self, symbol: str) -> Call:
         """The request that cancels every order of the account on a symbol, whoever placed it."""
 
-    def query(self, symbol: str, client_id: str) -> Call:
-        """The request for one order."""
+    def query(self, symbol: str, client_id: str, exchange_id: str = "") -> Call:
+        """The request for one order, by our id for it or, where that is not known, by the exchange's."""
 
     def open_orders(self, symbol: str | None = None) -> Call:
         """The request for the open orders, of one symbol or all."""

@@ -130,9 +130,10 @@ class BinanceUsdmTrading:
         """Cancel every order of the account on a symbol, whoever placed it."""
         return Call(Op.CANCEL_ALL, "DELETE", f"{self.api}/v1/allOpenOrders", (("symbol", symbol.upper()),))
 
-    def query(self, symbol: str, client_id: str) -> Call:
+    def query(self, symbol: str, client_id: str, exchange_id: str = "") -> Call:
         """Ask for an order."""
-        return Call(Op.QUERY, "GET", f"{self.api}/v1/order", _named(symbol, client_id))
+        params = (("symbol", symbol.upper()), ("orderId", exchange_id)) if exchange_id else _named(symbol, client_id)
+        return Call(Op.QUERY, "GET", f"{self.api}/v1/order", params)
 
     def open_orders(self, symbol: str | None = None) -> Call:
         """Ask for the open orders; those of all symbols weigh forty times as much."""

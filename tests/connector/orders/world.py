@@ -1,0 +1,416 @@
+"""A trader, an exchange and the road between them, which a test can break at every point.
+
+Both sides are the real cores: the exchange is venue_sim's, the trader the connector's; what travels between them are the bytes
+that would travel over sockets. Time moves only when a test says so, and the same seed gives the same run.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from connector.client_ids import ClientIds
+from connector.effects import Ask, Effect, Journal, Note, Publish, Restream
+from connector.lifecycle import Phase
+from connector.restored import read_records
+from connector.risk import Risk, RiskLimits
+from connector.trader import NoAnswer, NotSent, Outcome, Replied, Settings, Trader
+from marketlink.messages import ErrorEvent, OrderEvent, PositionEvent, SubmitOrder
+from marketlink.notices import OrderProblem, read_notice
+from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
+from marketlink.times import Moment, MonoNs, WallNs
+from marketlink.venues.base import Instrument as LiveInstrument
+from marketlink.venues.base import OrderBounds
+from marketlink.venues.binance.trade import USDM_TRADING
+from marketlink.venues.signing import HmacSigner
+from marketlink.venues.trading import Op
+from venue_sim.accounts import Account
+from venue_sim.auth import Key, payload_of
+from venue_sim.book import LoggedBook
+from venue_sim.desk import Desk, Reply
+from venue_sim.exchange import Exchange, Rules
+from venue_sim.face import Route
+from venue_sim.faults import FaultScript
+from venue_sim.links import Deliver
+from venue_sim.market import BookHistory, BookState, Frame, Instrument, Trade, Update
+from venue_sim.timeline import Timeline
+from venue_sim.trade_desk import Credentials, TradeDesk
+from venue_sim.trading import OPEN, OrderState, Trading
+from venue_sim.venues.usdm import USDM, USDM_TRADE
+from venue_sim.venues.usdm.streams import parse_target
+
+START_MS = 1_700_000_000_000
+TERMINAL = (Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.REJECTED)
+COIN = Instrument("btcusdt", "0.10", "0.001", "BTC", "USDT")
+LIVE_COIN = LiveInstrument(
+    "btcusdt", 0.1, 0.001, "0.10", "0.001", True, OrderBounds(min_notional=Decimal(5), min_qty=Decimal("0.001"))
+)
+
+
+class Still:
+    """A market that does what a test says."""
+
+    name = "still"
+    total: int | None = None
+    topics = frozenset({("btcusdt", "depth"), ("btcusdt", "trade")})
+    recorded_streams: frozenset[str] = frozenset()
+    exchange_start_ms = START_MS
+
+    def __init__(self) -> None:
+        self.instruments = {"btcusdt": COIN}
+        bids, asks = [("100.00", "1.000"), ("99.90", "2.000")], [("100.10", "1.000"), ("100.20", "2.000")]
+        self.books: dict[str, BookHistory] = {"btcusdt": LoggedBook(BookState(100, 0, 0, bids, asks))}
+        self.frames: list[Frame] = []
+
+    def next_due_ns(self) -> int | None:
+        return 0 if self.frames else None
+
+    def take(self, until_ns: int | None, limit: int) -> list[Frame]:
+        out, self.frames = self.frames[:limit], self.frames[limit:]
+        return out
+
+
+@dataclass
+class Seen:
+    """What a bot was told of one order, by the client's number."""
+
+    events: list[Order] = field(default_factory=list)
+    problems: list[OrderProblem] = field(default_factory=list)
+
+    @property
+    def last(self) -> Order:
+        return self.events[-1]
+
+    @property
+    def executed(self) -> float:
+        return round(sum(order.exec_qty for order in self.events), 9)
+
+    @property
+    def terminals(self) -> list[Order]:
+        return [order for order in self.events if order.status in TERMINAL and not order.exec_qty] or [
+            order for order in self.events if order.status in TERMINAL
+        ][:1]
+
+
+Road = Callable[[Op, bytes | None], float | None]
+"""How long something travels, ms; None: it is lost. `op` says what it belongs to, the bytes are an answer's or None for a request."""
+
+
+class World:
+    """One account, one connector, any number of bots."""
+
+    def __init__(self, *, prefix: str = "mm", limits: RiskLimits | None = None, seed: int = 1, **settings: Any) -> None:
+        self.market = Still()
+        self.exchange = Exchange(self.market, Timeline(1.0), FaultScript([]), Rules(start_on_subscribe=False), USDM)
+        self.exchange.timeline.start(0)
+        self.trading = Trading(self.market.instruments, {"a": Account("a", Fraction(1_000_000))})
+        self.exchange.let_trade(self.trading, USDM_TRADE)
+        self.desk = Desk(
+            self.exchange, trade=TradeDesk(self.exchange, self.trading, {"key": Key("a", "secret")}, USDM_TRADE),
+            weight_per_minute=1_000_000,
+        )  # fmt: skip
+        self.signer = HmacSigner("key", "secret")
+        self.random = random.Random(seed)
+        self.now_ms = 1.0
+        self.clock_ms = 0.0  # how far the connector's clock is off
+        self.queue: list[tuple[float, int, Callable[[], None]]] = []
+        self.counter = 0
+        self.request_road: Road = lambda op, answer: 1.0
+        self.answer_road: Road = lambda op, answer: 1.0
+        self.push_road: Callable[[bytes], list[float]] = lambda push: [1.0]
+        self.answers: dict[Op, list[Outcome]] = {}  # answers to give instead of the exchange's, after it has acted
+        self.timeout_ms = 3_000.0
+        self.asked: list[tuple[float, Op, dict[str, str]]] = []
+        self.seen: dict[tuple[int, int], Seen] = {}
+        self.others: list[Any] = []
+        self.positions: list[PositionEvent] = []
+        self.notes: list[str] = []
+        self.records: list[dict[str, Any]] = []
+        self.connection = 0
+        self.stream_delay_ms = 50.0
+        self._last_push = 0.0
+        self.prefix, self.limits, self.settings = prefix, limits, settings
+        self.mid: Decimal | None = Decimal("100.05")
+        self.restarts = 0
+        self.trader = self._new_trader()
+        self.bots: list[tuple[int, str]] = []
+
+    def _new_trader(self) -> Trader:
+        risk = Risk(self.limits or RiskLimits(), {})
+        ids = ClientIds(self.prefix)
+        trader = Trader(USDM_TRADING, ids, risk, Settings(**self.settings), lambda symbol, now: (self.mid, 0.0))
+        trader.instruments = {"btcusdt": LIVE_COIN}
+        return trader
+
+    # -- time and road ------------------------------------------------------------------------------------------------
+
+    def moment(self) -> Moment:
+        ms = self.now_ms
+        return Moment(MonoNs(int(ms * 1e6)), WallNs(int((START_MS + ms + self.clock_ms) * 1e6)))
+
+    @property
+    def now_ns(self) -> int:
+        return int(self.now_ms * 1e6)
+
+    def later(self, delay_ms: float, what: Callable[[], None]) -> None:
+        self.counter += 1
+        heapq.heappush(self.queue, (self.now_ms + delay_ms, self.counter, what))
+
+    def run(self, for_ms: float) -> None:
+        """Let time pass, in steps of 50 ms at most, as the connector's own timer."""
+        end = self.now_ms + for_ms
+        while self.now_ms < end:
+            step = min(end, (self.now_ms // 50 + 1) * 50)
+            while self.queue and self.queue[0][0] <= step:
+                when, _, what = heapq.heappop(self.queue)
+                self.now_ms = max(self.now_ms, when)
+                what()
+            self.now_ms = step
+            self._pushed()
+            self.carry(self.trader.on_time(self.moment()))
+
+    def settle(self, within_ms: float = 5_000) -> None:
+        """Run until nothing is in doubt or outstanding; fail when that takes longer than allowed."""
+        for _ in range(int(within_ms / 100)):
+            if not self.busy():
+                break
+            self.run(100)
+        assert not self.busy(), {one.client_id: (one.phase, one.doubt) for one in self.trader.ledger.active.values()}
+
+    def busy(self) -> bool:
+        outstanding = (Phase.LIVE,)
+        return any(one.phase not in outstanding or one.doubt for one in self.trader.ledger.active.values())
+
+    # -- the connector ------------------------------------------------------------------------------------------------
+
+    def start(self, *bots: int) -> World:
+        """Open the stream, compare, register bots."""
+        self._open_stream()
+        self.run(200)
+        assert self.trader.ready
+        for bot in bots:
+            self.register(bot)
+        return self
+
+    def register(self, bot: int, symbol: str = "btcusdt") -> list[OrderEvent]:
+        self.bots.append((bot, symbol))
+        self.carry(self.trader.on_bot(bot, symbol))
+        working = self.trader.working(bot, symbol)
+        for event in working:
+            self.seen.setdefault((bot, event.order.order_id), Seen())
+        return working
+
+    def carry(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Ask():
+                    self._send(effect, self.trader)
+                case Publish(batch):
+                    for event in batch.events:
+                        self._hear(batch.to, event)
+                case Journal(record):
+                    self.records.append(dict(record))
+                case Restream():
+                    self._close_stream()
+                    self.later(self.stream_delay_ms, self._open_stream)
+                case Note(_, text):
+                    self.notes.append(text)
+
+    def _hear(self, bot: int, event: Any) -> None:
+        if isinstance(event, OrderEvent):
+            self.seen.setdefault((bot, event.order.order_id), Seen()).events.append(event.order)
+        elif isinstance(event, PositionEvent):
+            self.positions.append(event)
+        elif isinstance(event, ErrorEvent) and isinstance(notice := read_notice(event.error), OrderProblem):
+            self.seen.setdefault((bot, notice.order_id), Seen()).problems.append(notice)
+        else:
+            self.others.append(event)
+
+    def _send(self, ask: Ask, trader: Trader) -> None:
+        call = ask.call
+        self.asked.append((self.now_ms, call.op, dict(call.params)))
+        stamp_ms = (int((START_MS + self.now_ms + self.clock_ms) * 1e6) + trader.offset_ns) // 1_000_000
+        trader.on_sent(ask.number, stamp_ms * 1_000_000)
+        path, headers, body = USDM_TRADING.rest_request(call, self.signer, stamp_ms, 2_000)
+        done: list[bool] = []
+
+        def finish(outcome: Outcome) -> None:
+            if not done and trader is self.trader:
+                done.append(True)
+                if call.op is Op.TIME and isinstance(outcome, Replied) and outcome.status == 200:
+                    server_ms = USDM_TRADING.read_time(outcome.body)
+                    trader.offset_ns = int((server_ms - (START_MS + self.now_ms + self.clock_ms)) * 1e6)
+                self.carry(trader.on_outcome(ask.number, outcome, self.moment()))
+
+        travel = self.request_road(call.op, None)
+        self.later(self.timeout_ms, lambda: finish(NoAnswer("no answer in time")))
+        if travel is None:
+            return
+
+        def arrive() -> None:
+            parts = urlsplit(path)
+            query = dict(parse_qsl(parts.query))
+            payload, signature = payload_of(parts.query, body.decode())
+            who = Credentials(query, headers.get("X-MBX-APIKEY", ""), payload, signature)
+            reply = self.desk.ask(call.method, parts.path, query, "1", self.now_ns, 6000.0 + self.now_ms / 1000, who)
+            assert isinstance(reply, Reply)
+            self._pushed()
+            outcome: Outcome = Replied(reply.status, reply.body)
+            if self.answers.get(call.op):
+                outcome = self.answers[call.op].pop(0)
+            back = self.answer_road(call.op, reply.body)
+            if back is not None:
+                self.later(back, lambda: finish(outcome))
+
+        self.later(travel, arrive)
+
+    # -- the account's stream -----------------------------------------------------------------------------------------
+
+    def _open_stream(self) -> None:
+        keys = self.desk.trade.streams if self.desk.trade else {}
+        key = next(iter(keys), "k")
+        self.exchange.stream_keys[key] = "a"
+        self.connection += 1
+        route = parse_target(f"/private/ws?listenKey={key}&events=ORDER_TRADE_UPDATE/ACCOUNT_UPDATE")
+        assert isinstance(route, Route)
+        self.exchange.open(self.connection, route, self.now_ns)
+        self.carry(self.trader.on_stream_open(self.moment()))
+
+    def _close_stream(self) -> None:
+        self._pushed()
+        self.exchange.closed(self.connection)
+
+    def cut_stream(self, for_ms: float = 500) -> None:
+        """Lose the account's stream, with all that is pushed meanwhile."""
+        self._close_stream()
+        self.connection += 1  # what was on its way is lost too
+        self.trader.on_stream_lost("cut", self.moment())
+        self.later(for_ms, self._open_stream)
+
+    def _pushed(self) -> None:
+        self._deliver(self.exchange.flush())
+
+    def _deliver(self, effects: Iterable[object]) -> None:
+        for effect in effects:
+            if isinstance(effect, Deliver) and effect.connection == self.connection:
+                for payload in effect.payloads:
+                    for delay in self.push_road(payload):
+                        self._push_later(payload, delay, self.connection, self.trader)
+
+    def _push_later(self, payload: bytes, delay: float, connection: int, trader: Trader) -> None:
+        def arrive() -> None:
+            if connection != self.connection or trader is not self.trader:
+                return
+            for message in USDM_TRADING.read_private(payload):
+                self.carry(trader.on_private(message, self.moment()))
+
+        self.later(delay, arrive)
+
+    # -- bots ---------------------------------------------------------------------------------------------------------
+
+    def order(self, bot: int, number: int, **changes: Any) -> Order:
+        values: dict[str, Any] = dict(
+            qty=1.0, exec_qty=0.0, exec_price_tick=0, price_tick=999, tick_size=0.1, exch_timestamp=0,
+            local_timestamp=int(self.moment().wall), order_id=number, maker=False, order_type=OrderType.LIMIT,
+            req=Status.NEW, status=Status.NEW, side=Side.BUY, time_in_force=TimeInForce.GTC,
+        )  # fmt: skip
+        values.update(changes)
+        values.setdefault("leaves_qty", values["qty"])
+        return Order(**values)
+
+    def submit(self, bot: int, number: int, **changes: Any) -> Seen:
+        self.carry(self.trader.on_order(bot, SubmitOrder("btcusdt", self.order(bot, number, **changes)), self.moment()))
+        return self.seen.setdefault((bot, number), Seen())
+
+    def cancel(self, bot: int, number: int) -> None:
+        order = self.order(bot, number, req=Status.CANCELED)
+        self.carry(self.trader.on_order(bot, SubmitOrder("btcusdt", order), self.moment()))
+
+    def modify(self, bot: int, number: int, price_tick: int, qty: float) -> None:
+        order = self.order(bot, number, req=Status.REPLACED, price_tick=price_tick, qty=qty)
+        self.carry(self.trader.on_order(bot, SubmitOrder("btcusdt", order), self.moment()))
+
+    # -- the market and others ----------------------------------------------------------------------------------------
+
+    def trade(self, price: str, qty: str, *, seller: bool = True) -> None:
+        """Somebody trades; `seller`: he sells, and so fills bids."""
+        now = int(START_MS + self.now_ms)
+        self._market("trade", Trade(self.counter, now, now, price, qty, seller))
+
+    def _market(self, kind: str, message: Update | Trade) -> None:
+        self.market.frames.append(Frame(0, "btcusdt", kind, 0, message))
+        self._deliver(self.exchange.advance(1, self.now_ns))
+        self._pushed()
+
+    def kill(self, for_ms: float = 100) -> None:
+        """SIGKILL and restart: all that this process knew is gone but for its journal."""
+        self._close_stream()
+        self.restarts += 1
+        self.trader = self._new_trader()
+        self.run_dead(for_ms)
+        self.carry(self.trader.restore(read_records(self.records)))
+        self._open_stream()
+        self.run(300)
+        for bot, symbol in self.bots:
+            self.carry(self.trader.on_bot(bot, symbol))
+
+    def run_dead(self, for_ms: float) -> None:
+        """Let time pass at the exchange while no connector is there."""
+        end = self.now_ms + for_ms
+        while self.queue and self.queue[0][0] <= end:
+            when, _, what = heapq.heappop(self.queue)
+            self.now_ms = max(self.now_ms, when)
+            what()
+        self.exchange.flush()
+        self.now_ms = end
+
+    # -- truth --------------------------------------------------------------------------------------------------------
+
+    def true_orders(self) -> dict[str, OrderState]:
+        """Every order that the exchange ever had, by client id."""
+        return {state.new.client_id: state for state in self.trading.orders.values()}
+
+    def check(self) -> None:
+        """Hold what the trader and its bots know against the exchange's truth, and the invariants."""
+        true = self.true_orders()
+        for client_id, tracked in self.trader.ledger.orders.items():
+            state = true.get(client_id)
+            if state is None:
+                assert tracked.phase is Phase.ENDED and tracked.final is Status.EXPIRED, (client_id, tracked)
+                continue
+            assert tracked.filled == state.executed, (client_id, tracked, state)
+            if state.status in OPEN:
+                assert tracked.phase is Phase.LIVE, (client_id, tracked)
+                assert (tracked.terms.price, tracked.terms.qty) == (state.new.price or 0, state.new.quantity)
+            else:
+                assert tracked.phase is Phase.ENDED, (client_id, tracked)
+                word = {"EXPIRED_IN_MATCH": "EXPIRED"}.get(state.status.value, state.status.value)
+                assert tracked.final.name == word, (client_id, tracked.final, state)
+        for state in self.trading.open_orders("a"):
+            if state.new.client_id.startswith(self.prefix) and len(state.new.client_id) == len(self.prefix) + 23:
+                assert state.new.client_id in self.trader.ledger.active, ("not known", state)
+        self.check_bots()
+
+    def check_bots(self) -> None:
+        """What bots were told is in order by itself."""
+        for key, seen in self.seen.items():
+            times = [order.exch_timestamp for order in seen.events if order.exch_timestamp]  # 0: never sent
+            assert times == sorted(times), (key, times)
+            for order in seen.events:
+                assert 0 <= order.leaves_qty <= order.qty + 1e-12, (key, order)
+
+
+def outcome_lost() -> NoAnswer:
+    """An answer that never comes."""
+    return NoAnswer("reset")
+
+
+def outcome_not_sent() -> NotSent:
+    """A request that never leaves."""
+    return NotSent("no budget")
