@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from marketlink.run.limits import SECOND_NS, WeightBudget
+from marketlink.run.limits import SECOND_NS, OrderBudget, WeightBudget
 from marketlink.venues.base import WeightLimit
+from marketlink.venues.trading import OrderLimit
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 LIMIT = WeightLimit(2400, 60)
@@ -119,3 +120,49 @@ def test_a_lower_limit_learnt_later_counts_what_was_spent_before() -> None:
     budget.set_limit(WeightLimit(60, 60))
     assert budget.wait_ns(10, 0) == 0
     assert budget.wait_ns(11, 0) > 0
+
+
+def test_what_weighs_nothing_waits_only_while_everything_is_held() -> None:
+    budget = WeightBudget(LIMIT)
+    budget.spend(2400, 0)
+    assert budget.wait_ns(0, 0) == 0
+    budget.on_limited(5, 0)
+    assert budget.wait_ns(0, 0) == 5 * SECOND_NS
+
+
+@UNTIMED
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 20), st.sampled_from([1, 10, 60])), min_size=1, max_size=3, unique_by=lambda x: x[1]
+    ),
+    st.lists(st.tuples(st.integers(0, 3 * SECOND_NS), st.integers(0, SECOND_NS)), max_size=60),
+)
+def test_no_period_of_any_limit_holds_more_orders_than_it_allows(
+    limits: list[tuple[int, int]], steps: list[tuple[int, int]]
+) -> None:
+    budget = OrderBudget([OrderLimit(*limit) for limit in limits], slack_s=1.0)
+    now, arrived = 0, []
+    for pause, travel in steps:
+        now += pause
+        now += budget.wait_ns(1, now)
+        assert budget.wait_ns(1, now) == 0
+        budget.spend(1, now)
+        arrived.append((now + travel, 1))
+    for most, per_s in limits:
+        assert most_in_any_window(arrived, per_s * SECOND_NS) <= most
+
+
+def test_order_limits_may_change_and_what_was_sent_goes_on_counting() -> None:
+    budget = OrderBudget([OrderLimit(2, 10), OrderLimit(9, 60)], slack_s=0.0)
+    budget.spend(2, 0)
+    assert budget.wait_ns(1, 0) == 10 * SECOND_NS
+    assert budget.wait_ns(0, 0) == 0, "a cancel is no order"
+    budget.set_limits([OrderLimit(3, 10)])
+    assert budget.wait_ns(1, 0) == 0
+    assert budget.wait_ns(2, 0) == 10 * SECOND_NS
+    budget.observe(OrderLimit(3, 10), 3, 0)
+    assert budget.wait_ns(1, 0) == 10 * SECOND_NS
+    budget.on_limited(20, 0)
+    assert budget.wait_ns(1, 0) == 20 * SECOND_NS
+    with pytest.raises(ValueError, match="allow something"):
+        budget.set_limits([OrderLimit(0, 10)])

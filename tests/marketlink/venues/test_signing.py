@@ -40,7 +40,10 @@ def test_a_signer_can_not_be_carried_away(take: object) -> None:
         take(HmacSigner("a", SECRET))  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(("key", "secret"), [("", SECRET), ("a", "")])
+@pytest.mark.parametrize(
+    ("key", "secret"), [("", SECRET), ("a", ""), ("a\n", SECRET), ("a", SECRET + "\n"), ("\u00e4", SECRET)]
+)
 def test_half_a_key_pair_is_none(key: str, secret: str) -> None:
-    with pytest.raises(ValueError, match="two halves"):
+    with pytest.raises(ValueError, match="two halves") as refused:
         HmacSigner(key, secret)
+    assert SECRET not in str(refused.value)

@@ -5,6 +5,7 @@ MarketlinkError
 ├── VenueRefused          a venue answered a request with an error
 │   └── RateLimited       ... because of its limits: when to come back is known
 ├── Unreachable           no answer at all: connect, timeout, reset
+│   └── NotSent           ... and nothing of the request left this process
 ├── WireError             bytes on the link that are not of the protocol
 ├── LinkError             the shared memory link can't be opened or used
 │   └── AlreadyRunning    another connector owns this name
@@ -51,6 +52,14 @@ class Unreachable(MarketlinkError):
     def __init__(self, venue: str, what: str, why: str) -> None:
         super().__init__(f"{venue}: {what}: {why}")
         self.venue, self.what, self.why = venue, what, why
+
+
+class NotSent(Unreachable):
+    """Nothing of the request left this process, so certainly nothing came of it; with a limit, `retry_after_s` says when it may go."""
+
+    def __init__(self, venue: str, what: str, why: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(venue, what, why)
+        self.retry_after_s = retry_after_s
 
 
 class WireError(MarketlinkError):

@@ -1,4 +1,4 @@
-"""The request weight that may still be spent at a venue: pure, time is an argument.
+"""The request weight and the orders that may still be spent at a venue: pure, time is an argument.
 
 Binance counts weight in calendar minutes of its own clock. What is spent here is counted for a whole minute and a little more
 from the moment it was sent, so no minute, wherever it begins, can hold more than the limit, and a request that
@@ -6,11 +6,13 @@ travels longer than its predecessor does no harm (docs/venues/binance.md, limits
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 from marketlink.times import SECOND_NS, MonoNs, after
 from marketlink.venues.base import WeightLimit
+from marketlink.venues.trading import OrderLimit
 
-__all__ = ["SECOND_NS", "WeightBudget"]
+__all__ = ["SECOND_NS", "OrderBudget", "WeightBudget"]
 
 
 class WeightBudget:
@@ -46,9 +48,11 @@ class WeightBudget:
         return self._sum
 
     def wait_ns(self, weight: int, now_ns: MonoNs, *, urgent: bool = False) -> int:
-        """Return how long a request must wait; 0: it may go now."""
-        most = max(self.most(urgent=urgent), weight)
+        """Return how long a request must wait; 0: it may go now. What weighs nothing waits only while all is held."""
         ready_ns = max(now_ns, self._held_until_ns)
+        if not weight:
+            return ready_ns - now_ns
+        most = max(self.most(urgent=urgent), weight)
         excess = self.used(now_ns) + weight - most
         for when_ns, part in self._spent:
             if excess <= 0:
@@ -85,3 +89,51 @@ class WeightBudget:
     def banned_for_ns(self, now_ns: MonoNs) -> int:
         """Return how long the ban goes on; 0: there is none."""
         return max(0, self._banned_until_ns - now_ns)
+
+
+class OrderBudget:
+    """A venue's limits on the number of orders of one account, each on its own; cancels do not count and never wait here.
+
+    Orders count for `slack_s` longer than a limit's period, for the same reason as weight does.
+    """
+
+    def __init__(self, limits: Sequence[OrderLimit], slack_s: float = 1.0) -> None:
+        self._slack_s = slack_s
+        self._pools: dict[OrderLimit, WeightBudget] = {}
+        self.set_limits(limits)
+
+    @property
+    def limits(self) -> Sequence[OrderLimit]:
+        """The limits that hold."""
+        return tuple(self._pools)
+
+    def set_limits(self, limits: Sequence[OrderLimit]) -> None:
+        """Take other limits, as told by the venue; what counts already goes on counting where the period is the same.
+
+        Raises ValueError when one allows nothing.
+        """
+        kept = {limit.per_s: pool for limit, pool in self._pools.items()}
+        pools = {}
+        for limit in limits:
+            most = WeightLimit(limit.most, limit.per_s)
+            pools[limit] = kept.get(limit.per_s) or WeightBudget(most, 0.0, self._slack_s)
+            pools[limit].set_limit(most)
+        self._pools = pools
+
+    def wait_ns(self, orders: int, now_ns: MonoNs) -> int:
+        """Return how long so many orders must wait; 0: they may go now."""
+        return max((pool.wait_ns(orders, now_ns) for pool in self._pools.values()), default=0) if orders else 0
+
+    def spend(self, orders: int, now_ns: MonoNs) -> None:
+        """Count orders that are sent now."""
+        for pool in self._pools.values():
+            pool.spend(orders, now_ns)
+
+    def observe(self, limit: OrderLimit, used: int, now_ns: MonoNs) -> None:
+        """Take what the venue says counts against a limit; another process may trade for the same account."""
+        self._pools[limit].observe(used, now_ns)
+
+    def on_limited(self, retry_after_s: float, now_ns: MonoNs) -> None:
+        """Hold every order until the venue wants one again."""
+        for pool in self._pools.values():
+            pool.on_limited(retry_after_s, now_ns)

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from typing import NoReturn
 
 
@@ -11,9 +12,9 @@ class HmacSigner:
     __slots__ = ("_mac", "api_key")
 
     def __init__(self, api_key: str, secret: str) -> None:
-        """Raises ValueError when either half is empty."""
-        if not api_key or not secret:
-            raise ValueError("an API key has two halves, and neither may be empty")
+        """Raises ValueError, which shows neither, when a half is empty or has blanks or other than ASCII in it."""
+        if not all(re.fullmatch(r"[!-~]+", half) for half in (api_key, secret)):
+            raise ValueError("an API key has two halves, both of printable ASCII without blanks")
         self.api_key = api_key
         self._mac = hmac.new(
             secret.encode(), digestmod=hashlib.sha256

@@ -254,6 +254,13 @@ class TradingVenue(Protocol):
         """The order limits as documented, to start with."""
 
     @property
+    def order_limit_codes(self) -> frozenset[int]:
+        """Numbers of error answers that are about the number of orders, and not about weight."""
+
+    def order_count_header(self, limit: OrderLimit) -> str:
+        """The answer header that says how many orders count against a limit."""
+
+    @property
     def decisions(self) -> Sequence[Decision]:
         """The table of errors, first match first; its last rows decide whatever is left."""
 

@@ -69,6 +69,7 @@ class BinanceUsdmTrading:
     api: str = "/fapi"
     id_length: int = 36
     order_limits: Sequence[OrderLimit] = (OrderLimit(300, 10), OrderLimit(1200, 60))
+    order_limit_codes: frozenset[int] = frozenset({-1015})
     decisions: Sequence[Decision] = USDM_DECISIONS
     stream_forms: Sequence[str] = tuple(FORMS)
     product: int = 1  # of the field `st`: 1 USD-M, 2 COIN-M
