@@ -18,7 +18,10 @@ BAD_ANSWERS: tuple[Outcome, ...] = (
     Replied(502, b"<html><body>Bad Gateway</body></html>"),
     Replied(503, b'{"code":-1001,"msg":"Unknown error, please check your request or try again later."}'),
     Replied(408, b""),
-    Replied(400, b'{"code":-1007,"msg":"Timeout waiting for response from backend server. Send status unknown; execution status unknown."}'),
+    Replied(
+        400,
+        b'{"code":-1007,"msg":"Timeout waiting for response from backend server. Send status unknown; execution status unknown."}',
+    ),
     Replied(200, b'{"orderId":1,"clientOr'),
     Replied(200, b"{}"),
 )
@@ -52,7 +55,9 @@ class Trouble:
         if draw < self.how_much * 0.3:
             return []
         times = 2 if draw < self.how_much * 0.5 else 1
-        return [self.rng.uniform(0.1, 30.0 if self.rng.random() > self.how_much * 0.3 else 1500.0) for _ in range(times)]
+        return [
+            self.rng.uniform(0.1, 30.0 if self.rng.random() > self.how_much * 0.3 else 1500.0) for _ in range(times)
+        ]
 
 
 def act(world: World, rng: random.Random, numbers: dict[int, int]) -> None:
@@ -116,7 +121,9 @@ def told(world: World) -> None:
     if not world.restarts:
         for key, seen in world.seen.items():
             assert seen.executed == pytest.approx(sums.get(key, 0.0)), (key, seen.events)
-    assert all(len(order.status.name) for seen in world.seen.values() for order in seen.events if order.status in TERMINAL)
+    assert all(
+        len(order.status.name) for seen in world.seen.values() for order in seen.events if order.status in TERMINAL
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))

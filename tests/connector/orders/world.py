@@ -382,7 +382,7 @@ class World:
         for client_id, tracked in self.trader.ledger.orders.items():
             state = true.get(client_id)
             if state is None:
-                assert tracked.phase is Phase.ENDED and tracked.final is Status.EXPIRED, (client_id, tracked)
+                assert (tracked.phase, tracked.final) == (Phase.ENDED, Status.EXPIRED), (client_id, tracked)
                 continue
             assert tracked.filled == state.executed, (client_id, tracked, state)
             if state.status in OPEN:

@@ -10,33 +10,31 @@ import random
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from marketlink.errors import MalformedMessage, MarketlinkError
+from marketlink import errors
+from marketlink.errors import MalformedMessage
 from marketlink.run.clock import Clock
 from marketlink.run.http import VenueHttp
-from marketlink.run.network import proxy_of, tls_words
+from marketlink.run.plain import PlainSocket
 from marketlink.run.retry import Backoff
 from marketlink.times import SECOND_NS, Moment
-from marketlink.venues.trading import Call, Op, Signer, TradingVenue, Verdict, judge
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus, WebSocketException
+from marketlink.venues.trading import ORDER_OPS, Call, Op, Signer, TradingVenue, Verdict, judge
 
 from connector.effects import Ask, Effect, Level, Note
+from connector.errors import AccountUnusable
 from connector.journal import JournalFile
 from connector.restored import Restored, read_records
-from connector.trader import Outcome, Replied, Trader
+from connector.trader import NoAnswer, NotSent, Outcome, Replied, Trader
 
 log = logging.getLogger("connector")
 
 KEEP_S: Final = 1800.0
 """A listen key lives for an hour; it is prolonged each half."""
 CLOCK_S: Final = 60.0
+PATIENCE_S: Final = 30.0
+"""The longest wait of a question for room in the limits; it is asked again anyway."""
 _MS_NS: Final = 1_000_000
-
-
-class AccountUnusable(MarketlinkError):
-    """The account can't be traded as it is: hedge mode, a permission, another kind of account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class AccountSettings:
 
     stream_root: str
     stream_form: str
-    window_ms: int
+    timeout_s: float
     clock_alarm_ms: float
 
 
@@ -114,29 +112,29 @@ class Account:
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
-    def _stamp_ms(self) -> int:
-        """The exchange's time now, for a request that leaves now."""
-        return (self._clock.wall_ns() + self._trader.offset_ns) // _MS_NS
-
     async def _send(self, effect: Ask) -> None:
         outcome = await self._call(effect.call, effect.urgent, effect.number)
         self._carry_out(self._trader.on_outcome(effect.number, outcome, self.now()))
 
     async def _call(self, call: Call, urgent: bool, number: int = 0) -> Outcome:
-        def stamp() -> int:
-            stamp_ms = self._stamp_ms()
-            self._trader.on_sent(number, stamp_ms * _MS_NS)
-            return stamp_ms
-
         before = self._clock.mono_ns()
-        outcome = await self._http_call(call, urgent, stamp)
-        if call.op is Op.TIME and isinstance(outcome, Replied) and outcome.status == 200:
+        patience_s = self._settings.timeout_s if call.op in ORDER_OPS else PATIENCE_S
+        try:
+            status, body, _ = await self._http.call(
+                call,
+                signer=self._signer if call.keyed else None,
+                urgent=urgent,
+                patience_s=patience_s,
+                on_stamp=lambda stamp_ms: self._trader.on_sent(number, stamp_ms * _MS_NS),
+            )
+        except errors.NotSent as error:
+            return NotSent(str(error))
+        except errors.Unreachable as error:
+            return NoAnswer(str(error))
+        if call.op is Op.TIME and status == 200:
             with contextlib.suppress(MalformedMessage):
-                self._on_clock(self._venue.read_time(outcome.body), before)
-        return outcome
-
-    async def _http_call(self, call: Call, urgent: bool, stamp: Callable[[], int]) -> Outcome:
-        raise NotImplementedError
+                self._on_clock(self._venue.read_time(body), before)
+        return Replied(status, body)
 
     def _on_clock(self, server_ms: int, before_ns: int) -> None:
         """Take the exchange's time: it was read about half way between sending and answer."""
@@ -181,7 +179,10 @@ class Account:
 
     async def _check_mode(self) -> None:
         backoff = Backoff(self._rng)
-        while (body := await self._asked(self._venue.hedge_mode(), "the account's position mode")) is None:
+        while True:
+            body = await self._asked(self._venue.hedge_mode(), "the account's position mode")
+            if body is not None:
+                break
             await asyncio.sleep(backoff.delay_s())
         if self._venue.read_hedge_mode(body):
             remedy = "Switch it to one-way mode (close positions and orders first)."
@@ -200,22 +201,16 @@ class Account:
         except MalformedMessage as error:
             return str(error)
         url = self._venue.stream_url(self._settings.stream_root, self._key, self._settings.stream_form)
-        shown = url.partition("?")[0] if "?" in url else url.rpartition("/")[0]  # without the key
         try:
-            tls: dict[str, Any] = {"ssl": self._tls} if url.startswith("wss:") and self._tls is not None else {}
-            async with connect(
-                url, compression=None, proxy=proxy_of(url), max_size=2**24, open_timeout=10, close_timeout=1, **tls
-            ) as connection:
-                log.info("the account's stream is open to %s", shown)
+            async with PlainSocket(self._venue.name, url, self._tls) as socket:
+                log.info("the account's stream is open")
                 self._carry_out(self._trader.on_stream_open(self.now()))
-                return await self._read(connection)
-        except InvalidStatus as error:
-            return f"HTTP {error.response.status_code}"
-        except (OSError, EOFError, WebSocketException) as error:
-            return tls_words(error, url) or f"{type(error).__name__}: {error}"
+                return await self._read(socket)
+        except errors.Unreachable as error:
+            return error.why
 
-    async def _read(self, connection: ClientConnection) -> str:
-        reading = asyncio.ensure_future(self._read_events(connection))
+    async def _read(self, socket: PlainSocket) -> str:
+        reading = asyncio.ensure_future(self._read_events(socket))
         keeping = asyncio.ensure_future(self._keep_key())
         asked = asyncio.ensure_future(self._restream.wait())
         try:
@@ -228,9 +223,8 @@ class Account:
                 each.cancel()
             await asyncio.gather(reading, keeping, asked, return_exceptions=True)
 
-    async def _read_events(self, connection: ClientConnection) -> str:
-        async for frame in connection:
-            raw = frame.encode() if isinstance(frame, str) else frame
+    async def _read_events(self, socket: PlainSocket) -> str:
+        async for raw in socket.messages():
             try:
                 messages = self._venue.read_private(raw)
             except MalformedMessage as error:  # it may have been an order's: what it said is fetched

@@ -16,6 +16,8 @@ from connector import __version__
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_ALREADY_RUNNING = 3
+EXIT_ORDERS_LEFT = 4
+EXIT_ACCOUNT = 5
 EXCHANGES = ("binancefutures",)
 PLANNED = ("binancepapi", "binancespot", "bybit")
 
@@ -50,15 +52,18 @@ def connect(
         stream_url = "wss://fstream.binance.com"
         api_url    = "https://fapi.binance.com"
 
-    Optional: data_age_s, stale_s, ping_age_s, request_timeout_s, ca_file, order_prefix, api_key, secret. Every key can come
-    from the environment instead, e.g. CONNECTOR_API_KEY. Without keys the connector serves data only; this version does not trade.
+    Every key can come from the environment instead, e.g. CONNECTOR_API_KEY. Without api_key and secret the connector serves data only.
+    With them it carries out bots' orders; docs/connector.md has every key, docs/trading.md what happens when.
 
     Exit codes: 0 ended by SIGINT or SIGTERM, 1 could not go on, 2 wrong arguments or configuration, 3 a connector of this
-    name is already running. A second signal ends it at once.
+    name is already running, 4 orders are open at the end, or not known to be closed, 5 the account can't be used. A second
+    signal ends it at once.
     """
     from marketlink import logs
     from marketlink.errors import AlreadyRunning, MarketlinkError, SettingsError
     from marketlink.link.names import check_name
+
+    from connector.errors import AccountUnusable
 
     level = logging.getLevelNamesMapping().get(log_level.upper())
     if level is None:
@@ -69,16 +74,20 @@ def connect(
         _quit(f"exchange {exchange!r} {hint}; supported: {', '.join(EXCHANGES)}", EXIT_USAGE)
     try:
         check_name(name)
-        _run(name, config_path)
+        code = _run(name, config_path)
     except AlreadyRunning as error:
         _quit(str(error), EXIT_ALREADY_RUNNING)
     except SettingsError as error:
         _quit(str(error), EXIT_USAGE)
+    except AccountUnusable as error:
+        _quit(str(error), EXIT_ACCOUNT)
     except MarketlinkError as error:
         _quit(str(error), EXIT_FAILED)
+    if code:
+        raise typer.Exit(code)
 
 
-def _run(name: str, config_path: Path) -> None:
+def _run(name: str, config_path: Path) -> int:
     from marketlink.link.iceoryx import IceoryxConnectorPort
 
     from connector.config import read_config
@@ -91,7 +100,8 @@ def _run(name: str, config_path: Path) -> None:
     config, remarks = read_config(config_path)
     port = IceoryxConnectorPort(name)  # the lock of the name: before anything is said to the exchange
     try:
-        from marketlink.venues.binance import USDM
+        from marketlink.venues.binance import USDM, USDM_TRADING
+        from marketlink.venues.signing import HmacSigner
 
         from connector.shell import Shell
 
@@ -100,11 +110,27 @@ def _run(name: str, config_path: Path) -> None:
         for remark in remarks:
             log.warning("%s", remark)
 
+        signer = None
+        if config.has_keys:
+            signer = HmacSigner(config.api_key.get_secret_value(), config.secret.get_secret_value())
+        shell = None
+
         async def main() -> None:
-            await Shell(name, USDM, config, port, random.Random()).run()
+            nonlocal shell
+            shell = Shell(
+                name, USDM, config, port, random.Random(), trading=USDM_TRADING if signer else None, signer=signer
+            )
+            await shell.run()
 
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main())
+        if shell is not None and shell.left_open:
+            for one in shell.left_open:
+                side, price, qty = one.side.name.lower(), one.terms.price, one.terms.qty
+                text = "left open, or not known to be closed: %s %s %s at %s (%s, bot %d, order %d): %s"
+                log.error(text, one.symbol, side, qty, price, one.client_id, one.bot_id, one.order_id, one.phase.value)
+            return EXIT_ORDERS_LEFT if config.shutdown != "keep" else 0
+        return 0
     finally:
         port.close()
 

@@ -46,7 +46,7 @@ class RiskTable(RiskRow):
     """`[risk]` with tables of symbols in it: what a symbol's table does not say is taken from the outer one."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    __pydantic_extra__: dict[str, RiskRow]
+    __pydantic_extra__: dict[str, RiskRow] = Field(init=False)
 
     def limits(self) -> tuple[RiskLimits, dict[str, RiskLimits]]:
         """The limits of all symbols, and of those with a table of their own."""
@@ -117,7 +117,7 @@ class ConnectorConfig(BaseModel):
         default=0.0,
         description="time after which the exchange cancels every order of a symbol when this process is gone; 0: off",
     )
-    risk: RiskTable = Field(default_factory=RiskTable, description="table of limits; see docs/trading.md")
+    risk: RiskTable = Field(default_factory=lambda: RiskTable(), description="table of limits; see docs/trading.md")
 
     @property
     def has_keys(self) -> bool:
@@ -177,6 +177,9 @@ def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> tupl
         except SettingsError as error:
             raise SettingsError(where, "ca_file", error.what, error.remedy) from error
         config = config.model_copy(update={"ca_file": ca_file})
+    if config.has_keys:
+        prefix = f"prefix {config.order_prefix!r}" if config.order_prefix else "no prefix"
+        remarks.append(f"keys are given: bots' orders are carried out, with {prefix} in their ids")
     if bool(config.api_key.get_secret_value()) != bool(config.secret.get_secret_value()):
         missing = "secret" if config.api_key.get_secret_value() else "api_key"
         raise SettingsError(

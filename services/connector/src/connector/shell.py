@@ -34,10 +34,11 @@ from marketlink.times import SECOND_NS, Moment, WallNs
 from marketlink.venues.base import ExchangeInfo, PublicVenue
 from marketlink.venues.trading import Signer, TradingVenue
 
-from connector.account import Account, AccountSettings, AccountUnusable
+from connector.account import Account, AccountSettings
 from connector.client_ids import ClientIds
 from connector.config import ConnectorConfig
 from connector.effects import Answer, Ask, Effect, FetchSnapshot, Journal, Level, Note, Publish, Restream, Subscribe
+from connector.errors import AccountUnusable
 from connector.hub import Hub, Look
 from connector.journal import JournalFile
 from connector.left import Left
@@ -155,16 +156,36 @@ class Shell:
         self._account: Account | None = None
         if self.hub.trader is not None and trading is not None and signer is not None:
             seconds = config.order_timeout_s
-            http = VenueHttp(venue, config.api_url, budget, client_timeout_s=seconds, max_concurrent=16, tls=self.tls)
+            trader = self.hub.trader
+            self._account_http = VenueHttp(
+                venue,
+                config.api_url,
+                budget,
+                client_timeout_s=seconds,
+                max_concurrent=16,
+                tls=self.tls,
+                trading=trading,
+                stamp_ms=lambda: trader.exchange_ns(self.now()) // 1_000_000,
+                window_ms=config.recv_window_ms,
+            )
             settings = AccountSettings(
                 config.user_stream_url or config.stream_url,
                 config.user_stream_form or trading.stream_forms[0],
-                config.recv_window_ms,
+                seconds,
                 config.clock_alarm_ms,
             )
             journal = JournalFile(state_folder(config.state_dir, name))
             self._account = Account(
-                self.hub.trader, trading, http, signer, settings, journal, self.carry_out, self.clock, rng, self.tls
+                trader,
+                trading,
+                self._account_http,
+                signer,
+                settings,
+                journal,
+                self.carry_out,
+                self.clock,
+                rng,
+                self.tls,
             )
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -398,7 +419,9 @@ class Shell:
             await self._account.end_stream()
         farewell = Batch((ErrorEvent(to_error(Farewell("the connector has stopped"))),), framed=False)
         self.carry_out([Publish(farewell)])
-        while self.outbox.busy and self._failure is None:
+        for _ in range(200):  # a long batch may still be on its way
+            if not self.outbox.busy or self._failure is not None:
+                break
             await asyncio.sleep(NO_ROOM_S)
 
     async def _cancel_all(self, trader: Trader) -> None:
@@ -450,6 +473,8 @@ class Shell:
                 await asyncio.wait_for(self._http.aclose(), 1.0)
             if self._account is not None:
                 self._account.close()
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(self._account_http.aclose(), 1.0)
         if self._failure is not None:
             raise self._failure
 

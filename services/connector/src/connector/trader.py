@@ -834,7 +834,9 @@ class Trader:
                     if self.ledger.find(tracked.bot_id, tracked.symbol, tracked.order_id) is tracked:
                         out += self._to_owner(tracked, OrderEvent(tracked.symbol, order))
                     else:  # its bot would take it for news of the order that has the number now
-                        out.append(self._count("news of an order whose number is in use again", tracked.client_id, loud=True))
+                        out.append(
+                            self._count("news of an order whose number is in use again", tracked.client_id, loud=True)
+                        )
                     if tracked.phase is Phase.ENDED:
                         out.append(Journal({"t": "end", "c": tracked.client_id}))
                 case Problem(tracked, notice):

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Protocol
 
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 from websockets.uri import parse_uri
 
 from marketlink.errors import SettingsError
 from marketlink.run.clock import Clock, SystemClock
 from marketlink.run.network import proxy_of, ssl_context, tls_words
+from marketlink.run.plain import Connect
 from marketlink.run.retry import Backoff, BackoffSettings, retry_after_remark, retry_after_s
 from marketlink.run.staleness import Staleness, StalenessLimits
 from marketlink.run.stamped import StampedConnection
@@ -226,7 +226,7 @@ class Feed:
             tls["proxy_ssl"] = self._tls
         make: Any = functools.partial(StampedConnection, sink=session, wall_ns=self._wall_ns, hold=self._hold)
         try:
-            return await _Connect(
+            return await Connect(
                 self.url,
                 create_connection=make,
                 compression=None,
@@ -319,14 +319,6 @@ class Feed:
                 await connection.wait_closed()
         except TimeoutError:
             pass
-
-
-class _Connect(connect):
-    """Follows no redirect: a venue's answer decides not which host is spoken to."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """Return the error as it is."""
-        return exc
 
 
 class _Session:

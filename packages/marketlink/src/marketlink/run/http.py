@@ -147,11 +147,19 @@ class VenueHttp:
         return self._judge(request.path, response, body)
 
     async def call(
-        self, call: Call, *, signer: Signer | None, urgent: bool = False, patience_s: float | None = None
+        self,
+        call: Call,
+        *,
+        signer: Signer | None,
+        urgent: bool = False,
+        patience_s: float | None = None,
+        on_stamp: Callable[[int], None] | None = None,
     ) -> Answered:
         """Send a request of the trading half, and return the answer, error answers included.
 
-        The time stamp is taken when the request's turn has come. Raises NotSent when nothing left this process: banned, no
+        The time stamp is taken when the request's turn has come, and told to `on_stamp`, ms.
+
+        Raises NotSent when nothing left this process: banned, no
         connection, or no room in the limits within `patience_s` (None: for as long as it takes). Raises Unreachable when
         something did, and no whole answer came: whether the request was carried out is then unknown, as it is when this is cancelled.
         """
@@ -163,7 +171,10 @@ class VenueHttp:
         except _Banned as banned:
             raise NotSent(self._venue.name, call.path, "banned", banned.wait_s) from None
         try:
-            target, headers, content = self._trading.rest_request(call, signer, self._stamp_ms(), self._window_ms)
+            stamp_ms = self._stamp_ms()
+            target, headers, content = self._trading.rest_request(call, signer, stamp_ms, self._window_ms)
+            if on_stamp is not None:
+                on_stamp(stamp_ms)
             response, body = await self._send(wanted, call.method, target, headers=headers, content=content)
         finally:
             self._leave(wanted)
