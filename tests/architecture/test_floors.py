@@ -50,6 +50,7 @@ CORES = [
     "marketlink/times.py",
     "marketlink/bot/asking.py",
     "marketlink/bot/whole.py",
+    "marketlink/bot/orders.py",
     "marketlink/bot/state.py",
     "marketlink/run/limits.py",
     "marketlink/run/retry.py",

@@ -1,8 +1,10 @@
 """What every link must do, whatever carries it. A link is given as a factory of its two ends."""
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
+from marketlink.bot.orders import OwnOrders
 from marketlink.events import empty_events
 from marketlink.link.port import BotPort, ConnectorPort
 from marketlink.messages import (
@@ -13,11 +15,14 @@ from marketlink.messages import (
     Heard,
     LiveError,
     NewSession,
+    OrderEvent,
     PositionEvent,
     RegisterInstrument,
     Request,
     SamplesLost,
+    SubmitOrder,
 )
+from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
 
 
 class Ends(Protocol):
@@ -65,6 +70,34 @@ def check_requests_carry_the_bots_id(ends: Ends) -> None:
         Request(2, RegisterInstrument("ethusdt")),
     ]
     assert connector.requests() == []
+
+
+def check_order_requests_and_their_events_arrive_as_sent(ends: Ends) -> None:
+    connector, bot = ends.connector(), ends.bot(7)
+    own = OwnOrders()
+    asked = []
+    for number, side in ((3, Side.BUY), ((1 << 64) - 1, Side.SELL)):
+        submit = own.submit(
+            number, side, 27_100.5, 0.003, TimeInForce.GTX, OrderType.LIMIT, 0.1, 1_723_161_256_298_000_000
+        )
+        assert isinstance(submit, Order)
+        own.sent(submit)
+        accepted = replace(submit, req=Status.NONE, exch_timestamp=1_723_161_256_301_000_000)
+        own.on_event(accepted, 0)
+        modify = own.modify(number, 27_099.9, 0.002, 1_723_161_256_401_000_000)
+        assert isinstance(modify, Order)
+        own.sent(modify)
+        own.on_event(replace(modify, req=Status.NONE), 0)
+        cancel = own.cancel(number, 1_723_161_256_501_000_000)
+        assert isinstance(cancel, Order)
+        asked += [SubmitOrder("btcusdt", order) for order in (submit, modify, cancel)]
+    for request in asked:
+        bot.request(request)
+    assert connector.wait(1.0)
+    assert connector.requests() == [Request(7, request) for request in asked]
+    for request in asked:
+        connector.send(Batch((OrderEvent("btcusdt", request.order),), to=7, framed=False))
+    assert bot.receive() == [Batch((OrderEvent("btcusdt", request.order),), to=7, framed=False) for request in asked]
 
 
 def check_a_full_buffer_loses_the_oldest_and_says_so(ends: Ends) -> None:

@@ -18,7 +18,16 @@ from marketlink.link.wire import (
     put_signed,
     put_unsigned,
 )
-from marketlink.messages import ErrorEvent, ErrorKind, Feed, LiveError, OrderEvent, PositionEvent, RegisterInstrument
+from marketlink.messages import (
+    ErrorEvent,
+    ErrorKind,
+    Feed,
+    LiveError,
+    OrderEvent,
+    PositionEvent,
+    RegisterInstrument,
+    SubmitOrder,
+)
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
 
 from tests.marketlink.link import strategies as some
@@ -81,6 +90,29 @@ def test_enums_travel_as_their_place_in_the_declaration() -> None:
     assert raw[-6:] == bytes([1, 2, 8, 1, 1, 4])
     (raw,) = encode_event(OrderEvent("x", dataclasses.replace(order, side=Side.UNSUPPORTED)))
     assert raw[-2] == 3
+
+
+@pytest.mark.parametrize(("req", "raw"), [(Status.NEW, "01"), (Status.CANCELED, "04"), (Status.REPLACED, "07")])
+def test_a_request_for_an_order_is_the_whole_order_and_says_what_by_req(req: Status, raw: str) -> None:
+    order = Order(
+        qty=1.0,
+        leaves_qty=1.0,
+        exec_qty=0.0,
+        exec_price_tick=0,
+        price_tick=5,
+        tick_size=0.5,
+        exch_timestamp=0,
+        local_timestamp=1,
+        order_id=9,
+        maker=False,
+        order_type=OrderType.LIMIT,
+        req=req,
+        status=Status.NEW,
+        side=Side.BUY,
+        time_in_force=TimeInForce.GTX,
+    )
+    one, none, half = "000000000000f03f", "0000000000000000", "000000000000e03f"
+    assert encode_request(SubmitOrder("x", order)).hex() == f"000178{one}{one}{none}000a{half}0002090000{raw}010001"
 
 
 def test_error_of_a_custom_kind_carries_its_number_and_a_map() -> None:

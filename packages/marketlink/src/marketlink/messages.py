@@ -87,7 +87,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class SubmitOrder:
-    """A bot's order request: `order.req` says what, NEW to submit and CANCELED to cancel."""
+    """A bot's order request: `order.req` says what, NEW to submit, CANCELED to cancel, REPLACED to take its price and quantity."""
 
     symbol: str
     order: Order

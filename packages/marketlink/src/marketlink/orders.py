@@ -75,6 +75,11 @@ class Order:
         return self.price_tick * self.tick_size
 
     @property
+    def exec_price(self) -> float:
+        """The price of the fill that the event tells; means something only when `exec_qty` is not 0."""
+        return self.exec_price_tick * self.tick_size
+
+    @property
     def active(self) -> bool:
         """Whether the order is working at the exchange, as far as is known."""
         return self.status in (Status.NEW, Status.PARTIALLY_FILLED)

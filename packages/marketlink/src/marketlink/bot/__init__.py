@@ -1,6 +1,8 @@
-"""The bot-side client of a connector: registers, keeps books, trades, positions and orders, and waits (docs/bot.md)."""
+"""The bot-side client of a connector: registers, keeps books, trades, positions and orders, sends requests, and waits (docs/bot.md)."""
 
-from marketlink.bot.client import DepthView, Instrument, LiveBot, Waited
+from marketlink.bot.client import ALL_ASSETS, Instrument, LiveBot
+from marketlink.bot.depth import DepthView
+from marketlink.bot.orders import Code, OrderDict, StateValues
 from marketlink.bot.state import Confidence
 
-__all__ = ["Confidence", "DepthView", "Instrument", "LiveBot", "Waited"]
+__all__ = ["ALL_ASSETS", "Code", "Confidence", "DepthView", "Instrument", "LiveBot", "OrderDict", "StateValues"]

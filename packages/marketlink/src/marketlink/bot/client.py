@@ -7,34 +7,25 @@ A batch is handled whole before any call returns. Waiting is measured on a monot
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from marketlink.bot.state import Asset, BotState, Changes, Confidence
+from marketlink.bot.depth import DepthView
+from marketlink.bot.orders import FINISHED, Code, OrderDict, OwnOrders, StateValues
+from marketlink.bot.state import Asset, BotState, Changes
 from marketlink.errors import InstrumentRefused
 from marketlink.events import Events
 from marketlink.link.port import BotPort, Peer
-from marketlink.messages import LiveError
+from marketlink.messages import LiveError, SubmitOrder
 from marketlink.notices import Contradicted, Refused, Stated, read_notice
-from marketlink.orders import Order
+from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
 from marketlink.run.clock import Clock, SystemClock
 from marketlink.times import SECOND_NS, MonoNs, after
 
 log = logging.getLogger(__name__)
 _MISSING_NS: Final = 2 * SECOND_NS
 _LOOK_NS: Final = SECOND_NS // 2
-
-
-class Waited(IntEnum):
-    """How a waiting call ended; the numbers are hftbacktest's."""
-
-    OK = 0  # the time is over
-    END_OF_DATA = 1  # asked to stop
-    MARKET_FEED = 2
-    ORDER_RESPONSE = 3
+ALL_ASSETS: Final = -1
+"""Every instrument, where a call says so; hftbacktest's number, also as it reads without a sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,113 +43,41 @@ class Instrument:
     last_trades_capacity: int = 0
 
 
-class DepthView:
-    """The book of one asset as it is now; reads through to the newest one."""
-
-    def __init__(self, state: BotState, number: int, clock: Clock) -> None:
-        self._state, self._number, self._clock = state, number, clock
-        self._asset = state.assets[number]
-
-    @property
-    def confidence(self) -> Confidence:
-        """How far this book can be believed."""
-        return self._state.confidence(self._number, self._clock.mono_ns())
-
-    @property
-    def why(self) -> str:
-        """Why it can't be, in words; empty when it can."""
-        return self._state.why(self._number, self._clock.mono_ns())
-
-    @property
-    def update_id(self) -> int:
-        """The exchange's id of the last update in the book; 0 when the connector tells none."""
-        return self._asset.update_id
-
-    @property
-    def tick_size(self) -> float:
-        """The price step; 0 until it is known."""
-        return self._asset.tick_size
-
-    @property
-    def lot_size(self) -> float:
-        """The quantity step; 0 until it is known."""
-        return self._asset.lot_size
-
-    @property
-    def best_bid(self) -> float:
-        """The best bid price; NaN when there is none."""
-        return self._asset.book.best_bid
-
-    @property
-    def best_ask(self) -> float:
-        """The best ask price; NaN when there is none."""
-        return self._asset.book.best_ask
-
-    @property
-    def best_bid_tick(self) -> int:
-        """The best bid in ticks; the smallest i64 when there is none."""
-        return self._asset.book.best_bid_tick
-
-    @property
-    def best_ask_tick(self) -> int:
-        """The best ask in ticks; the largest i64 when there is none."""
-        return self._asset.book.best_ask_tick
-
-    @property
-    def best_bid_qty(self) -> float:
-        """The quantity at the best bid."""
-        return self._asset.book.best_bid_qty
-
-    @property
-    def best_ask_qty(self) -> float:
-        """The quantity at the best ask."""
-        return self._asset.book.best_ask_qty
-
-    def bid_qty_at_tick(self, price_tick: int) -> float:
-        """The quantity bid at a price; 0 when there is none."""
-        return self._asset.book.bid_qty_at_tick(price_tick)
-
-    def ask_qty_at_tick(self, price_tick: int) -> float:
-        """The quantity asked at a price; 0 when there is none."""
-        return self._asset.book.ask_qty_at_tick(price_tick)
-
-    def bids(self, count: int | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Ticks and quantities of the best `count` bids, best first."""
-        return self._asset.book.bids(count)
-
-    def asks(self, count: int | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Ticks and quantities of the best `count` asks, best first."""
-        return self._asset.book.asks(count)
-
-    def levels(self) -> Events:
-        """The whole book as snapshot records: bids from the best down, then asks from the best up."""
-        return self._asset.book.levels()
-
-
 class LiveBot:
     """A bot on one or more running connectors.
 
+    `bot_id` is random unless stated; a bot that comes back under its id gets its working orders back, one that is random does not.
     `open_port` makes a bot's end of the link to a connector of a name; the default is shared memory. Errors that the connector tells go to
-    `on_error`, which may raise to end the waiting call. A waiting call raises InstrumentRefused when the connector does not have a symbol,
-    or has it with other sizes than stated; a connector that does not run is waited for, and said once in the log.
+    `on_error`, orders that changed to `on_order`, before (None: not known until now) and after; both may raise to end the waiting call.
+    `answer_timeout` is how long `wait=True` waits, ns, and `close_timeout` how long `close` does. A waiting call raises InstrumentRefused
+    when the connector does not have a symbol, or has it with other sizes than stated; a connector that does not run is waited for, and said
+    once in the log.
     """
 
     def __init__(
         self,
         instruments: Sequence[Instrument],
         *,
+        bot_id: int | None = None,
         open_port: Callable[[str], BotPort] | None = None,
         on_error: Callable[[LiveError], None] | None = None,
+        on_order: Callable[[Order | None, Order], None] | None = None,
+        answer_timeout: int = 60 * SECOND_NS,
+        close_timeout: int = 3 * SECOND_NS,
         clock: Clock | None = None,
     ) -> None:
         seen = {(one.connector_name, one.symbol) for one in instruments}
         if not instruments or len(seen) < len(instruments):
             raise ValueError("at least one instrument, and each symbol of a connector only once")
-        self._clock, self._on_error = clock or SystemClock(), on_error
+        if bot_id is not None and open_port is not None:
+            raise ValueError("a port has its bot's id: state bot_id or open_port, not both")
+        self._clock, self._on_error, self._on_order = clock or SystemClock(), on_error, on_order
+        self._answer_timeout, self._close_timeout = answer_timeout, close_timeout
         self._stopped = False
         self._places: list[tuple[BotState, int]] = []
         self._links: list[_Link] = []
-        opener = open_port or _shared_memory
+        self._link_of: dict[int, int] = {}
+        opener = open_port or (lambda name: _shared_memory(name, bot_id))
         numbers: dict[str, list[int]] = {}
         for number, one in enumerate(instruments):
             numbers.setdefault(one.connector_name, []).append(number)
@@ -173,6 +92,7 @@ class LiveBot:
             self._links.append(link)
             for index, number in enumerate(mine):
                 places[number] = (link.state, index)
+                self._link_of[number] = len(self._links) - 1
             now = self._clock.mono_ns()
             link.state.on_peer(port.peer(), now)
             for request in link.state.start(now):
@@ -199,21 +119,36 @@ class LiveBot:
         return self._asset(asset_no).last_trades.copy()
 
     def clear_last_trades(self, asset_no: int) -> None:
-        """Forget the trades."""
-        self._asset(asset_no).trade_count = 0
+        """Forget the trades of an instrument, or of ALL_ASSETS."""
+        for asset in self._assets(asset_no):
+            asset.trade_count = 0
 
     def position(self, asset_no: int) -> float:
-        """The position, as the connector last told it."""
+        """The account's position, as the connector last told it."""
         return self._asset(asset_no).position
 
-    def orders(self, asset_no: int) -> dict[int, Order]:
-        """The orders that the connector told of, by id."""
-        return self._asset(asset_no).orders
+    def own_position(self, asset_no: int) -> float:
+        """The sum of this bot's own fills since it began."""
+        asset = self._asset(asset_no)
+        return asset.orders.position(asset.lot_size)
+
+    def state_values(self, asset_no: int) -> StateValues:
+        """The account's position, and what the own fills add up to."""
+        asset = self._asset(asset_no)
+        return asset.orders.state_values(asset.position)
+
+    def orders(self, asset_no: int) -> OrderDict:
+        """This bot's orders by id, always as they are now."""
+        return self._asset(asset_no).orders.map
+
+    def unsure(self, asset_no: int) -> frozenset[int]:
+        """The ids of orders that the exchange or the connector is being asked about; they may rest, be filled or be gone."""
+        return frozenset(self._asset(asset_no).orders.unsure)
 
     def clear_inactive_orders(self, asset_no: int) -> None:
-        """Forget orders that are no longer working."""
-        asset = self._asset(asset_no)
-        asset.orders = {number: order for number, order in asset.orders.items() if order.active}
+        """Forget orders that neither work nor wait for an answer, of an instrument or of ALL_ASSETS."""
+        for asset in self._assets(asset_no):
+            asset.orders.clear_inactive()
 
     def feed_latency(self, asset_no: int) -> tuple[int, int] | None:
         """Exchange and local time of the last market data, ns."""
@@ -221,52 +156,179 @@ class LiveBot:
 
     def order_latency(self, asset_no: int) -> tuple[int, int, int] | None:
         """Request, exchange and response time of the last order event, ns."""
-        return self._asset(asset_no).order_latency
+        return self._asset(asset_no).orders.latency
+
+    def submit_buy_order(
+        self,
+        asset_no: int,
+        order_id: int,
+        price: float,
+        qty: float,
+        time_in_force: int,
+        order_type: int,
+        wait: bool,
+    ) -> Code:
+        """Ask for a buy order; OK when it is sent, or with `wait` when it is answered, whatever the answer.
+
+        ORDER_ID_EXIST while the map has the id, an ended order's too. The price is rounded to the tick. Raises ValueError for a quantity or
+        a price that is no positive number, or while the tick size is unknown.
+        """
+        return self._submit(Side.BUY, asset_no, order_id, price, qty, time_in_force, order_type, wait)
+
+    def submit_sell_order(
+        self,
+        asset_no: int,
+        order_id: int,
+        price: float,
+        qty: float,
+        time_in_force: int,
+        order_type: int,
+        wait: bool,
+    ) -> Code:
+        """Ask for a sell order; as `submit_buy_order`."""
+        return self._submit(Side.SELL, asset_no, order_id, price, qty, time_in_force, order_type, wait)
+
+    def cancel(self, asset_no: int, order_id: int, wait: bool) -> Code:
+        """Ask to cancel an order. ORDER_NOT_FOUND, or INVALID_ORDER_STATUS when it has ended or something is asked for it."""
+        if not self._has(asset_no):
+            return Code.INSTRUMENT_NOT_FOUND
+        made = self._asset(asset_no).orders.cancel(int(order_id), self._clock.wall_ns())
+        return self._send(asset_no, made, wait)
+
+    def modify(self, asset_no: int, order_id: int, price: float, qty: float, wait: bool) -> Code:
+        """Ask for another price and total quantity, which the order shows at once, and no longer if it is refused; codes as `cancel`."""
+        if not self._has(asset_no):
+            return Code.INSTRUMENT_NOT_FOUND
+        made = self._asset(asset_no).orders.modify(int(order_id), float(price), float(qty), self._clock.wall_ns())
+        return self._send(asset_no, made, wait)
+
+    def _submit(
+        self,
+        side: Side,
+        asset_no: int,
+        order_id: int,
+        price: float,
+        qty: float,
+        time_in_force: int,
+        order_type: int,
+        wait: bool,
+    ) -> Code:
+        if not self._has(asset_no):
+            return Code.INSTRUMENT_NOT_FOUND
+        asset = self._asset(asset_no)
+        if not asset.sized:
+            raise ValueError(f"order {order_id}: the tick size of {asset.symbol} is not known yet")
+        made = asset.orders.submit(
+            int(order_id),
+            side,
+            float(price),
+            float(qty),
+            TimeInForce(time_in_force),
+            OrderType(order_type),
+            asset.tick_size,
+            self._clock.wall_ns(),
+        )
+        return self._send(asset_no, made, wait)
+
+    def _send(self, asset_no: int, made: Order | Code, wait: bool) -> Code:
+        """Send a request, note it, and wait for its answer if wanted. Raises LinkError when it can't be sent; then it is not asked."""
+        if isinstance(made, Code):
+            return made
+        link = self._links[self._link_of[asset_no]]
+        asset = self._asset(asset_no)
+        link.port.request(SubmitOrder(asset.symbol, made))
+        asset.orders.sent(made)
+        if not wait:
+            return Code.OK
+        ended = self._wait(
+            self._answer_timeout, lambda _: None if _awaited(asset.orders, made) else Code.ORDER_RESPONSE
+        )
+        return {Code.ORDER_RESPONSE: Code.OK, Code.OK: Code.TIMEOUT}.get(ended, ended)
 
     def lost_samples(self) -> int:
         """How many samples never reached this bot."""
         return sum(link.state.lost_samples for link in self._links)
 
-    def elapse(self, duration_ns: int) -> Waited:
-        """Handle messages for so long."""
-        return self._wait(duration_ns, lambda changes: None)
+    def elapse(self, duration: int | None = None, *, duration_ns: int | None = None) -> Code:
+        """Handle messages for so long, ns; `duration_ns` is the same by another name."""
+        return self._wait(_one_of(duration, duration_ns), lambda changes: None)
 
-    def wait_next_feed(self, include_order_resp: bool, timeout_ns: int) -> Waited:
-        """Wait until market data arrived, or, if asked for, an order event."""
+    def elapse_bt(self, duration: int) -> Code:
+        """Do nothing: it is for backtests, where computing takes no time."""
+        return Code.OK
 
-        def ended(changes: list[tuple[Changes, list[int]]]) -> Waited | None:
+    def wait_next_feed(
+        self, include_order_resp: bool, timeout: int | None = None, *, timeout_ns: int | None = None
+    ) -> Code:
+        """Wait until market data arrived, or, if asked for, an order event or an answer; `timeout_ns` is `timeout` by another name."""
+
+        def ended(changes: list[tuple[Changes, list[int]]]) -> Code | None:
             if include_order_resp and any(change.orders for change, _ in changes):
-                return Waited.ORDER_RESPONSE
-            return Waited.MARKET_FEED if any(change.feeds for change, _ in changes) else None
+                return Code.ORDER_RESPONSE
+            return Code.MARKET_FEED if any(change.feeds for change, _ in changes) else None
 
-        return self._wait(timeout_ns, ended)
+        return self._wait(_one_of(timeout, timeout_ns), ended)
 
-    def wait_order_response(self, asset_no: int, order_id: int, timeout_ns: int) -> Waited:
-        """Wait until an event of this order arrived."""
+    def wait_order_response(
+        self, asset_no: int, order_id: int, timeout: int | None = None, *, timeout_ns: int | None = None
+    ) -> Code:
+        """Wait until an event of this order arrived, or an error that answers what was asked for it."""
 
-        def ended(changes: list[tuple[Changes, list[int]]]) -> Waited | None:
+        def ended(changes: list[tuple[Changes, list[int]]]) -> Code | None:
             told = any(
                 (numbers[asset], number) == (asset_no, order_id)
                 for change, numbers in changes
                 for asset, number in change.orders
             )
-            return Waited.ORDER_RESPONSE if told else None
+            return Code.ORDER_RESPONSE if told else None
 
-        return self._wait(timeout_ns, ended)
+        return self._wait(_one_of(timeout, timeout_ns), ended)
 
     def stop(self) -> None:
         """End the waiting call that runs, and every later one, with END_OF_DATA; may be called from a signal handler."""
         self._stopped = True
 
-    def close(self) -> None:
-        """Leave the link; orders are left as they are."""
-        for link in self._links:
-            link.port.close()
-        self._links = []
+    def close(self) -> Code:
+        """Wait, no longer than `close_timeout`, until the cancels that were sent are answered, and leave the link; orders stay as they are.
+
+        Returns OK, or TIMEOUT when an answer is missing. Nothing is waited for where no connector runs. Calling it again does nothing.
+        """
+        result = Code.OK
+        try:
+            result = self._wait_for_cancels()
+        finally:
+            for link in self._links:
+                link.port.close()
+            self._links = []
+        return result
+
+    def _wait_for_cancels(self) -> Code:
+        def left() -> bool:
+            return any(
+                order.req is Status.CANCELED and order.active
+                for link in self._links
+                if link.port.peer() is not Peer.NOBODY
+                for asset in link.state.assets
+                for order in asset.orders.map.values()
+            )
+
+        if not left():
+            return Code.OK
+        self._stopped = False
+        ended = self._wait(self._close_timeout, lambda _: None if left() else Code.ORDER_RESPONSE)
+        return Code.OK if ended is Code.ORDER_RESPONSE else Code.TIMEOUT
+
+    def _has(self, asset_no: int) -> bool:
+        return 0 <= asset_no < len(self._places)
 
     def _asset(self, asset_no: int) -> Asset:
         state, index = self._places[asset_no]
         return state.assets[index]
+
+    def _assets(self, asset_no: int) -> list[Asset]:
+        if asset_no in (ALL_ASSETS, ALL_ASSETS & ((1 << 64) - 1)):
+            return [state.assets[index] for state, index in self._places]
+        return [self._asset(asset_no)]
 
     def _hear(self) -> list[tuple[Changes, list[int]]]:
         heard: list[tuple[Changes, list[int]]] = []
@@ -287,6 +349,9 @@ class LiveBot:
                 self._check(link, error)
                 if self._on_error is not None:
                     self._on_error(error)
+            if self._on_order is not None:
+                for before, after_ in changes.moved:
+                    self._on_order(before, after_)
         return heard
 
     def _look_for(self, link: "_Link", now: MonoNs) -> None:
@@ -316,17 +381,17 @@ class LiveBot:
                 text = f"{what.value} is stated as {stated}, and is {true}"
                 raise InstrumentRefused(link.name, symbol, text, f"Write {what.value}={true}, or leave it out.")
 
-    def _wait(self, timeout_ns: int, ended: Callable[[list[tuple[Changes, list[int]]]], Waited | None]) -> Waited:
+    def _wait(self, timeout_ns: int, ended: Callable[[list[tuple[Changes, list[int]]]], Code | None]) -> Code:
         end = after(self._clock.mono_ns(), timeout_ns)
         while True:
             result = ended(self._hear())
             if result is not None:
                 return result
             if self._stopped:
-                return Waited.END_OF_DATA
+                return Code.END_OF_DATA
             left_ns = end - self._clock.mono_ns()
             if left_ns <= 0:
-                return Waited.OK
+                return Code.OK
             # With several connectors only one can be slept on: look at the others often.
             limit_s = 0.2 if len(self._links) == 1 else 0.002
             for link in self._links:
@@ -347,7 +412,19 @@ class _Link:
     unreadable_told: int = 1  # with so many samples it is said again
 
 
-def _shared_memory(name: str) -> BotPort:
+def _awaited(orders: OwnOrders, request: Order) -> bool:
+    """Tell whether a request is still to be answered: it is as long as the order shows it."""
+    order = orders.map.get(request.order_id)
+    return order is not None and order.req is request.req and order.status not in FINISHED
+
+
+def _shared_memory(name: str, bot_id: int | None) -> BotPort:
     from marketlink.link.iceoryx import IceoryxBotPort
 
-    return IceoryxBotPort(name)
+    return IceoryxBotPort(name, bot_id)
+
+
+def _one_of(duration: int | None, duration_ns: int | None) -> int:
+    if (duration is None) == (duration_ns is None):
+        raise TypeError("one time is needed, in ns")
+    return int(duration if duration is not None else duration_ns)  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ import numpy as np
 
 from marketlink.book.fused import FusedBook
 from marketlink.bot.asking import Asking
+from marketlink.bot.orders import OwnOrders
 from marketlink.bot.whole import whole_from
 from marketlink.events import KIND_MASK, TRADE, Events, empty_events
 from marketlink.link.port import Peer
@@ -34,15 +35,24 @@ from marketlink.messages import (
     SamplesLost,
     Unreadable,
 )
-from marketlink.notices import Contradicted, Farewell, Notice, OutOfSync, Refused, Sizes, Stated, read_notice
-from marketlink.orders import Order, Status
+from marketlink.notices import (
+    Contradicted,
+    Farewell,
+    Notice,
+    OrderProblem,
+    OutOfSync,
+    Refused,
+    Sizes,
+    Stated,
+    read_notice,
+)
+from marketlink.orders import Order
 from marketlink.times import SECOND_NS, MonoNs, WallNs
 
 SILENT_NS: Final = 3 * SECOND_NS
 """A connector of ours sends at least once a second."""
 SETTLED_NS: Final = SECOND_NS
 """A connector that starts is for a moment like one of another kind: its kind counts when it has stood so long."""
-_FINISHED: Final = (Status.CANCELED, Status.EXPIRED, Status.FILLED)
 
 
 class Confidence(Enum):
@@ -71,12 +81,11 @@ class Asset:
     update_id: int = 0
     position: float = 0.0
     position_ts: int = 0
-    orders: dict[int, Order] = field(default_factory=dict)
+    orders: OwnOrders = field(default_factory=OwnOrders)
     trades: Events = field(default_factory=empty_events)
     trade_count: int = 0
     trades_dropped: int = 0
     feed_latency: tuple[int, int] | None = None
-    order_latency: tuple[int, int, int] | None = None
     resyncs: int = 0
 
     def __post_init__(self) -> None:
@@ -125,10 +134,15 @@ class Asset:
 
 @dataclass(slots=True)
 class Changes:
-    """What one round of hearing brought: which assets got market data, which order ids were told of, errors, and requests to send."""
+    """What one round of hearing brought.
+
+    Which assets got market data, which orders were told of, by asset and id, and what that changed (before, after); errors, and requests to
+    send.
+    """
 
     feeds: set[int] = field(default_factory=set)
     orders: list[tuple[int, int]] = field(default_factory=list)
+    moved: list[tuple[Order | None, Order]] = field(default_factory=list)
     errors: list[LiveError] = field(default_factory=list)
     requests: list[LiveRequest] = field(default_factory=list)
 
@@ -190,6 +204,7 @@ class BotState:
                 self.peer is Peer.NOBODY
             ):  # one that was not there knows nothing of this bot, and may never say a word before it does
                 for asset in self.assets:
+                    asset.orders.doubt()
                     asset.asking.anew(now)
             self.peer, self._peer_since = peer, now
         if peer is Peer.NOBODY and self._heard is not None:
@@ -235,11 +250,13 @@ class BotState:
                 self.lost_samples += item.count
                 for asset in self.assets:
                     asset.known, asset.unknown = False, "samples of the link were lost"
+                    asset.orders.doubt()
                     asset.asking.want(now)
             elif isinstance(item, NewSession):
                 self.sessions += 1
                 for asset in self.assets:
                     asset.known, asset.refused, asset.unknown = False, "", "the connector was restarted"
+                    asset.orders.doubt()
                     asset.asking.anew(now)
             elif isinstance(item, Unreadable):
                 self.unreadable += 1
@@ -266,7 +283,8 @@ class BotState:
                 if isinstance(event, PositionEvent):
                     self._position(answered, event)
                 elif isinstance(event, OrderEvent):
-                    self._order(answered, event.order, wall_ns)
+                    moved = answered.orders.on_event(event.order, wall_ns)
+                    changes.moved += [moved] if moved is not None else []
                     changes.orders.append((number, event.order.order_id))
         for symbol, parts in feeds.items():
             if symbol in self._index:
@@ -278,8 +296,17 @@ class BotState:
         # behind the book: a registration's answer says so when the book that it brings is out of sync
         for error, notice in notices:
             answered = self._behind_the_book(error, notice) or answered
+            if isinstance(notice, OrderProblem) and notice.symbol in self._index:
+                number = self._index[notice.symbol]
+                if self.assets[number].orders.on_problem(notice.order_id, notice.op, notice.state):
+                    changes.orders.append((number, notice.order_id))
             changes.errors.append(error)
-        if batch.to == self._bot_id and batch.framed:
+        about_orders = bool(batch.events) and all(
+            isinstance(event, OrderEvent)
+            or (isinstance(event, ErrorEvent) and event.error.kind is ErrorKind.ORDER_ERROR)
+            for event in batch.events
+        )
+        if batch.to == self._bot_id and batch.framed and not about_orders:
             # The source answers a symbol without a book by an empty batch: answers come in the order of the requests.
             waiting = [asset for asset in self.assets if asset.asking.awaited]
             asset = answered or (waiting[0] if waiting else None)
@@ -312,12 +339,6 @@ class BotState:
     def _position(self, asset: Asset, event: PositionEvent) -> None:
         if event.exch_ts >= asset.position_ts:
             asset.position, asset.position_ts = event.qty, event.exch_ts
-
-    def _order(self, asset: Asset, order: Order, wall_ns: WallNs) -> None:
-        asset.order_latency = (order.local_timestamp, order.exch_timestamp, wall_ns)
-        known = asset.orders.get(order.order_id)
-        if known is None or (order.exch_timestamp >= known.exch_timestamp and known.status not in _FINISHED):
-            asset.orders[order.order_id] = order
 
     def _before_the_book(self, error: LiveError) -> Notice | None:
         """Take what an answer says of the symbol itself: its book is made by that."""
