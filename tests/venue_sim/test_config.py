@@ -52,4 +52,5 @@ def test_a_script_of_another_shape_is_refused(text: str) -> None:
 
 def test_every_kind_can_be_written() -> None:
     needs = {"status": {"status": 500}, "slow": {"delay_s": 1}, "late": {"delay_s": 1}, "error": {"code": -1008}}
+    needs["late_execution"] = {"delay_s": 1}
     assert {parse_fault({"kind": kind, **needs.get(kind, {})}).kind for kind in KINDS} == KINDS

@@ -172,7 +172,7 @@ def test_a_boundary_snapshot_comes_when_the_update_is_reached_or_is_given_up() -
     assert isinstance(late, Ticket)
     desk.poll(late, 0, 0.0)
     assert desk.give_up(late, 0.0).status == 503
-    assert exchange._boundaries == []
+    assert exchange.boundaries.waiting == []
 
 
 def test_other_endpoints_answer() -> None:

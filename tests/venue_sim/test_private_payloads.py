@@ -12,7 +12,8 @@ import pytest
 from venue_sim.accounts import Account
 from venue_sim.market import BookState, Instrument
 from venue_sim.matching import BUY
-from venue_sim.trading import NewOrder, OrderState, Trading
+from venue_sim.orders import NewOrder, OrderState
+from venue_sim.trading import Trading
 from venue_sim.venues.usdm import trade
 
 COIN = Instrument("btcusdt", "0.10", "0.001", "BTC", "USDT")

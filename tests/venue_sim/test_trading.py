@@ -11,7 +11,8 @@ from venue_sim.accounts import Account
 from venue_sim.filters import Broken, Rule
 from venue_sim.market import BookState, Instrument, Quote, Trade, Update
 from venue_sim.matching import BUY, SELL, SelfTrade, Tif
-from venue_sim.trading import OPEN, AccountPush, Did, NewOrder, OrderPush, OrderState, Push, Status, Trading
+from venue_sim.orders import OPEN, AccountPush, Did, NewOrder, OrderPush, OrderState, Push, Status
+from venue_sim.trading import Trading
 
 COIN = Instrument("btcusdt", "0.10", "0.001", "BTC", "USDT")
 BOOK = BookState(100, 0, 0, [("100.00", "1.000"), ("99.90", "2.000")], [("100.10", "1.000"), ("100.20", "2.000")])
@@ -256,6 +257,9 @@ def test_money_quantity_and_statuses_agree_whatever_happens(steps: list[tuple[ob
                 assert fills[push.order.id] == push.order.executed * 1000 <= push.order.new.quantity * 1000
                 ended[push.order.id] += push.order.status not in OPEN
         for state in core.orders.values():
+            if state.status in OPEN and state.new.reduce_only:
+                amount = core.accounts[state.account].position("btcusdt").amount
+                assert state.new.quantity - state.executed <= -state.new.side * amount
             assert (state.status in OPEN) == (state.id in core.books["btcusdt"].orders) == (not ended[state.id])
         assert set(first.values()) <= {Did.NEW}, "an order's first push says that it is new"
         for name, account_state in core.accounts.items():
@@ -265,3 +269,44 @@ def test_money_quantity_and_statuses_agree_whatever_happens(steps: list[tuple[ob
             position = account_state.position("btcusdt")
             assert position.amount == bought
             assert account_state.wallet == 1000 + cash + position.cost - sum((one.fee for one in mine), Fraction(0))
+
+
+def test_a_reduce_only_order_shrinks_with_the_position_in_its_place_and_ends_with_it() -> None:
+    core = trading()
+    core.place("a", order(BUY, None, "2", "open"), 1)
+    core.place("a", order(SELL, "100.30", "1.5", "close", reduce_only=True), 2)
+    core.place("b", order(SELL, "100.30", "1", "behind"), 3)
+    _, pushes = core.place("a", order(SELL, None, "1", "less"), 4)
+    assert told(pushes)[-1] == ("AMENDMENT", "NEW", "")
+    shrunk = pushes[-1]
+    assert isinstance(shrunk, OrderPush)
+    assert (shrunk.order.new.client_id, shrunk.order.new.quantity) == ("close", Decimal("1.000"))
+    pushes = core.on_message("btcusdt", Trade(1, 5, 5, "100.30", "0.400", False), 5)
+    assert told(pushes) == [("TRADE", "PARTIALLY_FILLED", "0.400")], "it kept its place before the other"
+    _, pushes = core.place("a", order(SELL, None, "0.6", "rest"), 6)
+    assert told(pushes)[-1] == ("EXPIRED", "EXPIRED", "")
+    ended = core.find("a", "btcusdt", None, "close")
+    assert ended is not None
+    assert (ended.executed, ended.new.quantity) == (Decimal("0.400"), Decimal("1.000"))
+    assert core.accounts["a"].position("btcusdt").amount == 0
+
+
+def test_two_reduce_only_orders_never_turn_a_position_even_within_one_print() -> None:
+    core = trading()
+    core.place("a", order(BUY, None, "1", "open"), 1)
+    for name in ("first", "second"):
+        core.place("a", order(SELL, "100.30", "1", name, reduce_only=True), 2)
+    pushes = core.on_message("btcusdt", Trade(1, 5, 5, "100.30", "9.000", False), 5)
+    assert told(pushes) == [("TRADE", "FILLED", "1.000"), ("EXPIRED", "EXPIRED", "")]
+    assert core.accounts["a"].position("btcusdt").amount == 0
+
+
+def test_a_reduce_only_order_partly_filled_may_be_modified_to_what_the_position_still_allows() -> None:
+    core = trading()
+    core.place("a", order(BUY, None, "1", "open"), 1)
+    core.place("a", order(SELL, "100.30", "1", "close", reduce_only=True), 2)
+    core.on_message("btcusdt", Trade(1, 5, 5, "100.30", "0.400", False), 5)
+    state, _ = core.modify("a", "btcusdt", None, "close", Decimal("100.40"), Decimal(1), 6)
+    assert isinstance(state, OrderState)
+    state, _ = core.modify("a", "btcusdt", None, "close", Decimal("100.40"), Decimal("1.1"), 7)
+    assert state == Broken(Rule.REDUCE_ONLY, "3/5")

@@ -14,10 +14,11 @@ from venue_sim.face import message_of
 from venue_sim.faults import FaultScript
 from venue_sim.market import Frame, Trade
 from venue_sim.matching import BUY, SELL, CancelFrom, Tif
+from venue_sim.orders import OPEN, NewOrder, OrderState
 from venue_sim.recording import RecordingFile
 from venue_sim.replay import ReplayMarket
 from venue_sim.timeline import Timeline
-from venue_sim.trading import OPEN, NewOrder, OrderState, Trading
+from venue_sim.trading import Trading
 from venue_sim.venues.usdm import USDM, USDM_TRADE
 
 FRAMES = 10_000

@@ -18,8 +18,9 @@ from venue_sim.filters import Broken, Rule
 from venue_sim.limits import OrderPool
 from venue_sim.market import BookState, Instrument
 from venue_sim.matching import BUY, SELL, SelfTrade, Tif
+from venue_sim.orders import NewOrder, OrderState
 from venue_sim.trade_face import ApiRequest, ApiWrong, Place, PrivateAsk, TradeFace, Wrong
-from venue_sim.trading import NewOrder, OrderState, Trading
+from venue_sim.trading import Trading
 from venue_sim.venues.usdm import USDM_TRADE
 
 COIN = Instrument("btcusdt", "0.10", "0.001", "BTC", "USDT")

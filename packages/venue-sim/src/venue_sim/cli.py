@@ -15,8 +15,10 @@ import typer
 
 from venue_sim.config import parse_script
 from venue_sim.errors import BadMarket, VenueSimError
+from venue_sim.filters import Limits
 from venue_sim.market import Market
 from venue_sim.matching import CancelFrom
+from venue_sim.private_side import Quick
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -150,6 +152,11 @@ def run(
         StreamForm,
         typer.Option(help="Form an account stream's address must have; any other is accepted and silent."),
     ] = StreamForm.ANY,
+    trade_lite: Annotated[
+        Quick,
+        typer.Option(help="When a fill's short message (TRADE_LITE) is pushed: before or after the long one, or off."),
+    ] = Quick.BEFORE,
+    change_limit: Annotated[int, typer.Option(help="Modifications of one order before -5026.")] = 10_000,
     history: Annotated[int, typer.Option(help="Depth updates a symbol to keep for /sim/book?u=.")] = 100_000,
     max_buffer_mb: Annotated[
         int, typer.Option(help="Unsent megabytes at which a client that does not read is cut off.")
@@ -202,9 +209,11 @@ def run(
             from venue_sim.venues.usdm import USDM_TRADE
 
             known = parse_accounts(accounts.read_text())
-            trading = Trading(source.instruments, known.accounts, cancels=queue)
+            limits = Limits(changes=change_limit)
+            trading = Trading(source.instruments, known.accounts, limits=limits, cancels=queue)
             exchange.let_trade(trading, USDM_TRADE)
-            exchange.latencies = parse_latencies(latency_ms, seed)
+            exchange.private.quick = trade_lite
+            exchange.private.latencies = parse_latencies(latency_ms, seed)
             trade = TradeDesk(exchange, trading, known.keys, USDM_TRADE)
         desk = Desk(
             exchange,

@@ -10,11 +10,13 @@ from typing import Any
 
 from venue_sim.errors import BadFault
 
-MESSAGE_KINDS = frozenset({"drop", "duplicate", "reorder", "corrupt", "late"})
+MESSAGE_KINDS = frozenset({"drop", "duplicate", "reorder", "corrupt", "late", "overfill"})
 CONNECTION_KINDS = frozenset(
     {"eof", "close", "reset", "stall", "no_pings", "disconnect_24h", "server_shutdown", "listen_key_expired"}
 )
-REQUEST_KINDS = frozenset({"slow", "status", "timeout", "empty_body", "html_body", "error"})
+REQUEST_KINDS = frozenset(
+    {"slow", "status", "timeout", "empty_body", "html_body", "error", "hang_up", "cut_body", "late_execution"}
+)
 SNAPSHOT_KINDS = frozenset({"stale_snapshot", "boundary_snapshot"})
 KINDS = MESSAGE_KINDS | CONNECTION_KINDS | REQUEST_KINDS | SNAPSHOT_KINDS
 MODES = {
@@ -22,8 +24,39 @@ MODES = {
     "corrupt": ("truncate", "flip"),
     "boundary_snapshot": ("pu", "u", "inside"),
     "stall": ("lose", "delay"),
+    "hang_up": ("reset", "eof"),
+    "cut_body": ("truncate", "tail", "empty"),
+    "late_execution": ("silent", "error"),
 }
-STATUSES = (400, 403, 418, 429, 500, 502, 503, 504)
+OPERATIONS = frozenset(
+    {
+        "submit",
+        "submit_gtc",
+        "submit_gtx",
+        "submit_ioc",
+        "submit_fok",
+        "submit_market",
+        "modify",
+        "cancel",
+        "batch_cancel",
+        "cancel_all",
+        "countdown",
+        "query",
+        "open_orders",
+        "trades",
+        "positions",
+        "account",
+        "balance",
+        "hedge",
+        "limits",
+        "stream",
+        "orders",
+        "queries",
+    }
+)
+"""What a private request does: the words `op` of a fault may say. `orders` are all that change orders, `queries` all
+that ask."""
+STATUSES = (400, 403, 408, 418, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +65,7 @@ class Fault:
 
     `at_s` counts seconds of market time since the market began; `after_message` and `after_request` count what
     matches the filters. `count` is how many messages, requests or connections are hit (0: no end), `probability`
-    the chance of each. `for_s`, `delay_s` and `retry_after_s` are seconds of machine time.
+    the chance of each; none is hit from `until_s` on. `for_s`, `delay_s` and `retry_after_s` are seconds of machine time.
     """
 
     kind: str
@@ -43,6 +76,8 @@ class Fault:
     stream: str | None = None
     connection: int | None = None
     path: str | None = None
+    op: str | None = None
+    until_s: float | None = None
     count: int = 1
     probability: float = 1.0
     seed: int = 0
@@ -66,6 +101,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "stream": (str,),
     "connection": (int,),
     "path": (str,),
+    "op": (str,),
+    "until_s": (int, float),
     "count": (int,),
     "probability": (int, float),
     "seed": (int,),
@@ -80,16 +117,18 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "executed": (bool,),
 }
 _COMMON = frozenset({"kind", "at_s"})
-_MESSAGE = _COMMON | {"after_message", "symbol", "stream", "connection", "count", "probability", "seed"}
-_CONNECTION = _COMMON | {"after_message", "symbol", "stream", "connection"}
-_REQUEST = _COMMON | {"after_request", "symbol", "path", "count", "probability", "seed"}
+_CHANCE = frozenset({"count", "probability", "seed", "until_s"})
+_MESSAGE = _COMMON | _CHANCE | {"after_message", "symbol", "stream", "connection"}
+_CONNECTION = _COMMON | {"after_message", "after_request", "op", "symbol", "stream", "connection"}
+_REQUEST = _COMMON | _CHANCE | {"after_request", "symbol", "path", "op"}
 _ALLOWED: dict[str, frozenset[str]] = {
     "drop": _MESSAGE,
     "duplicate": _MESSAGE,
     "reorder": _MESSAGE,
     "corrupt": _MESSAGE | {"mode"},
     "late": _MESSAGE | {"delay_s"},
-    "listen_key_expired": _COMMON | {"mode"},
+    "overfill": _MESSAGE,
+    "listen_key_expired": _COMMON | {"mode", "op", "after_request"},
     "eof": _CONNECTION,
     "close": _CONNECTION | {"code", "reason"},
     "reset": _CONNECTION,
@@ -99,12 +138,15 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "server_shutdown": _CONNECTION | {"delay_s", "code", "reason"},
     "slow": _REQUEST | {"delay_s"},
     "error": _REQUEST | {"status", "code", "reason", "executed"},
-    "status": _REQUEST | {"status", "retry_after_s", "executed"},
+    "status": _REQUEST | {"status", "retry_after_s", "executed", "for_s"},
+    "hang_up": _REQUEST | {"mode", "executed"},
+    "cut_body": _REQUEST | {"mode"},
+    "late_execution": _REQUEST | {"mode", "delay_s", "status", "code", "reason"},
     "timeout": _REQUEST | {"executed"},
     "empty_body": _REQUEST | {"executed"},
     "html_body": _REQUEST | {"status", "executed"},
-    "stale_snapshot": (_REQUEST | {"updates"}) - {"path"},
-    "boundary_snapshot": (_REQUEST | {"mode", "for_s"}) - {"path"},
+    "stale_snapshot": (_REQUEST | {"updates"}) - {"path", "op"},
+    "boundary_snapshot": (_REQUEST | {"mode", "for_s"}) - {"path", "op"},
 }
 
 
@@ -146,7 +188,17 @@ def parse_script(text: str) -> list[Fault]:
 
 
 def _check_ranges(entry: Mapping[str, Any], kind: str) -> None:
-    for name in ("at_s", "after_message", "after_request", "count", "for_s", "delay_s", "retry_after_s", "connection"):
+    for name in (
+        "at_s",
+        "after_message",
+        "after_request",
+        "count",
+        "for_s",
+        "delay_s",
+        "retry_after_s",
+        "connection",
+        "until_s",
+    ):
         if name in entry and entry[name] < 0:
             raise BadFault(name, f"must not be negative, is {entry[name]}")
     if not 0.0 <= entry.get("probability", 1.0) <= 1.0:
@@ -157,16 +209,24 @@ def _check_ranges(entry: Mapping[str, Any], kind: str) -> None:
         raise BadFault("status", f"must be one of {', '.join(map(str, STATUSES))}, not {entry.get('status')!r}")
     if kind == "html_body" and not 200 <= entry.get("status", 502) <= 599:
         raise BadFault("status", f"must be an HTTP status, not {entry['status']!r}")
-    if kind in ("slow", "late") and "delay_s" not in entry:
+    if entry.get("op") not in (None, *OPERATIONS):
+        raise BadFault("op", f"must be one of {', '.join(sorted(OPERATIONS))}, not {entry['op']!r}")
+    if kind in CONNECTION_KINDS and "op" in entry and {"after_message", "at_s"} & entry.keys():
+        raise BadFault("op", "is a moment of its own: leave out after_message and at_s")
+    if kind in CONNECTION_KINDS and "after_request" in entry and "op" not in entry:
+        raise BadFault("after_request", "needs op, the requests to count")
+    if kind == "status" and "for_s" in entry and entry.get("status") != 429:
+        raise BadFault("for_s", "is how long 429 goes on; no other status does")
+    if kind in ("slow", "late", "late_execution") and "delay_s" not in entry:
         raise BadFault("delay_s", f"is needed for {kind!r}")
-    if kind == "error" and not 200 <= entry.get("status", 400) <= 599:
+    if kind in ("error", "late_execution") and not 200 <= entry.get("status", 400) <= 599:
         raise BadFault("status", f"must be an HTTP status, not {entry['status']!r}")
     if kind == "error" and "code" not in entry:
         raise BadFault("code", "is needed for 'error': the exchange's number")
     if kind == "stale_snapshot" and entry.get("updates", 1) < 1:
         raise BadFault("updates", f"must be at least 1, is {entry['updates']}")
     if (
-        kind != "error"
+        kind not in ("error", "late_execution")
         and "code" in entry
         and not (
             entry["code"] in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013)

@@ -140,12 +140,9 @@ class Control:
                     raise Refused(400, f"must be a number like 0.0001, not {query.get('rate')!r}", "rate")
                 desk.funding(symbol, Fraction(rate), now_ns)
             case "liquidate":
-                desk.liquidate(account, symbol, now_ns)
+                desk.liquidate(account, symbol, now_ns, deleverage=_flag(query, "deleverage", False))
             case _:
-                on = query.get("on", "true")
-                if on not in ("true", "false"):
-                    raise Refused(400, f"must be true or false, not {on!r}", "on")
-                (trading.hedged.add if on == "true" else trading.hedged.discard)(account)
+                desk.set_hedge(account, _flag(query, "on", True), now_ns)
         self._sockets.apply(self._exchange.flush())
         return {"done": what}
 
@@ -163,9 +160,36 @@ class Control:
             raise Refused(400, str(error), error.field) from error
         return {"number": self._exchange.script.add(fault)}
 
-    def clear_faults(self) -> dict[str, Any]:
-        """Forget the faults still waiting."""
-        return {"cleared": self._exchange.script.clear()}
+    def clear_faults(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Forget the faults still waiting, or only that of a `number`."""
+        return {"cleared": self._exchange.script.clear(_integer(query, "number", None))}
+
+    def order(self, method: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """Place (POST), change (PUT) or cancel (DELETE) an order as the owner of an `account` does elsewhere: no
+        signature, no counting; the other parameters are the exchange's own. Raises `Refused`."""
+        desk = self._desk.trade
+        if desk is None:
+            raise Refused(404, "no accounts: start with --accounts")
+        account = query.get("account", "")
+        if account not in desk.trading.accounts:
+            raise Refused(400, f"must be one of {', '.join(desk.trading.accounts)}, not {account!r}", "account")
+        ask = desk.parse(method, desk.face.order_path, query)
+        if ask is None:
+            raise Refused(404, f"no such control request: {method} /sim/order")
+        body = desk.act(ask.what, account, time.monotonic_ns())
+        self._sockets.apply(self._exchange.flush())
+        answer: dict[str, Any] = orjson.loads(body.body)
+        if body.status != 200:
+            raise Refused(400, body.body.decode(), "order")
+        return answer
+
+    def set_clock(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Let the exchange's time be off by `offset_ms`, which may be negative. Raises `Refused`."""
+        text = query.get("offset_ms", "")
+        if not text.removeprefix("-").isdecimal() or len(text) > 12:
+            raise Refused(400, f"must be a whole number of ms, not {text!r}", "offset_ms")
+        self._exchange.clock_offset_ms = int(text)
+        return {"exchange_ms": self._exchange.exchange_ms(time.monotonic_ns())}
 
     def pause(self) -> dict[str, Any]:
         """Let the market stand still."""
@@ -212,6 +236,13 @@ def _plain(value: object) -> object:
     if isinstance(value, Fraction):
         return str(value)
     raise TypeError(f"no JSON for {value!r}")
+
+
+def _flag(query: Mapping[str, str], name: str, default: bool) -> bool:
+    text = query.get(name, "true" if default else "false")
+    if text not in ("true", "false"):
+        raise Refused(400, f"must be true or false, not {text!r}", name)
+    return text == "true"
 
 
 def _integer(query: Mapping[str, str], name: str, default: int | None) -> int | None:

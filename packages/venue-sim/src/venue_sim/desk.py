@@ -6,15 +6,18 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from random import Random
 
+from venue_sim.boundaries import Boundary
 from venue_sim.config import Fault
-from venue_sim.exchange import Boundary, Exchange
+from venue_sim.exchange import Exchange
 from venue_sim.face import Ask, AskDepth, AskInstruments, AskPing, AskTime, AskWrong, Body
+from venue_sim.faults import cut_short
 from venue_sim.latency import Latencies
-from venue_sim.limits import Verdict, WeightLimit
+from venue_sim.limits import WeightLimit
 from venue_sim.market import BookHistory, BookState
 from venue_sim.trade_desk import Credentials, TradeDesk
-from venue_sim.trade_face import ApiWrong
+from venue_sim.trade_face import ApiWrong, PrivateAsk, words_of
 
 _HTML = (
     b"<html>\r\n<head><title>%d %b</title></head>\r\n"
@@ -29,11 +32,14 @@ _WORDS = {
     504: b"Gateway Timeout",
 }
 _DEPTH_TIMES_KEPT = 10_000
+_INSTEAD = frozenset({"status", "timeout", "html_body", "empty_body", "error", "hang_up", "late_execution"})
+"""Faults that put something else in the answer's place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer. The shell sends it after `delay_s`, or never."""
+    """An answer. The shell sends it after `delay_s`, or never; with `hang_up` it ends the connection instead (`reset`
+    or `eof`). `cut` is a fault that its text has yet to suffer."""
 
     status: int
     body: bytes
@@ -41,6 +47,8 @@ class Reply:
     media_type: str = "application/json"
     delay_s: float = 0.0
     never: bool = False
+    hang_up: str = ""
+    cut: Fault | None = None
 
 
 @dataclass(slots=True)
@@ -94,7 +102,7 @@ class Desk:
     @property
     def latencies(self) -> Latencies:
         """How long private requests and answers travel."""
-        return self._exchange.latencies
+        return self._exchange.private.latencies
 
     def is_private(self, method: str, path: str) -> bool:
         """True for a path of the private side."""
@@ -116,25 +124,46 @@ class Desk:
         who: Credentials | None = None,
     ) -> Reply | Ticket:
         """Answer a request, or hand out a ticket for `poll`."""
+        answer = self._ask(method, path, query, client, now_ns, epoch_s, who)
+        return answer if isinstance(answer, Ticket) else self._cut(answer)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        client: str,
+        now_ns: int,
+        epoch_s: float,
+        who: Credentials | None,
+    ) -> Reply | Ticket:
         symbol = query.get("symbol", "").lower() or None
         question = self._face.parse(method, path, query, self._exchange.market.books)
         private = None
         if self.trade is not None and who is not None and isinstance(question, AskWrong):
             private = self.trade.parse(method, path, who.parameters)
         depth = isinstance(question, AskDepth)
-        armed = self._exchange.script.on_request(path, symbol, self._exchange.market_s(now_ns), depth=depth)
+        words = () if private is None else words_of(private.what)
+        symbol = symbol or (None if who is None else who.parameters.get("symbol", "").lower() or None)
+        now_s = self._exchange.market_s(now_ns)
+        armed = self._exchange.script.on_request(path, symbol, now_s, depth=depth, words=words)
         fault = armed.fault if armed else None
         limit = self._weights.setdefault(client, WeightLimit(self._per_minute, self._patience, self._ban_s))
         verdict = limit.charge(epoch_s, question.weight if private is None else private.weight)
         answer: Reply | Ticket
-        if fault is not None and fault.kind in ("status", "timeout", "html_body", "empty_body", "error"):
-            if fault.executed and verdict.status == 200 and self.trade and private and who:
-                self.trade.answer(private, who, now_ns, epoch_s)
-            answer = self._faulty(fault, verdict, epoch_s)
+        if fault is not None and fault.kind in _INSTEAD:
+            if verdict.status == 200 and self.trade and private and who:
+                if fault.kind == "late_execution":
+                    self.trade.later(now_ns + int((fault.delay_s or 0.0) * 1e9), private, who)
+                elif fault.executed:
+                    self._carry_out(self.trade, private, who, symbol, now_ns, epoch_s)
+            if fault.status == 429 and fault.for_s is not None:
+                limit.close(epoch_s + fault.for_s)
+            answer = self._faulty(fault, epoch_s)
         elif verdict.status != 200:
             answer = _reply(self._too_many(verdict.status, epoch_s, verdict.retry_after_s))
         elif self.trade is not None and private is not None and who is not None:
-            answer = _reply(self.trade.answer(private, who, now_ns, epoch_s))
+            answer = _reply(self._carry_out(self.trade, private, who, symbol, now_ns, epoch_s))
             if private.orders:
                 headers = {**answer.headers, **self.trade.headers(who.key, epoch_s)}
                 answer = replace(answer, headers=headers)
@@ -145,7 +174,9 @@ class Desk:
         if isinstance(question, AskDepth) and question.symbol in self._exchange.market.books:
             self._note_depth(question.symbol, DepthRequest(epoch_s, question.limit, answer.status, None))
         if fault is not None and fault.kind == "slow":
-            answer = _delayed(answer, fault.delay_s or 0.0)
+            answer = replace(answer, delay_s=fault.delay_s or 0.0)
+        if fault is not None and fault.kind == "cut_body":
+            answer = replace(answer, cut=fault)
         return self._note(path, answer, verdict.used)
 
     def ask_api(self, text: bytes, client: str, now_ns: int, epoch_s: float) -> Reply:
@@ -156,13 +187,19 @@ class Desk:
         if isinstance(request, ApiWrong):
             return Reply(400, request.answer)
         who = Credentials(request.parameters, request.key, request.payload, request.signature)
-        reply = self.ask(request.method, request.path, request.parameters, client, now_ns, epoch_s, who)
-        if isinstance(reply, Ticket) or not reply.body.startswith((b"{", b"[")):
-            return Reply(reply.status, b"", never=True) if isinstance(reply, Reply) else Reply(400, b"", never=True)
+        reply = self._ask(request.method, request.path, request.parameters, client, now_ns, epoch_s, who)
+        if isinstance(reply, Ticket):
+            return Reply(400, b"", never=True)
+        if reply.hang_up:
+            return reply
+        if not reply.body.startswith((b"{", b"[")):  # a gateway's page or nothing: no websocket carries it
+            return Reply(reply.status, b"", never=True)
+        if reply.cut is not None and reply.cut.mode == "empty":
+            reply = self._cut(reply)
         limit = self._weights[client]
         pools = self.trade.pools(request.key, epoch_s)
         body = self.trade.face.api_answer(request.id, Body(reply.status, reply.body), limit.used, pools)
-        return replace(reply, body=body)
+        return self._cut(replace(reply, body=body))
 
     def poll(self, ticket: Ticket, now_ns: int, epoch_s: float) -> Reply | None:
         """The answer to a depth request, None while the book (or the update it waits for) is not there yet."""
@@ -172,14 +209,16 @@ class Desk:
             return None
         reply = Reply(200, self._face.depth_body(book, ticket.limit))
         if fault is not None and fault.kind == "slow":
-            reply = _delayed(reply, fault.delay_s or 0.0)
+            reply = replace(reply, delay_s=fault.delay_s or 0.0)
+        if fault is not None and fault.kind == "cut_body":
+            reply = self._cut(replace(reply, cut=fault))
         self._note_depth(ticket.symbol, DepthRequest(epoch_s, ticket.limit, 200, book.last_id))
         return self._note(ticket.path, reply, ticket.used)
 
     def give_up(self, ticket: Ticket, epoch_s: float) -> Reply:
         """The answer when the book did not become known in time."""
         if ticket.boundary is not None:
-            self._exchange.cancel_boundary(ticket.boundary)
+            self._exchange.boundaries.cancel(ticket.boundary)
         self._note_depth(ticket.symbol, DepthRequest(epoch_s, ticket.limit, 503, None))
         return self._note(ticket.path, _reply(self._face.no_book()), ticket.used)
 
@@ -215,9 +254,19 @@ class Desk:
     def _too_many(self, status: int, epoch_s: float, retry_after_s: int) -> Body:
         return self._face.too_many(status, int(epoch_s * 1000), retry_after_s, self._per_minute)
 
-    def _faulty(self, fault: Fault, verdict: Verdict, epoch_s: float) -> Reply:
-        if fault.kind == "timeout":
+    def _carry_out(
+        self, trade: TradeDesk, private: PrivateAsk, who: Credentials, symbol: str | None, now_ns: int, epoch_s: float
+    ) -> Body:
+        self._exchange.carrying_out(words_of(private.what), symbol, now_ns)
+        return trade.answer(private, who, now_ns, epoch_s)
+
+    def _faulty(self, fault: Fault, epoch_s: float) -> Reply:
+        if fault.kind == "timeout" or (fault.kind == "late_execution" and fault.mode == "silent"):
             return Reply(504, b"", never=True)
+        if fault.kind == "hang_up":
+            return Reply(504, b"", hang_up=fault.mode or "reset")
+        if fault.kind == "late_execution":
+            return _reply(self._face.error(fault.code or -1007, fault.reason or "", fault.status or 408))
         if fault.kind == "empty_body":
             return Reply(200, b"")
         if fault.kind == "error":
@@ -226,17 +275,25 @@ class Desk:
             return _html(fault.status or 502)
         status = fault.status or 500
         if status in (418, 429):
-            seconds = fault.retry_after_s if fault.retry_after_s is not None else (120 if status == 418 else 5)
+            seconds = fault.retry_after_s
+            if seconds is None:
+                seconds = 120 if status == 418 else int(fault.for_s or 5)
             return _reply(self._too_many(status, epoch_s, seconds))
         answer = self._face.fault(status)
         reply = _html(status) if answer is None else _reply(answer)
         headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
-        return Reply(reply.status, reply.body, {**reply.headers, **headers}, reply.media_type)
+        return replace(reply, headers={**reply.headers, **headers})
+
+    def _cut(self, reply: Reply) -> Reply:
+        fault = reply.cut
+        if fault is None or not reply.body:
+            return reply
+        random = Random(f"{fault.seed}/{self.requests.total()}")
+        return replace(reply, body=cut_short(reply.body, fault.mode or "truncate", random), cut=None)
 
     def _note(self, path: str, reply: Reply, used: int) -> Reply:
-        self.requests[f"{path} {'never' if reply.never else reply.status}"] += 1
-        headers = {**reply.headers, **self._face.usage_headers(used)}
-        return Reply(reply.status, reply.body, headers, reply.media_type, reply.delay_s, reply.never)
+        self.requests[f"{path} {'never' if reply.never or reply.hang_up else reply.status}"] += 1
+        return replace(reply, headers={**reply.headers, **self._face.usage_headers(used)})
 
     def _note_depth(self, symbol: str, request: DepthRequest) -> None:
         self.depth_requests.setdefault(symbol, deque(maxlen=_DEPTH_TIMES_KEPT)).append(request)
@@ -250,10 +307,6 @@ def _inside(history: BookHistory) -> BookState | None:
     if book is None or first_id is None or first_id == book.last_id:
         return None
     return replace(book, last_id=(first_id + book.last_id) // 2)
-
-
-def _delayed(reply: Reply, delay_s: float) -> Reply:
-    return Reply(reply.status, reply.body, reply.headers, reply.media_type, delay_s, reply.never)
 
 
 def _reply(body: Body) -> Reply:

@@ -8,9 +8,11 @@ a book read between two pumps is exactly the book after the depth updates sent s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from venue_sim.boundaries import Boundaries, Boundary
+from venue_sim.config import CONNECTION_KINDS
 from venue_sim.delivery import deliver_hurt, send_behind_held
 from venue_sim.face import (
     Face,
@@ -22,21 +24,21 @@ from venue_sim.face import (
     Subscribe,
     Unsubscribe,
     WrongRequest,
-    message_of,
     packet_of,
     stream_of,
     streams_of,
     update_of,
 )
 from venue_sim.faults import Armed, FaultScript, meant_for
-from venue_sim.latency import Latencies
 from venue_sim.limits import SlidingLimit
 from venue_sim.links import Close, Effect, Eof, Link, LinkState, Ping, Reset
-from venue_sim.market import DEPTH, BookState, Frame, Market
+from venue_sim.market import DEPTH, Frame, Market
 from venue_sim.merge import DepthMerger
+from venue_sim.orders import Push
+from venue_sim.private_side import PrivateSide
 from venue_sim.timeline import Phase, Timeline
 from venue_sim.trade_face import PushText, TradeFace
-from venue_sim.trading import Push, Trading
+from venue_sim.trading import Trading
 
 _FOREVER_NS = 1 << 62
 
@@ -58,16 +60,6 @@ class Rules:
     user_stream_form: str = "any"
 
 
-@dataclass(slots=True)
-class Boundary:
-    """A request for a snapshot that ends at an update not sent yet; `book` is set by the pump that reaches it."""
-
-    symbol: str
-    inside: bool
-    hold_ns: int
-    book: BookState | None = None
-
-
 class Exchange:
     """All state of the simulated exchange except sockets and the REST desk. Every `now_ns` is the machine's
     monotonic clock."""
@@ -86,16 +78,12 @@ class Exchange:
         self.opened = 0
         self._listeners: dict[str, list[Link]] = {}
         self._mergers: dict[str, dict[str, tuple[str, DepthMerger]]] = {}
-        self._hold_until_ns = 0
         self._withheld: list[Frame] = []
-        self._boundaries: list[Boundary] = []
+        self.boundaries = Boundaries()
         self._leaving: list[tuple[int, int, int, str]] = []
-        self.trading: Trading | None = None
-        self.trade_face: TradeFace | None = None
-        self.stream_keys: dict[str, str] = {}
-        self._looked: set[str] = set()
-        self.latencies = Latencies()
-        self._last_push_ns = 0
+        self._pending: list[Effect] = []
+        self.clock_offset_ms = 0
+        self.private = PrivateSide(market, face, self.links, script, self.sent)
 
     @property
     def done(self) -> bool:
@@ -112,8 +100,9 @@ class Exchange:
         return self.timeline.position_ns(now_ns) / 1e9
 
     def exchange_ms(self, now_ns: int) -> int:
-        """The exchange's wall time in ms."""
-        return self.market.exchange_start_ms + self.timeline.position_ns(now_ns) // 1_000_000
+        """The exchange's wall time in ms: the market's, and by how much its clock was set wrong."""
+        position_ms = self.timeline.position_ns(now_ns) // 1_000_000
+        return self.market.exchange_start_ms + position_ms + self.clock_offset_ms
 
     def open(self, connection: int, route: Route, now_ns: int) -> list[Effect]:
         """Take a new connection with the streams its address names."""
@@ -185,26 +174,34 @@ class Exchange:
 
     def let_trade(self, trading: Trading, face: TradeFace) -> None:
         """Let accounts trade on the market: every frame that leaves it reaches their books first."""
-        self.trading, self.trade_face = trading, face
+        self.private.trading, self.private.face = trading, face
 
     def look_at_books(self, now_ns: int) -> None:
         """Show the trading the true books it has not seen."""
-        for symbol in self.market.books:
-            self._look_at(symbol, now_ns)
+        self.push(self.private.look_at_all(self.exchange_ms(now_ns)), now_ns)
 
     def push(self, pushes: Iterable[Push], now_ns: int) -> None:
         """Tell the owners of accounts; what is queued goes out with the next effects."""
-        if self.trade_face is None:
-            return
-        for push in pushes:
-            keys = [key for key, account in self.stream_keys.items() if account == push.account]
-            for text in self.trade_face.push(push, self.market.instruments):
-                self._push_text(text, keys, now_ns)
+        for text, keys in self.private.texts(pushes):
+            self._tell(text, keys, now_ns)
 
     def end_key(self, key: str, text: PushText, now_ns: int) -> None:
         """Say on an account's stream that its key has ended, and be silent on it."""
-        self._push_text(text, [key], now_ns)
-        self.stream_keys.pop(key, None)
+        self._tell(text, [key], now_ns)
+        self.private.keys.pop(key, None)
+
+    def carrying_out(self, words: Sequence[str], symbol: str | None, now_ns: int) -> None:
+        """Strike connections by faults that wait for such a private request: it is carried out next, its answer and
+        its events find them as they are then."""
+        for armed in self.script.on_carrying_out(words, symbol, self.market_s(now_ns)):
+            self._pending += self._strike(armed, now_ns, note=True)
+
+    def break_off(self, connection: int, mode: str) -> list[Effect]:
+        """End a connection instead of answering its request."""
+        link = self.links.get(connection)
+        if link is None:
+            return []
+        return self._end(link, Reset(connection) if mode == "reset" else Eof(connection))
 
     def flush(self) -> list[Effect]:
         """What is queued for connections."""
@@ -227,20 +224,20 @@ class Exchange:
             return None
         due_ns = self.market.next_due_ns()
         if self._withheld:
-            return self._hold_until_ns
+            return self.boundaries.hold_until_ns
         if due_ns is None:
             return None
-        return max(self._hold_until_ns, now_ns + int(self.timeline.wait_s(due_ns, now_ns) * 1e9))
+        return max(self.boundaries.hold_until_ns, now_ns + int(self.timeline.wait_s(due_ns, now_ns) * 1e9))
 
     def pump(self, now_ns: int, limit: int) -> list[Effect]:
         """Let the frames that are due leave the market, at most `limit`, and deliver them."""
-        if self.timeline.phase is not Phase.RUNNING or now_ns < self._hold_until_ns or self._unheard:
+        if self.timeline.phase is not Phase.RUNNING or now_ns < self.boundaries.hold_until_ns or self._unheard:
             return []
         return self._move(self.timeline.due_by(now_ns), limit, now_ns)
 
     def advance(self, frames: int, now_ns: int) -> list[Effect]:
         """Let that many frames go, due or not: how a paused market is stepped."""
-        self._hold_until_ns = 0
+        self.boundaries.hold_until_ns = 0
         return self._move(None, frames, now_ns)
 
     def tick(self, now_ns: int) -> list[Effect]:
@@ -264,26 +261,8 @@ class Exchange:
         return effects + self._flush()
 
     def request_boundary(self, symbol: str, mode: str, for_s: float, now_ns: int) -> Boundary | None:
-        """Arrange a snapshot that ends at an update's edge and hold delivery for `for_s` around it; None while the
-        book is not known.
-
-        `pu`: the book as sent, and nothing later goes out while held. `u`, `inside`: the book after the next
-        update, which is sent only after the hold; `inside` gives it an id within that update.
-        """
-        book = self.market.books[symbol].at()
-        hold_ns = int(for_s * 1e9)
-        if mode == "pu":
-            if book is None:
-                return None
-            self._hold_until_ns = now_ns + hold_ns
-            return Boundary(symbol, False, hold_ns, book)
-        boundary = Boundary(symbol, mode == "inside", hold_ns)
-        self._boundaries.append(boundary)
-        return boundary
-
-    def cancel_boundary(self, boundary: Boundary) -> None:
-        """Give up a boundary nobody waits for any more."""
-        self._boundaries = [other for other in self._boundaries if other is not boundary]
+        """Arrange a snapshot at an update's edge; see `Boundaries.request`."""
+        return self.boundaries.request(symbol, mode, for_s, self.market.books[symbol].at(), now_ns)
 
     @property
     def _unheard(self) -> bool:
@@ -293,7 +272,7 @@ class Exchange:
     @property
     def _one_by_one(self) -> bool:
         """True when the true book must not be ahead of the frame that is sent."""
-        return bool(self._boundaries) or self.script.watches_frames or self.trading is not None
+        return bool(self.boundaries.waiting) or self.script.watches_frames or self.private.trading is not None
 
     def _move(self, until_ns: int | None, limit: int, now_ns: int) -> list[Effect]:
         extra: list[Effect] = []
@@ -307,7 +286,7 @@ class Exchange:
                 break
             left -= len(frames)
             self.timeline.reached(frames[-1].due_ns, now_ns)
-            if self._boundaries and self._reach_boundary(frames[-1], now_ns):
+            if self.boundaries.waiting and self._reach_boundary(frames[-1], now_ns):
                 self._withheld = frames
                 break
             for frame in frames:
@@ -317,23 +296,19 @@ class Exchange:
         return extra + self._flush()
 
     def _reach_boundary(self, frame: Frame, now_ns: int) -> bool:
-        waiting = [boundary for boundary in self._boundaries if boundary.symbol == frame.symbol]
-        if frame.kind != DEPTH or not waiting or self.market.books[frame.symbol].last_id != frame.last_id:
+        if frame.kind != DEPTH or not self.boundaries.awaits(frame.symbol):
             return False
-        book = self.market.books[frame.symbol].at()
+        history = self.market.books[frame.symbol]
+        book = history.at() if history.last_id == frame.last_id else None
         if book is None:
             return False
-        first_id = update_of(self.face, frame).first_id
-        for boundary in waiting:
-            boundary.book = replace(book, last_id=(first_id + frame.last_id) // 2) if boundary.inside else book
-            self._hold_until_ns = max(self._hold_until_ns, now_ns + boundary.hold_ns)
-            self.cancel_boundary(boundary)
+        self.boundaries.reach(frame.symbol, book, update_of(self.face, frame).first_id, now_ns)
         return True
 
     def _send(self, frame: Frame, now_ns: int) -> list[Effect]:
         self.position += 1
-        if self.trading is not None:
-            self._trade_on(frame, now_ns)
+        if self.private.trading is not None:
+            self.push(self.private.on_frame(frame, self.exchange_ms(now_ns)), now_ns)
         stream = stream_of(self.face, frame)
         mergers = self._mergers.get(stream)
         if mergers:
@@ -348,51 +323,12 @@ class Exchange:
             return []
         return self._deliver(packet_of(self.face, frame), now_ns)
 
-    def _trade_on(self, frame: Frame, now_ns: int) -> None:
-        """Let a frame reach the trading, unless its book is not known or already shows it."""
-        if self.trading is None or frame.symbol not in self.trading.books:
-            return
-        if self._look_at(frame.symbol, now_ns) or frame.symbol not in self._looked:
-            return
-        message = message_of(self.face, frame)
-        if message is not None:
-            now_ms = self.exchange_ms(now_ns)
-            self.push(self.trading.on_message(frame.symbol, message, now_ms), now_ns)
-
-    def _look_at(self, symbol: str, now_ns: int) -> bool:
-        """Show the trading a symbol's whole book when it has become known; forget it when it has become unknown."""
-        history = self.market.books.get(symbol)
-        if self.trading is None or history is None or history.last_id is None:
-            self._looked.discard(symbol)
-            return False
-        if symbol in self._looked:
-            return False
-        book = history.at()
-        if book is None:
-            return False
-        self._looked.add(symbol)
-        self.push(self.trading.on_book(symbol, book, self.exchange_ms(now_ns)), now_ns)
-        return True
-
-    def _push_text(self, text: PushText, keys: list[str], now_ns: int) -> None:
-        self.sent[text.event] += 1
-        packet = Packet(text.symbol, text.event, text.words, b"", text.data, 0)
-        hits = self.script.on_packet(packet, self.market_s(now_ns)) if self.script.watches_frames else []
-        push_s = self.latencies.push_s()
-        for link in self.links.values():
-            wanted = link.private
-            if wanted is None or self.trade_face is None or (wanted.events and text.event not in wanted.events):
-                continue
-            for key in wanted.keys:
-                if key in keys:
-                    wrapped = self.trade_face.wrap(key, text.data) if link.combined else b""
-                    mine = [hit for hit in hits if hit.fault.connection in (None, link.id)]
-                    if push_s and not mine:
-                        due_ns = max(now_ns + int(push_s * 1e9), self._last_push_ns)
-                        self._last_push_ns = due_ns
-                        link.on_the_way.append((due_ns, wrapped if link.combined else text.data))
-                    else:
-                        deliver_hurt(link, packet._replace(wrapped=wrapped), mine, now_ns)
+    def _tell(self, text: PushText, keys: list[str], now_ns: int) -> None:
+        """Deliver an event of accounts and strike the connections by the faults it fires."""
+        for hit in self.private.deliver(text, keys, now_ns, self.market_s(now_ns)):
+            if hit.fault.kind in CONNECTION_KINDS:
+                owners = [link for link in self.links.values() if link.private and set(keys) & {*link.private.keys}]
+                self._pending += self._strike(hit, now_ns, note=False, links=owners)
 
     def _merge(self, source: str, until_ns: int, now_ns: int) -> None:
         """Deliver the slower updates made of `source` whose windows are over."""
@@ -428,7 +364,8 @@ class Exchange:
                 link.send(link.swapped.pop(stream))
 
     def _flush(self) -> list[Effect]:
-        return [effect for link in self.links.values() if link.out for effect in link.flush()]
+        struck, self._pending = self._pending, []
+        return struck + [effect for link in self.links.values() if link.out for effect in link.flush()]
 
     def _subscribe(self, link: Link, streams: Iterable[str], now_ns: int) -> None:
         for stream in streams:
@@ -463,13 +400,16 @@ class Exchange:
         self.closed(link.id)
         return [*effects, effect]
 
-    def _strike(self, armed: Armed, now_ns: int, *, note: bool) -> list[Effect]:
-        """Carry out a connection fault on the connections it is meant for."""
+    def _strike(self, armed: Armed, now_ns: int, *, note: bool, links: list[Link] | None = None) -> list[Effect]:
+        """Carry out a connection fault on the connections it is meant for, or those of `links` that are."""
         fault = armed.fault
         if fault.kind == "listen_key_expired":
             self._end_keys(armed, now_ns)
             return []
-        targets = [link for link in self.links.values() if meant_for(fault, link.id, self._names(link))]
+        if links is None:
+            targets = [link for link in self.links.values() if meant_for(fault, link.id, self._names(link))]
+        else:
+            targets = [link for link in links if fault.connection in (None, link.id)]
         if note:
             hit = ", ".join(f"connection {link.id}" for link in targets) or "no connection"
             self.script.note(armed, self.market_s(now_ns), hit)
@@ -506,14 +446,14 @@ class Exchange:
 
     def _end_keys(self, armed: Armed, now_ns: int) -> None:
         """End every account's stream: its key has expired."""
-        keys = list(self.stream_keys)
+        keys, face = list(self.private.keys), self.private.face
         self.script.note(armed, self.market_s(now_ns), f"{len(keys)} keys")
-        if self.trade_face is None:
+        if face is None:
             return
         for key in keys:
-            text = self.trade_face.key_expired(key, self.exchange_ms(now_ns))
+            text = face.key_expired(key, self.exchange_ms(now_ns))
             if armed.fault.mode == "twice":
-                self._push_text(text, [key], now_ns)
+                self._tell(text, [key], now_ns)
             self.end_key(key, text, now_ns)
 
     def next_late_ns(self) -> int | None:

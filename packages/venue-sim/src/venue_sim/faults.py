@@ -7,7 +7,7 @@ next `count` things that match its filters, each with its probability. What was 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -47,7 +47,8 @@ class Armed:
     def ready(self, now_s: float, threshold: int | None) -> bool:
         """Count one match; True when its moment has come."""
         self.seen += 1
-        if self.fault.at_s is not None and now_s < self.fault.at_s:
+        fault = self.fault
+        if (fault.at_s is not None and now_s < fault.at_s) or (fault.until_s is not None and now_s >= fault.until_s):
             return False
         return threshold is None or self.seen > threshold
 
@@ -76,10 +77,11 @@ class FaultScript:
         self._set([*self._armed, Armed(self._made, fault)])
         return self._made
 
-    def clear(self) -> int:
-        """Forget every fault that is still waiting; return how many there were."""
-        count = len(self._armed)
-        self._set([])
+    def clear(self, number: int | None = None) -> int:
+        """Forget every fault that is still waiting, or the one of that number; return how many there were."""
+        left = [] if number is None else [armed for armed in self._armed if armed.number != number]
+        count = len(self._armed) - len(left)
+        self._set(left)
         return count
 
     @property
@@ -114,6 +116,7 @@ class FaultScript:
             for armed in self._armed
             if armed.fault.kind in CONNECTION_KINDS
             and armed.fault.after_message is None
+            and armed.fault.op is None
             and (armed.fault.at_s is None or now_s >= armed.fault.at_s)
         ]
         for armed in hits:
@@ -127,12 +130,15 @@ class FaultScript:
         times = [
             armed.fault.at_s or 0.0
             for armed in self._armed
-            if armed.fault.kind in CONNECTION_KINDS and armed.fault.after_message is None
+            if armed.fault.kind in CONNECTION_KINDS and armed.fault.after_message is None and armed.fault.op is None
         ]
         return min(times, default=None)
 
-    def on_request(self, path: str, symbol: str | None, now_s: float, *, depth: bool = False) -> Armed | None:
-        """Count one REST request and return the first fault that hits it; `depth` says that it asks for a book."""
+    def on_request(
+        self, path: str, symbol: str | None, now_s: float, *, depth: bool = False, words: Sequence[str] = ()
+    ) -> Armed | None:
+        """Count one request and return the first fault that hits it; `depth` says that it asks for a book, `words` what
+        a private one does."""
         found: Armed | None = None
         for armed in self._armed:
             fault = armed.fault
@@ -140,7 +146,7 @@ class FaultScript:
                 continue
             if not depth if fault.kind in SNAPSHOT_KINDS else fault.path not in (None, path):
                 continue
-            if fault.symbol is not None and fault.symbol != symbol:
+            if fault.symbol not in (None, symbol) or fault.op not in (None, *words):
                 continue
             if armed.ready(now_s, fault.after_request) and found is None and armed.strikes():
                 found = armed
@@ -148,6 +154,19 @@ class FaultScript:
         if found:
             self._forget_spent()
         return found
+
+    def on_carrying_out(self, words: Sequence[str], symbol: str | None, now_s: float) -> list[Armed]:
+        """Count one private request that is carried out and return the connection faults that wait for it."""
+        hits = []
+        for armed in self._armed:
+            fault = armed.fault
+            if fault.kind not in CONNECTION_KINDS or fault.op is None or fault.op not in words:
+                continue
+            if fault.symbol in (None, symbol) and armed.ready(now_s, fault.after_request) and armed.strikes():
+                hits.append(armed)
+        if hits:
+            self._forget_spent()
+        return hits
 
     def note(self, armed: Armed, now_s: float, hit: str) -> None:
         """Remember a hit; the oldest are forgotten beyond ten thousand."""
@@ -163,6 +182,14 @@ class FaultScript:
         self.watches_frames = any(
             one.fault.kind in MESSAGE_KINDS or one.fault.after_message is not None for one in armed
         )
+
+
+def cut_short(body: bytes, mode: str, random: Random) -> bytes:
+    """An answer that cannot be read whole: cut at any place (`truncate`), only its last byte missing (`tail`), or an
+    object with nothing in it (`empty`)."""
+    if mode == "empty":
+        return b"{}"
+    return body[:-1] if mode == "tail" else corrupted(body, "truncate", random)
 
 
 def corrupted(payload: bytes, mode: str, random: Random) -> bytes:

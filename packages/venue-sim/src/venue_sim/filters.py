@@ -56,6 +56,7 @@ class Limits:
     least_notional: Decimal = Decimal(5)
     band: Decimal = Decimal("0.05")
     open_orders: int = 200
+    changes: int = 10_000
 
 
 def parse_decimal(text: str) -> Decimal | None:

@@ -35,6 +35,7 @@ class WeightLimit:
         self._used = 0
         self._refused = 0
         self._banned_until_s = 0.0
+        self._closed_until_s = 0.0
         self.peak = 0
 
     @property
@@ -50,7 +51,7 @@ class WeightLimit:
             self._minute, self._used, self._refused = minute, 0, 0
         if now_s < self._banned_until_s:
             return Verdict(418, self._used, _ceil(self._banned_until_s - now_s))
-        if self._used + weight <= self.per_minute:
+        if now_s >= self._closed_until_s and self._used + weight <= self.per_minute:
             self._used += weight
             self.peak = max(self.peak, self._used)
             return Verdict(200, self._used)
@@ -59,7 +60,12 @@ class WeightLimit:
             self._banned_until_s = now_s + self._next_ban_s
             self._next_ban_s = min(2 * self._next_ban_s, self._longest_ban_s)
             return Verdict(418, self._used, _ceil(self._banned_until_s - now_s))
-        return Verdict(429, self._used, max(1, _ceil((minute + 1) * 60 - now_s)))
+        opens_s = max(self._closed_until_s, (minute + 1) * 60 if self._used + weight > self.per_minute else 0.0)
+        return Verdict(429, self._used, max(1, _ceil(opens_s - now_s)))
+
+    def close(self, until_s: float) -> None:
+        """Refuse everything until then, as if the weight were used up."""
+        self._closed_until_s = until_s
 
 
 class SlidingLimit:

@@ -17,6 +17,9 @@ R6  A taker walks levels from the best. What it took stays taken until the marke
 R7  Post-only is decided at arrival: it would take, or it rests.
 R8  An order never meets one of its own account: the taker's mode says who expires.
 R9  A modified order keeps its identity and goes to the back; at or below what is executed it is cancelled.
+
+A reduce-only order never has more left than its account's position: after every fill it shrinks in its place, and is
+over when there is nothing left to reduce.
 """
 
 from __future__ import annotations
@@ -67,6 +70,7 @@ class End(Enum):
     POST = "post-only would take"
     SELF_TRADE = "expired: would meet an order of its own account"
     AMENDED = "canceled: amended to what is executed or less"
+    REDUCE_ONLY = "expired: nothing left to reduce"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class Order:
     tif: Tif = Tif.GTC
     self_trade: SelfTrade = SelfTrade.EXPIRE_MAKER
     done: int = 0
+    reduce_only: bool = False
 
     @property
     def leaves(self) -> int:
@@ -117,7 +122,14 @@ class Ended:
     why: End
 
 
-Event = Rested | Fill | Ended
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """A reduce-only order has fewer lots, because its account's position has; it kept its place."""
+
+    order: Order
+
+
+Event = Rested | Fill | Ended | Shrunk
 
 
 class Piece:
@@ -142,6 +154,7 @@ class Matching:
         self._market: dict[int, SortedDict] = {BUY: SortedDict(), SELL: SortedDict()}
         self._queues: dict[int, SortedDict] = {BUY: SortedDict(), SELL: SortedDict()}
         self._told_ms: dict[tuple[int, int], int] = {}
+        self._net: dict[str, int] = {}
         self.orders: dict[int, Order] = {}
 
     # what can be asked
@@ -200,13 +213,13 @@ class Matching:
             if left == 0 or (level - tick) * side < 0:
                 break
             if level != tick:  # R4
-                for order_id in [entry for entry in self._queues[side][level] if not isinstance(entry, Piece)]:
-                    left -= self._make(order_id, min(left, self.orders[order_id].leaves), None, "R4", out)
+                for order_id in self._waiting(side, level):
+                    left -= self._make(order_id, left, None, "R4", out)
                 continue
             late = at_ms <= self._told_ms.get((side, level), -1)
-            for entry in list(self._queues[side][level]):  # R3
+            for entry in list(self._queues[side].get(level, ())):  # R3
                 if not isinstance(entry, Piece):
-                    left -= self._make(entry, min(left, self.orders[entry].leaves), None, "R3", out)
+                    left -= self._make(entry, left, None, "R3", out)
                     continue
                 if late:
                     known = min(left, entry.gone)
@@ -303,6 +316,8 @@ class Matching:
                     lots = self._eat(side, tick, entry, min(order.leaves, entry.lots))
                     order = self._took(order, tick, lots, None, out)
                     continue
+                if entry not in self.orders:
+                    continue  # shrunk to nothing by an earlier fill
                 other = self.orders[entry]
                 if other.account == order.account and order.self_trade is not SelfTrade.NONE:
                     if order.self_trade is not SelfTrade.EXPIRE_TAKER:
@@ -313,6 +328,7 @@ class Matching:
                 lots = min(order.leaves, other.leaves)
                 order = self._took(order, tick, lots, entry, out)
                 self._make(entry, lots, order.id, "R6", out)
+                self._shrink(order.account, out)
             if order.leaves == 0:
                 break
         return order, False
@@ -321,27 +337,44 @@ class Matching:
         if lots == 0:
             return order
         order = replace(order, done=order.done + lots)
+        self._net[order.account] = self._net.get(order.account, 0) + order.side * lots
         out.append(Fill(order, tick, lots, False, other, "R6"))
+        if other is None:  # else once the other side is booked too: it may be the same account's
+            self._shrink(order.account, out)
         return order
 
     def _make(self, order_id: int, lots: int, other: int | None, why: str, out: list[Event]) -> int:
-        """Fill a resting order at its price; return the lots."""
+        """Fill a resting order at its price, up to `lots`; return how many. Nothing for one that is over meanwhile."""
+        lots = min(lots, self.orders[order_id].leaves) if order_id in self.orders else 0
         if lots == 0:
             return 0
         order = replace(self.orders[order_id], done=self.orders[order_id].done + lots)
         self.orders[order_id] = order
         assert order.tick is not None, "only orders with a price rest"
+        self._net[order.account] = self._net.get(order.account, 0) + order.side * lots
         out.append(Fill(order, order.tick, lots, True, other, why))
         if order.leaves == 0:
             out.append(Ended(self._remove(order_id), End.FILLED))
+        self._shrink(order.account, out)
         return lots
+
+    def _shrink(self, account: str, out: list[Event]) -> None:
+        """Let an account's reduce-only orders follow its position."""
+        net = self._net[account]
+        for order in [one for one in self.orders.values() if one.reduce_only and one.account == account]:
+            most = max(0, -order.side * net)
+            if most == 0:
+                out.append(Ended(self._remove(order.id), End.REDUCE_ONLY))
+            elif order.leaves > most:
+                self.orders[order.id] = replace(order, lots=order.done + most)
+                out.append(Shrunk(self.orders[order.id]))
 
     def _cross(self) -> list[Event]:
         """R5, for both sides."""
         out: list[Event] = []
         for side in (BUY, SELL):
             for tick in list(self._walk(self._queues[side], side)):
-                for order_id in [entry for entry in self._queues[side][tick] if not isinstance(entry, Piece)]:
+                for order_id in self._waiting(side, tick):
                     while order_id in self.orders:
                         best = self.best(-side)
                         if best is None or (tick - best) * side < 0:
@@ -350,6 +383,10 @@ class Matching:
                         self._lessen(-side, best, lots)
                         self._make(order_id, lots, None, "R5", out)
         return out
+
+    def _waiting(self, side: int, tick: int) -> list[int]:
+        """Clients' orders at a level, in order."""
+        return [entry for entry in self._queues[side].get(tick, ()) if not isinstance(entry, Piece)]
 
     def _tell(self, side: int, tick: int, lots: int, at_ms: int) -> None:
         """R1 and R2: the market's lots at a level are now these."""

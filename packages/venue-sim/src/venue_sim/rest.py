@@ -18,6 +18,7 @@ from starlette.routing import Route
 from venue_sim.auth import payload_of
 from venue_sim.control import Control, Refused
 from venue_sim.desk import Desk, Reply, Ticket
+from venue_sim.http import HttpConnections
 from venue_sim.trade_desk import Credentials
 
 
@@ -47,9 +48,16 @@ class Rest:
     """The REST paths over a `Desk`, waiting at most `depth_wait_s` for a book that is not known yet."""
 
     def __init__(
-        self, desk: Desk, progress: Progress, ending: asyncio.Event, depth_wait_s: float, changed: Callable[[], None]
+        self,
+        desk: Desk,
+        progress: Progress,
+        ending: asyncio.Event,
+        depth_wait_s: float,
+        changed: Callable[[], None],
+        http: HttpConnections,
     ) -> None:
         self._desk = desk
+        self._http = http
         self._progress = progress
         self._ending = ending
         self._depth_wait_s = depth_wait_s
@@ -72,11 +80,14 @@ class Rest:
         reply = await self._wait_for(answer) if isinstance(answer, Ticket) else answer
         if private and (travel_s := latencies.answer_s()):
             await asyncio.sleep(travel_s)
-        if reply.never:
+        if reply.hang_up:
+            self._http.hang_up(request.client, reply.hang_up)
+        elif reply.never:
             await self._ending.wait()
         elif reply.delay_s:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), reply.delay_s)
+                async with asyncio.timeout(reply.delay_s):
+                    await self._ending.wait()
         return Response(reply.body, reply.status, dict(reply.headers), reply.media_type)
 
     async def _wait_for(self, ticket: Ticket) -> Reply:
@@ -116,7 +127,7 @@ def application(rest: Rest, control: Control, changed: Callable[[], None]) -> St
                 case ("POST", "faults"):
                     answer = control.add_fault(await request.body())
                 case ("DELETE", "faults"):
-                    answer = control.clear_faults()
+                    answer = control.clear_faults(request.query_params)
                 case ("POST", "pause"):
                     answer = control.pause()
                 case ("POST", "resume"):
@@ -127,6 +138,10 @@ def application(rest: Rest, control: Control, changed: Callable[[], None]) -> St
                     answer = control.advance(request.query_params)
                 case ("POST", "funding" | "liquidate" | "hedge"):
                     answer = control.happen(what[1], request.query_params)
+                case ("POST" | "PUT" | "DELETE", "order"):
+                    answer = control.order(what[0], request.query_params)
+                case ("POST", "clock"):
+                    answer = control.set_clock(request.query_params)
                 case _:
                     raise Refused(404, f"no such control request: {what[0]} /sim/{what[1]}")
         except Refused as error:

@@ -27,6 +27,7 @@ from venue_sim.control import Control
 from venue_sim.desk import Desk
 from venue_sim.errors import BadMarket
 from venue_sim.exchange import Exchange
+from venue_sim.http import HttpConnections
 from venue_sim.rest import Progress, Rest, application
 from venue_sim.sockets import Sockets
 
@@ -92,12 +93,14 @@ class Shell:
         ws_socket = _listener(self._ports.host, self._ports.ws_port)
         rest_socket = _listener(self._ports.host, self._ports.rest_port)
         ws_server = await loop.create_server(self._sockets, sock=ws_socket, backlog=512)
-        rest = Rest(self._desk, self._progress, self._ending, self._ports.depth_wait_s, self._told)
+        connections = HttpConnections()
+        rest = Rest(self._desk, self._progress, self._ending, self._ports.depth_wait_s, self._told, connections)
         self._sockets.answer_api = self._answer_api
         app = application(rest, Control(self._exchange, self._desk, self._sockets), self._moved)
         http = _Server(
             uvicorn.Config(
                 app,
+                http=connections.protocol(),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -151,7 +154,9 @@ class Shell:
     def _carry_out(self, connection: int, text: bytes, client: str) -> None:
         reply = self._desk.ask_api(text, client, time.monotonic_ns(), time.time())
         self._told()
-        if not reply.never:
+        if reply.hang_up:
+            self._sockets.apply(self._exchange.break_off(connection, reply.hang_up))
+        elif not reply.never:
             loop = asyncio.get_running_loop()
             travel_s = reply.delay_s + self._desk.latencies.answer_s()
             loop.call_later(travel_s, lambda: self._sockets.apply(self._exchange.send(connection, reply.body)))
@@ -190,8 +195,10 @@ class Shell:
             if wait_s < SHORT_WAIT_S:
                 await asyncio.sleep(max(wait_s, SHORTEST_WAIT_S))
                 continue
+            # not asyncio.wait_for: Python 3.11's loses a cancellation that comes together with what it waits for
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
 
     async def _until_read(self) -> None:
         """Wait until every client has read enough for more to be sent: without a clock nothing is dropped and
@@ -199,7 +206,8 @@ class Shell:
         while self._sockets.congested:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), 0.5)
+                async with asyncio.timeout(0.5):
+                    await self._wake.wait()
 
     async def _ticks(self) -> None:
         while True:

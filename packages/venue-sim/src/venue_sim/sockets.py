@@ -25,6 +25,7 @@ from websockets.server import ServerProtocol
 
 from venue_sim.exchange import Exchange
 from venue_sim.face import Refusal, Route
+from venue_sim.http import abort
 from venue_sim.limits import SlidingLimit
 from venue_sim.links import Close, Deliver, Effect, Eof, Ping, Reset
 
@@ -226,13 +227,10 @@ class Connection(asyncio.Protocol):
         self._leave()
 
     def reset(self) -> None:
-        """Break the TCP connection at once: lingering 0 makes the kernel send RST."""
+        """Break the TCP connection at once."""
         if self._transport is None:
             return
-        sock = self._transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._transport.abort()
+        abort(self._transport)
         self._leave()
 
     def abandon(self) -> None:

@@ -14,6 +14,7 @@ from venue_sim.exchange import Exchange
 from venue_sim.face import Body
 from venue_sim.filters import Broken
 from venue_sim.limits import OrderCounts, OrderPool
+from venue_sim.orders import OPEN, ConfigPush, Execution
 from venue_sim.trade_face import (
     Cancel,
     CancelAll,
@@ -35,7 +36,7 @@ from venue_sim.trade_face import (
     What,
     Wrong,
 )
-from venue_sim.trading import OPEN, Execution, Trading
+from venue_sim.trading import Trading
 
 STREAM_LIFE_S = 3600.0
 POOLS = (OrderPool(10, 300), OrderPool(60, 1200))
@@ -68,6 +69,7 @@ class TradeDesk:
         self._keys = keys
         self.counts = {name: OrderCounts(pools) for name in trading.accounts}
         self._stream_ends_s: dict[str, float] = {}
+        self._late: list[tuple[int, PrivateAsk, Credentials]] = []
         self._made = 0
 
     def parse(self, method: str, path: str, parameters: Mapping[str, str]) -> PrivateAsk | None:
@@ -99,12 +101,20 @@ class TradeDesk:
         self._exchange.look_at_books(now_ns)
         return self._do(ask.what, admitted, now_ms, now_ns)
 
+    def later(self, at_ns: int, ask: PrivateAsk, who: Credentials) -> None:
+        """Carry a request out at that time; its answer reaches nobody."""
+        self._late.append((at_ns, ask, who))
+
     def due(self, now_ns: int, epoch_s: float) -> None:
-        """Carry out what time alone causes: countdowns, and streams nobody prolonged."""
+        """Carry out what time alone causes: requests that were late, countdowns, and streams nobody prolonged."""
+        late = sorted((entry for entry in self._late if entry[0] <= now_ns), key=lambda entry: entry[0])
+        self._late = [entry for entry in self._late if entry[0] > now_ns]
+        for _, ask, who in late:
+            self.answer(ask, who, now_ns, epoch_s)
         now_ms = self._exchange.exchange_ms(now_ns)
         self._exchange.push(self.trading.due(now_ms), now_ns)
         for key, ends_s in list(self._stream_ends_s.items()):
-            if key not in self._exchange.stream_keys:
+            if key not in self._exchange.private.keys:
                 del self._stream_ends_s[key]
             elif epoch_s >= ends_s:
                 self.end_stream(key, now_ns)
@@ -119,17 +129,30 @@ class TradeDesk:
         self._exchange.look_at_books(now_ns)
         self._exchange.push(self.trading.funding(symbol, rate, self._exchange.exchange_ms(now_ns)), now_ns)
 
-    def liquidate(self, account: str, symbol: str, now_ns: int) -> None:
-        """Close an account's position as the exchange does when its margin is gone."""
+    def liquidate(self, account: str, symbol: str, now_ns: int, *, deleverage: bool = False) -> None:
+        """Close an account's position as the exchange does when its margin is gone, or another's (`deleverage`)."""
         self._exchange.look_at_books(now_ns)
-        client_id = self.face.liquidation_id(self.trading.liquidations + 1)
+        client_id = self.face.liquidation_id(self.trading.liquidations + 1, deleverage=deleverage)
         now_ms = self._exchange.exchange_ms(now_ns)
         self._exchange.push(self.trading.liquidate(account, symbol, client_id, now_ms), now_ns)
+
+    def set_hedge(self, account: str, on: bool, now_ns: int) -> None:
+        """Let an account keep positions in two ways, or in one; it is told when that is new."""
+        if on != (account in self.trading.hedged):
+            (self.trading.hedged.add if on else self.trading.hedged.discard)(account)
+            self._exchange.push([ConfigPush(account, on, self._exchange.exchange_ms(now_ns))], now_ns)
+
+    def act(self, what: What, account: str, now_ns: int) -> Body:
+        """Carry out what the account's owner does elsewhere: by hand, or with another program."""
+        if isinstance(what, Wrong):
+            return what.answer
+        self._exchange.look_at_books(now_ns)
+        return self._do(what, account, self._exchange.exchange_ms(now_ns), now_ns)
 
     @property
     def streams(self) -> dict[str, str]:
         """The accounts of the streams' keys."""
-        return dict(self._exchange.stream_keys)
+        return dict(self._exchange.private.keys)
 
     def headers(self, key: str, epoch_s: float) -> Mapping[str, str]:
         """Headers that tell the orders counted."""
@@ -205,7 +228,7 @@ class TradeDesk:
         return found[: asked.limit] if oldest else found[-asked.limit :]
 
     def _stream(self, asked: UserStream, account: str, epoch_s: float) -> Body:
-        keys = self._exchange.stream_keys
+        keys = self._exchange.private.keys
         key = next((key for key, owner in keys.items() if owner == account), None)
         if asked.what == "start" and key is None:
             self._made += 1

@@ -15,7 +15,8 @@ from venue_sim.face import Body, RequestId
 from venue_sim.filters import Broken
 from venue_sim.limits import OrderPool
 from venue_sim.market import Instrument
-from venue_sim.trading import Execution, NewOrder, OrderState, Push, Trading
+from venue_sim.orders import Execution, NewOrder, OrderState, Push
+from venue_sim.trading import Trading
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,40 @@ class PrivateAsk:
     what: What
 
 
+_QUERIES: dict[type, str] = {
+    QueryOrder: "query",
+    QueryOpen: "open_orders",
+    QueryTrades: "trades",
+    QueryPositions: "positions",
+    QueryAccount: "account",
+    QueryBalance: "balance",
+    QueryHedge: "hedge",
+    QueryPools: "limits",
+}
+
+
+def words_of(what: What) -> tuple[str, ...]:
+    """The words a fault may name a request by (`OPERATIONS` of `config`)."""
+    match what:
+        case Place(new=new):
+            kind = "market" if new.price is None else new.tif.value.lower()
+            return ("submit", f"submit_{kind}", "orders")
+        case Modify():
+            return ("modify", "orders")
+        case Cancel(batch=batch):
+            return ("batch_cancel" if batch else "cancel", "orders")
+        case CancelAll():
+            return ("cancel_all", "orders")
+        case Countdown():
+            return ("countdown", "orders")
+        case UserStream():
+            return ("stream",)
+        case Wrong():
+            return ()
+        case _:
+            return (_QUERIES[type(what)], "queries")
+
+
 @dataclass(frozen=True, slots=True)
 class PushText:
     """One event of an account's stream. `words` are what a fault or a filter may name it by."""
@@ -206,6 +241,10 @@ class TradeFace(Protocol):
     @property
     def key_header(self) -> str:
         """The header a request's API key is in."""
+
+    @property
+    def order_path(self) -> str:
+        """The path on which orders are placed (POST), modified (PUT) and cancelled (DELETE)."""
 
     def parse(
         self, method: str, path: str, parameters: Mapping[str, str], symbols: Mapping[str, Instrument]
@@ -265,8 +304,9 @@ class TradeFace(Protocol):
     def hedge(self, on: bool) -> Body:
         """Answer whether positions are kept in two ways."""
 
-    def liquidation_id(self, number: int) -> str:
-        """The client id of an order that the exchange itself places to close a position."""
+    def liquidation_id(self, number: int, *, deleverage: bool) -> str:
+        """The client id of an order that the exchange itself places to close a position: for want of margin, or to
+        deleverage another's."""
 
     def pools(self, pools: Sequence[OrderPool]) -> Body:
         """Answer the order limits."""
@@ -288,6 +328,12 @@ class TradeFace(Protocol):
 
     def push(self, push: Push, instruments: Mapping[str, Instrument]) -> list[PushText]:
         """Write what the owner of an account is told."""
+
+    def quick(self, push: Push) -> PushText | None:
+        """Write the short message that tells a fill faster; None when there is none for a push."""
+
+    def again(self, text: PushText) -> PushText | None:
+        """Write a fill again with an id of its own, as an exchange that counts it twice; None when it is no fill."""
 
     def key_expired(self, key: str, now_ms: int) -> PushText:
         """Write that a stream's key has ended."""

@@ -4,52 +4,38 @@ told. A core: times are arguments, what happened comes back as pushes in order.
     place --refused--> (nothing was ever there)
     place --> NEW --fill--> PARTIALLY_FILLED --fill--> FILLED
                  \\--cancel, amended to its fill, post-only amended into the market--> CANCELED
-                  \\--rest of IOC or market--> EXPIRED     \\--self-trade prevention--> EXPIRED_IN_MATCH
+                  \\--rest of IOC or market, nothing left to reduce--> EXPIRED
+                   \\--self-trade prevention--> EXPIRED_IN_MATCH
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
-from enum import Enum
 from fractions import Fraction
 
 from venue_sim.accounts import Account
 from venue_sim.filters import Broken, Limits, Rule, check_notional, check_price, check_quantity
 from venue_sim.market import BookState, Instrument, Message, Quote, Trade, Update
-from venue_sim.matching import BUY, SELL, CancelFrom, End, Ended, Event, Fill, Matching, Order, Rested, SelfTrade, Tif
+from venue_sim.matching import BUY, SELL, CancelFrom, End, Ended, Event, Fill, Matching, Order, Rested, Shrunk, Tif
+from venue_sim.orders import (
+    OPEN,
+    AccountPush,
+    Decision,
+    Did,
+    Execution,
+    NewOrder,
+    OrderPush,
+    OrderState,
+    Push,
+    Status,
+)
 
-MOST_CHANGES = 10_000
 TRUTH_KEPT = 100_000
 _FIRST_ORDER_ID = 8_000_000_000_000
 _FIRST_TRADE_ID = 5_000_000_000
-
-
-class Status(Enum):
-    """Where an order stands."""
-
-    NEW = "NEW"
-    PARTIALLY_FILLED = "PARTIALLY_FILLED"
-    FILLED = "FILLED"
-    CANCELED = "CANCELED"
-    EXPIRED = "EXPIRED"
-    EXPIRED_IN_MATCH = "EXPIRED_IN_MATCH"
-
-
-OPEN = (Status.NEW, Status.PARTIALLY_FILLED)
-
-
-class Did(Enum):
-    """What a push about an order tells."""
-
-    NEW = "NEW"
-    TRADE = "TRADE"
-    AMENDMENT = "AMENDMENT"
-    CALCULATED = "CALCULATED"
-    CANCELED = "CANCELED"
-    EXPIRED = "EXPIRED"
 
 
 _ENDS = {
@@ -59,106 +45,9 @@ _ENDS = {
     End.IOC: (Did.EXPIRED, Status.EXPIRED),
     End.FOK: (Did.EXPIRED, Status.EXPIRED),
     End.MARKET: (Did.EXPIRED, Status.EXPIRED),
+    End.REDUCE_ONLY: (Did.EXPIRED, Status.EXPIRED),
     End.SELF_TRADE: (Did.EXPIRED, Status.EXPIRED_IN_MATCH),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class NewOrder:
-    """What a client asks for; `price` None is a market order. `client_id` is the client's name for it."""
-
-    symbol: str
-    side: int
-    price: Decimal | None
-    quantity: Decimal
-    client_id: str
-    tif: Tif = Tif.GTC
-    reduce_only: bool = False
-    self_trade: SelfTrade = SelfTrade.EXPIRE_MAKER
-    liquidation: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OrderState:
-    """An order as the exchange knows it; `notional` is what its fills cost, `changes` how often it was modified."""
-
-    id: int
-    account: str
-    new: NewOrder
-    created_ms: int
-    updated_ms: int
-    status: Status = Status.NEW
-    executed: Decimal = Decimal(0)
-    notional: Fraction = Fraction(0)
-    changes: int = 0
-    why: End | None = None
-
-    @property
-    def average(self) -> Fraction:
-        """The average price of its fills, 0 without any."""
-        return self.notional / Fraction(self.executed) if self.executed else Fraction(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """One fill of one order, as its owner sees it."""
-
-    id: int
-    order_id: int
-    account: str
-    symbol: str
-    side: int
-    price: Decimal
-    quantity: Decimal
-    maker: bool
-    fee: Fraction
-    realized: Fraction
-    at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class OrderPush:
-    """Told to the owner of an order; `execution` with TRADE."""
-
-    account: str
-    did: Did
-    order: OrderState
-    execution: Execution | None
-    at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class AccountPush:
-    """Told to the owner of an account: its wallet and one position after a change. `reason` is ORDER or FUNDING."""
-
-    account: str
-    reason: str
-    symbol: str
-    wallet: Fraction
-    amount: Fraction
-    entry: Fraction
-    realized: Fraction
-    unrealized: Fraction
-    at_ms: int
-
-
-Push = OrderPush | AccountPush
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One line of the truth log (R15): what the engine did with an order, why, and the queue before it."""
-
-    at_ms: int
-    symbol: str
-    what: str
-    order_id: int
-    client_id: str
-    account: str
-    tick: int | None
-    lots: int
-    ahead: int
-    rule: str
 
 
 class Trading:
@@ -253,6 +142,7 @@ class Trading:
             int(new.quantity / step),
             Tif.IOC if new.price is None else new.tif,
             new.self_trade,
+            reduce_only=new.reduce_only,
         )
         events = self.books[new.symbol].place(order)
         if isinstance(events[0], Ended) and events[0].why in (End.POST, End.FOK):
@@ -291,7 +181,7 @@ class Trading:
             return Broken(Rule.NO_SUCH_ORDER), []
         if (price, quantity) == (state.new.price, state.new.quantity):
             return Broken(Rule.NOTHING_TO_MODIFY), []
-        if state.changes >= MOST_CHANGES:
+        if state.changes >= self.limits.changes:
             return Broken(Rule.TOO_MANY_CHANGES), []
         new = replace(state.new, price=price, quantity=quantity)
         broken = self._check(account, new, amended=state)
@@ -398,9 +288,10 @@ class Trading:
         if broken is not None:
             return broken
         owner = self.accounts[account]
+        more = Fraction(new.quantity) - (Fraction(0) if amended is None else Fraction(amended.executed))
         if new.reduce_only:
             left = -new.side * owner.position(new.symbol).amount
-            return Broken(Rule.REDUCE_ONLY, str(left)) if left <= 0 or Fraction(new.quantity) > left else None
+            return Broken(Rule.REDUCE_ONLY, str(left)) if left <= 0 or more > left else None
         if amended is None:
             if (account, new.client_id) in self._open:
                 return Broken(Rule.DUPLICATE_ID)
@@ -408,7 +299,6 @@ class Trading:
                 return Broken(Rule.TOO_MANY_ORDERS, str(self.limits.open_orders))
         quantities = self.open_quantities(account, None if amended is None else amended.id)
         bought, sold = quantities.get(new.symbol, (Fraction(0), Fraction(0)))
-        more = Fraction(new.quantity) - (Fraction(0) if amended is None else Fraction(amended.executed))
         quantities[new.symbol] = (bought + more, sold) if new.side == BUY else (bought, sold + more)
         marks = self.marks()
         if price is not None:
@@ -440,6 +330,12 @@ class Trading:
                     self._note(state, "rested", event.order, event.order.leaves, ahead, "R1", now_ms)
                 case Fill():
                     pushes += self._fill(state, event, now_ms)
+                case Shrunk(order=order):
+                    quantity = order.lots * self._sizes[symbol][1]
+                    state = replace(state, new=replace(state.new, quantity=quantity), updated_ms=now_ms)
+                    self._keep(state)
+                    self._note(state, "shrunk", order, order.leaves, 0, "reduce-only", now_ms)
+                    pushes.append(OrderPush(state.account, Did.AMENDMENT, state, None, now_ms))
                 case Ended(why=End.FILLED):
                     pass  # the last fill said so
                 case Ended(why=why):

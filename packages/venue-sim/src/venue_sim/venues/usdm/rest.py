@@ -101,15 +101,30 @@ def no_book() -> Body:
     return Body(503, error_body(-1001, "Internal error; unable to process your request. Please try again."))
 
 
+_ERRORS = {
+    -1000: "An unknown error occured while processing the request.",
+    -1001: "Internal error; unable to process your request. Please try again.",
+    -1006: "An unexpected response was received from the message bus. Execution status unknown.",
+    -1007: "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+    -1008: "Server is currently overloaded with other requests. Please try again in a few minutes.",
+    -1021: "Timestamp for this request is outside of the recvWindow.",
+    -2011: "Unknown order sent.",
+    -2013: "Order does not exist.",
+    -2019: "Margin is insufficient.",
+}
+
+
 def error(code: int, text: str, status: int) -> Body:
-    """Any error: `{"code":-1008,"msg":"..."}`."""
-    return Body(status, error_body(code, text))
+    """Any error: `{"code":-1008,"msg":"..."}`; without a text the exchange's own for some codes."""
+    return Body(status, error_body(code, text or _ERRORS.get(code, "")))
 
 
 def fault(status: int) -> Body | None:
     """The exchange's body of a scripted HTTP error; 403, 502 and 504 come from the gateway before it."""
     if status in (403, 502, 504):
         return None
+    if status == 408:
+        return error(-1007, "", 408)
     if status == 503:
         return Body(503, error_body(-1, "Unknown error, please check your request or try again later."))
     return Body(status, error_body(-1000, "An unknown error occured while processing the request."))
