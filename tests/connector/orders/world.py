@@ -273,9 +273,10 @@ class World:
     # -- the account's stream -----------------------------------------------------------------------------------------
 
     def _open_stream(self) -> None:
-        keys = self.desk.trade.streams if self.desk.trade else {}
-        key = next(iter(keys), "k")
-        self.exchange.stream_keys[key] = "a"
+        who = Credentials({}, "key", "", "")
+        answer = self.desk.ask("POST", "/fapi/v1/listenKey", {}, "1", self.now_ns, 6000.0 + self.now_ms / 1000, who)
+        assert isinstance(answer, Reply)
+        key = USDM_TRADING.read_stream_key(answer.body)
         self.connection += 1
         route = parse_target(f"/private/ws?listenKey={key}&events=ORDER_TRADE_UPDATE/ACCOUNT_UPDATE")
         assert isinstance(route, Route)

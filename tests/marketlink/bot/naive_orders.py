@@ -20,6 +20,7 @@ class Story:
         old: dict[int, Order] = {}
         gone: set[int] = set()
         unsure: set[int] = set()
+        restarted = 0
         for what, thing in self.lines:
             if what == "sent":
                 assert isinstance(thing, Order)
@@ -40,13 +41,13 @@ class Story:
                     orders[thing.order_id] = thing
                 elif now.status not in ENDED and thing.exch_timestamp >= now.exch_timestamp:
                     unsure.discard(thing.order_id)
-                    fill_came_first = (
-                        thing.exec_qty > 0
+                    told_before_asked = (
+                        (thing.exec_qty > 0 or now.local_timestamp > restarted)
                         and thing.status not in ENDED
                         and thing.req is Status.NONE
                         and thing.local_timestamp < now.local_timestamp
                     )
-                    req = now.req if fill_came_first else thing.req
+                    req = now.req if told_before_asked else thing.req
                     orders[thing.order_id] = replace(thing, local_timestamp=now.local_timestamp, req=req)
                     if req is Status.NONE or thing.status in ENDED:
                         old.pop(thing.order_id, None)
@@ -60,7 +61,8 @@ class Story:
                         orders[thing] = replace(
                             now, req=Status.NONE, price_tick=was.price_tick, qty=was.qty, leaves_qty=was.leaves_qty
                         )
-            elif what == "doubt":
+            elif what in ("doubt", "restart"):
+                restarted = thing if isinstance(thing, int) else restarted
                 unsure |= {number for number, order in orders.items() if order.status not in ENDED}
             elif what == "clear":
                 for number, order in list(orders.items()):

@@ -454,7 +454,7 @@ class Trading(RuleBasedStateMachine):
     def restart(self) -> None:
         self.under_way.clear()
         self.requests.clear()
-        self.story.lines.append(("doubt", None))
+        self.story.lines.append(("restart", self.now))
         self.hear(NewSession(7))
         self.answer()
 

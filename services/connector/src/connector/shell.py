@@ -108,10 +108,10 @@ class Shard:
         shell.carry_out(effects)
 
     def on_disconnected(self, reason: str) -> None:
-        """Pass on that this connection's books are out of sync; at the end of the process that is a farewell and no trouble."""
+        """Pass on that this connection's books are out of sync; at the end of the process the farewell has said it."""
         shell = self._shell
-        effects = shell.hub.on_disconnected(self.symbols, "shutting down" if shell.stopping else reason, shell.now())
-        shell.carry_out([effect for effect in effects if not (shell.stopping and isinstance(effect, Note))])
+        if not shell.stopping:
+            shell.carry_out(shell.hub.on_disconnected(self.symbols, reason, shell.now()))
 
 
 class Shell:

@@ -364,7 +364,8 @@ class Trader:
             return []
         match outcome:
             case NotSent(why):
-                return self._failed(number, asked, Verdict.REFUSED, f"not sent: {why}", None, now)
+                note = Note(Level.WARNING, f"{asked.call.op.value}: not sent: {why}")
+                return [note, *self._failed(number, asked, Verdict.REFUSED, f"not sent: {why}", None, now)]
             case NoAnswer(why):
                 return self._failed(number, asked, Verdict.UNKNOWN, why, None, now)
         refusal = self._venue.read_refusal(outcome.status, outcome.body)

@@ -118,7 +118,7 @@ class OwnOrders:
             int, tuple[int, float, float]
         ] = {}  # a modify in flight: price_tick, qty, leaves_qty before it
         self._position = self.balance = self.trading_volume = self.trading_value = 0.0
-        self.num_trades = 0
+        self.num_trades = self._restarted_ns = 0
         self.latency: tuple[int, int, int] | None = None
 
     def position(self, lot_size: float) -> float:
@@ -207,8 +207,12 @@ class OwnOrders:
             self._before.setdefault(number, (before.price_tick, before.qty, before.leaves_qty))
         self._orders[number] = order
 
-    def on_event(self, told: Order, now_ns: int) -> tuple[Order | None, Order] | None:
+    def on_event(self, told: Order, now_ns: int, *, stamped: bool = False) -> tuple[Order | None, Order] | None:
         """Take an order event; returns the order before and after, None when it changes nothing.
+
+        `stamped`: the connector gives back the time of the newest request that it has taken, as ours does; the source's gives back the
+        submit's. So an event of ours that bears an older time was told before the request that waits, and does not answer it, unless
+        that request went to a connector that is gone.
 
         Applied is what is not older than what is known, of an order that has not ended. The time of the own request stays, and so does a
         request that a fill overtook: the connector did not know of it when it told the fill.
@@ -229,7 +233,7 @@ class OwnOrders:
             return None
         overtaken = (
             known.pending
-            and told.exec_qty > 0.0
+            and (told.exec_qty > 0.0 or (stamped and known.local_timestamp > self._restarted_ns))
             and told.req is Status.NONE
             and told.status not in FINISHED
             and told.local_timestamp < known.local_timestamp
@@ -262,6 +266,11 @@ class OwnOrders:
         price_tick, qty, leaves_qty = self._before.pop(order_id, (order.price_tick, order.qty, order.leaves_qty))
         self._orders[order_id] = replace(order, req=Status.NONE, price_tick=price_tick, qty=qty, leaves_qty=leaves_qty)
         return True
+
+    def restarted(self, now_ns: int) -> None:
+        """Note that the connector is another one: what was asked before may never have been heard."""
+        self._restarted_ns = now_ns
+        self.doubt()
 
     def doubt(self) -> None:
         """Note that events may have been missed: what works or waits is no longer known to."""

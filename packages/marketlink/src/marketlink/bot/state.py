@@ -243,6 +243,8 @@ class BotState:
         """Take what the link brought; `heartbeats`: whether this connector sends them, so that its silence means something."""
         changes = Changes()
         self._looked = now
+        if heard:
+            self._heartbeats = heartbeats
         for item in heard:
             if isinstance(item, Batch):
                 self._batch(item, now, wall_ns, changes)
@@ -256,13 +258,13 @@ class BotState:
                 self.sessions += 1
                 for asset in self.assets:
                     asset.known, asset.refused, asset.unknown = False, "", "the connector was restarted"
-                    asset.orders.doubt()
+                    asset.orders.restarted(wall_ns)
                     asset.asking.anew(now)
             elif isinstance(item, Unreadable):
                 self.unreadable += 1
                 self.unreadable_why = item.reason
         if heard:
-            self._heard, self.silent, self._heartbeats = now, False, heartbeats
+            self._heard, self.silent = now, False
         changes.requests.extend(self.on_time(now))
         return changes
 
@@ -283,7 +285,7 @@ class BotState:
                 if isinstance(event, PositionEvent):
                     self._position(answered, event)
                 elif isinstance(event, OrderEvent):
-                    moved = answered.orders.on_event(event.order, wall_ns)
+                    moved = answered.orders.on_event(event.order, wall_ns, stamped=self._heartbeats)
                     changes.moved += [moved] if moved is not None else []
                     changes.orders.append((number, event.order.order_id))
         for symbol, parts in feeds.items():
