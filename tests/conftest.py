@@ -36,10 +36,12 @@ REAL_TIME = (
 
 
 class _InTurn(LoadScopeScheduling):
-    """A file's tests by one worker, as its fixtures are made once; all tests of real time by one worker too, and first."""
+    """A file's tests by one worker, as its fixtures are made once, and so obi-mm's; all tests of real time by one worker too."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "real time" if nodeid.startswith(REAL_TIME) else nodeid.split("::", 1)[0]
+        if nodeid.startswith(REAL_TIME):
+            return "real time"
+        return "obi-mm" if nodeid.startswith("tests/obi_mm/") else nodeid.split("::", 1)[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
