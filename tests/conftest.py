@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,11 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import Producer
 
 ROOT = Path(__file__).parents[1]
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in the background of a shell: whatever is started here inherits it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL_TIME = (
     "tests/collector/test_collect.py",
