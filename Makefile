@@ -18,7 +18,7 @@ demo: .venv
 programs: .venv
 
 test: .venv
-	$(RUN) pytest -m "not soak"
+	$(RUN) pytest -m "not soak" -n logical --maxprocesses 4
 
 check: lint types test
 

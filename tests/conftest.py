@@ -2,14 +2,58 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import Producer
 
 ROOT = Path(__file__).parents[1]
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in the background of a shell: whatever is started here inherits it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+REAL_TIME = (
+    "tests/collector/test_collect.py",
+    "tests/collector/test_kill.py",
+    "tests/connector/test_cli.py",
+    "tests/connector/test_ends.py",
+    "tests/docs/",
+    "tests/marketlink/link/test_iceoryx.py",
+    "tests/marketlink/link/test_leftovers.py",
+    "tests/marketlink/link/test_room.py",
+    "tests/marketlink/link/test_source.py",
+    "tests/marketlink/run/",
+    "tests/obi_mm/test_live_equals_backtest.py",
+    "tests/obi_mm/test_live_program.py",
+    "tests/obi_mm/test_saved.py",
+    "tests/pairing/",
+    "tests/system/",
+    "tests/venue_sim/test_program.py",
+    "tests/venue_sim/test_trading_program.py",
+)
+"""Tests that start several processes or wait for real time: they follow each other, so that none takes the time of another."""
+
+
+class _InTurn(LoadScopeScheduling):
+    """A file's tests by one worker, as its fixtures are made once, and so obi-mm's; all tests of real time by one worker too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(REAL_TIME):
+            return "real time"
+        return "obi-mm" if nodeid.startswith("tests/obi_mm/") else nodeid.split("::", 1)[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """How `pytest -n` shares the tests out."""
+    return _InTurn(config, log)
+
 
 settings.register_profile("default", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")

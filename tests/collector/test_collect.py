@@ -378,6 +378,7 @@ def test_failed_write_ends_with_code_one_and_whole_lines(tmp_path: Path) -> None
     assert process.returncode == 1, err
     assert "errno 27" in err
     assert "btcusdt_" in err
+    assert "connection lost" not in err, "it was the disk"
     frames = frames_of(body for _, body in lines_in(tmp_path))
     assert frames == exchange.sent[: len(frames)]
 
@@ -391,7 +392,15 @@ def test_directory_that_can_not_be_made_is_an_error_without_a_traceback(tmp_path
 
 
 @pytest.mark.parametrize(
-    "words", [["bybit", "btcusdt"], ["btcusdt"], [], ["binancefutures", "btcusdt", "--duration", "0"]]
+    "words",
+    [
+        ["bybit", "btcusdt"],
+        ["btcusdt"],
+        [],
+        ["binancefutures", "btcusdt", "--duration", "0"],
+        ["binancefutures", "btcusdt", "--ipc", ""],
+        ["btcusdt", "--ipc", ""],
+    ],
 )
 def test_wrong_words_are_usage(tmp_path: Path, words: list[str]) -> None:
     assert CliRunner().invoke(app, [str(tmp_path), *words]).exit_code == 2

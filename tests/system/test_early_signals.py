@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("program", ["collector", "connector"])
+@pytest.mark.parametrize("program", ["collector", "connector", "venue_sim"])
 def test_a_signal_while_a_program_loads_ends_it_with_0_and_without_a_word(
     program: str, number: signal.Signals, tmp_path: Path
 ) -> None:

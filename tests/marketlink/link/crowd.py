@@ -28,7 +28,7 @@ def main(most: int) -> None:
         ready = connector.stdout.readline().strip()
         bots: list[IceoryxBotPort] = []
         refusal = ""
-        while not refusal and len(bots) < most:
+        while ready == "ready" and not refusal and len(bots) < most:
             try:
                 bots.append(IceoryxBotPort("bf"))
                 bots[-1].request(RegisterInstrument("btcusdt"))

@@ -509,7 +509,7 @@ def test_a_listener_that_raises_ends_the_feed_with_its_error() -> None:
     with pytest.raises(LookupError, match="a bug"):
         follow(script, lambda diary, feed: False, listener=broken)
     assert len(broken.frames) == 1
-    assert broken.told[-1] == ("disconnected", "listener failed: LookupError: a bug")
+    assert "disconnected" not in [kind for kind, *_ in broken.told], "no connection failed"
 
 
 def test_a_refused_handshake_is_tried_again_not_before_retry_after() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from collector.config import PLANNED, SUPPORTED, Settings, check, read_words
+from collector.config import PLANNED, SUPPORTED, BadUsage, Settings, check, read_words
 from collector.descriptors import fill_standard_places
 from collector.errors import CollectorError
 from collector.stopping import Stop
@@ -40,7 +40,7 @@ def _show_version(wanted: bool) -> None:
 def collect(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Directory of the recordings; made when missing.")],
     words: Annotated[list[str], typer.Argument(metavar="[EXCHANGE] SYMBOL...", help="What to record.")],
-    ipc: Annotated[str, typer.Option(metavar="NAME", help="Record what the connector NAME publishes.")] = "",
+    ipc: Annotated[str | None, typer.Option(metavar="NAME", help="Record what the connector NAME publishes.")] = None,
     duration: Annotated[float | None, typer.Option(metavar="SECONDS", help="End after so many seconds.")] = None,
     stream_url: Annotated[
         str, typer.Option(metavar="ROOT", help="Root of the websocket address, e.g. wss://fstream.binance.com.")
@@ -67,13 +67,15 @@ def collect(
 ) -> None:
     """Read the command line and record."""
     try:
-        exchange, symbols = read_words(words, ipc)
+        if ipc == "":
+            raise BadUsage("--ipc needs the name of a connector, and was given an empty one")
+        exchange, symbols = read_words(words, ipc or "")
         settings = check(
             Settings(
                 path=path,
                 exchange=exchange,
                 symbols=symbols,
-                ipc=ipc,
+                ipc=ipc or "",
                 duration_s=duration,
                 stream_root=stream_url,
                 rest_root=api_url,

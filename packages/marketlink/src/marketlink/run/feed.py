@@ -54,7 +54,10 @@ class FeedListener(Protocol):
         """Take a data frame, in order of arrival, stamped with the wall clock at the read of its last bytes."""
 
     def on_disconnected(self, reason: str) -> None:
-        """Note the end of a connection: once for every `on_connected`, and no frame comes between the two calls."""
+        """Note the end of a connection: once for every `on_connected`, and no frame comes between the two calls.
+
+        Not after an error of the listener's own: the connection was not at fault, and `Feed.run` raises the error.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +358,7 @@ class _Session:
 
     def close(self, reason: str) -> None:
         """Announce the end; whatever still comes in is dropped."""
-        if self._open and not self._done:
+        if self._open and not self._done and not self.failed:
             self._done = True
             self._tell(self._listener.on_disconnected, reason)
         self._done = True
