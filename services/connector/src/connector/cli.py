@@ -1,4 +1,4 @@
-"""The command line: `connector NAME binancefutures CONFIG`."""
+"""The command line: `connector NAME CONNECTOR CONFIG`."""
 
 import asyncio
 import logging
@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from marketlink.venues.registry import NAMES, Exchange, find
 
 from connector import __version__
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_ALREADY_RUNNING = 3
-EXCHANGES = ("binancefutures",)
-PLANNED = ("binancepapi", "binancespot", "bybit")
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -33,7 +32,7 @@ def connect(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Name of the link: bots and collectors find this connector by it.")
     ],
-    exchange: Annotated[str, typer.Argument(metavar="CONNECTOR", help=f"Exchange: {', '.join(EXCHANGES)}.")],
+    exchange: Annotated[str, typer.Argument(metavar="CONNECTOR", help=f"Exchange: {', '.join(NAMES)}.")],
     config_path: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML file; see below.")],
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.", envvar="CONNECTOR_LOG")] = "info",
     version: Annotated[
@@ -64,12 +63,9 @@ def connect(
     if level is None:
         _quit(f"--log-level: {log_level!r} is no level; use debug, info, warning or error", EXIT_USAGE)
     logs.set_up(level, sys.stderr)
-    if exchange not in EXCHANGES:
-        hint = "is not supported yet" if exchange in PLANNED else "is not known"
-        _quit(f"exchange {exchange!r} {hint}; supported: {', '.join(EXCHANGES)}", EXIT_USAGE)
     try:
         check_name(name)
-        _run(name, config_path)
+        _run(name, find(exchange), config_path)
     except AlreadyRunning as error:
         _quit(str(error), EXIT_ALREADY_RUNNING)
     except SettingsError as error:
@@ -78,7 +74,7 @@ def connect(
         _quit(str(error), EXIT_FAILED)
 
 
-def _run(name: str, config_path: Path) -> None:
+def _run(name: str, exchange: Exchange, config_path: Path) -> None:
     from marketlink.link.iceoryx import IceoryxConnectorPort
 
     from connector.config import read_config
@@ -88,20 +84,18 @@ def _run(name: str, config_path: Path) -> None:
         signal.SIGTERM,
     ):  # until the event loop takes them; asyncio's own would make it an error
         signal.signal(number, _leave)
-    config, remarks = read_config(config_path)
+    config, remarks = read_config(config_path, exchange.public)
     port = IceoryxConnectorPort(name)  # the lock of the name: before anything is said to the exchange
     try:
-        from marketlink.venues.binance import USDM
-
         from connector.shell import Shell
 
         log = logging.getLogger("connector")
-        log.info("connector %s %s: %s, process %d", __version__, name, USDM.name, os.getpid())
+        log.info("connector %s %s: %s, process %d", __version__, name, exchange.name, os.getpid())
         for remark in remarks:
             log.warning("%s", remark)
 
         async def main() -> None:
-            await Shell(name, USDM, config, port, random.Random()).run()
+            await Shell(name, exchange.public, config, port, random.Random()).run()
 
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main())

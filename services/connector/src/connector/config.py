@@ -13,7 +13,7 @@ from typing import Annotated
 
 from marketlink.errors import SettingsError
 from marketlink.run.network import ssl_context
-from marketlink.venues.binance import reduced_root
+from marketlink.venues.base import PublicVenue
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 ENVIRONMENT_PREFIX = "CONNECTOR_"
@@ -21,7 +21,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class ConnectorConfig(BaseModel):
-    """What `connector NAME binancefutures CONFIG` reads."""
+    """What `connector NAME CONNECTOR CONFIG` reads."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,8 +53,10 @@ class ConnectorConfig(BaseModel):
         return bool(self.api_key.get_secret_value() and self.secret.get_secret_value())
 
 
-def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> tuple[ConnectorConfig, list[str]]:
-    """Read and check a configuration; returns it with remarks for the log.
+def read_config(
+    path: Path, venue: PublicVenue, environment: Mapping[str, str] = os.environ
+) -> tuple[ConnectorConfig, list[str]]:
+    """Read and check a venue's configuration; returns it with remarks for the log.
 
     Raises SettingsError naming file, key and remedy.
     """
@@ -86,7 +88,7 @@ def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> tupl
         remedy = f"It is the {known[key].description}." if key in known else "See docs/connector.md."
         raise SettingsError(where, key, str(first["msg"]), remedy) from None
     remarks: list[str] = []
-    root = reduced_root(config.stream_url)
+    root = venue.reduced_root(config.stream_url)
     if root is not None:
         remarks.append(
             f"stream_url {config.stream_url} is used as its root {root}: the exchange has a route for each kind of data now"
