@@ -10,8 +10,11 @@ MarketlinkError
 ├── LinkError             the shared memory link can't be opened or used
 │   └── AlreadyRunning    another connector owns this name
 └── SettingsError         a setting that can't be used
+    ├── UnknownExchange   a name that no exchange here has
     └── InstrumentRefused what a bot asked for is not what the connector has
 """
+
+from collections.abc import Iterable
 
 
 class MarketlinkError(Exception):
@@ -91,6 +94,15 @@ class SettingsError(MarketlinkError):
     def __init__(self, where: str, field: str, what: str, remedy: str) -> None:
         super().__init__(f"{where}: {field}: {what}. {remedy}")
         self.where, self.field, self.what, self.remedy = where, field, what, remedy
+
+
+class UnknownExchange(SettingsError):
+    """No exchange of this name; `planned` tells that it is known but not built yet."""
+
+    def __init__(self, name: str, known: Iterable[str], *, planned: bool) -> None:
+        what = "is not supported yet" if planned else "is not known"
+        super().__init__("exchange", name, what, f"Supported: {', '.join(known)}.")
+        self.planned = planned
 
 
 class InstrumentRefused(SettingsError):

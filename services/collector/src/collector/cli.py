@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from marketlink.venues.registry import PLANNED
 
-from collector.config import PLANNED, SUPPORTED, BadUsage, Settings, check, read_words
+from collector.config import SUPPORTED, BadUsage, Settings, check, read_words
 from collector.descriptors import fill_standard_places
 from collector.errors import CollectorError
 from collector.stopping import Stop

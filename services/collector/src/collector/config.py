@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from marketlink.venues.registry import ALIASES, NAMES, PLANNED
+
 from collector.errors import CollectorError, UnknownExchange
 from collector.rotation import Day, file_name
 
-SUPPORTED: Final = ("binancefutures", "binancefuturesum")
-PLANNED: Final = ("binancefuturescm", "binance", "binancespot", "bybit", "hyperliquid")
+SUPPORTED: Final = (*NAMES, *ALIASES)
 
 
 class BadUsage(CollectorError):

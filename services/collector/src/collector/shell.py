@@ -13,7 +13,7 @@ from marketlink.errors import LinkError, MarketlinkError, SettingsError
 from marketlink.link.port import BotPort
 from marketlink.logs import formatter
 from marketlink.times import SECOND_NS, MonoNs, after
-from marketlink.venues.base import Instrument, PublicVenue
+from marketlink.venues.base import Instrument
 
 from collector.config import Settings
 from collector.descriptors import make_room
@@ -175,16 +175,17 @@ async def _venue(settings: Settings, writer: Writer, stop: Stop, source: dict[st
     from marketlink.run.feed import Feed, FeedSettings
     from marketlink.run.http import VenueHttp, fetch_info
     from marketlink.run.limits import WeightBudget
-    from marketlink.venues.binance import USDM, reduced_root
+    from marketlink.venues.registry import find
 
-    venue: PublicVenue = USDM
+    exchange = find(settings.exchange)
+    venue = exchange.public
     for given in (settings.stream_root, settings.rest_root):
-        if (shorter := reduced_root(given)) is not None:
+        if (shorter := venue.reduced_root(given)) is not None:
             log.info("%s is taken as %s", given, shorter)
-    url = venue.stream_url(settings.stream_root or USDM.stream_root)
+    url = venue.stream_url(settings.stream_root or exchange.stream_root)
     budget = WeightBudget(venue.weight_limit)
     rng = random.Random()  # only spreads retries out
-    async with VenueHttp(venue, settings.rest_root or USDM.rest_root, budget) as http:
+    async with VenueHttp(venue, settings.rest_root or exchange.rest_root, budget) as http:
 
         async def fetch() -> Mapping[str, Instrument]:
             return (await fetch_info(venue, http)).instruments

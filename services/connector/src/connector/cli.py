@@ -1,4 +1,4 @@
-"""The command line: `connector NAME binancefutures CONFIG`."""
+"""The command line: `connector NAME CONNECTOR CONFIG`."""
 
 import asyncio
 import logging
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from marketlink.venues.registry import NAMES, Exchange, find
 
 from connector import __version__
 
@@ -18,8 +19,6 @@ EXIT_USAGE = 2
 EXIT_ALREADY_RUNNING = 3
 EXIT_ORDERS_LEFT = 4
 EXIT_ACCOUNT = 5
-EXCHANGES = ("binancefutures",)
-PLANNED = ("binancepapi", "binancespot", "bybit")
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -35,7 +34,7 @@ def connect(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Name of the link: bots and collectors find this connector by it.")
     ],
-    exchange: Annotated[str, typer.Argument(metavar="CONNECTOR", help=f"Exchange: {', '.join(EXCHANGES)}.")],
+    exchange: Annotated[str, typer.Argument(metavar="CONNECTOR", help=f"Exchange: {', '.join(NAMES)}.")],
     config_path: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML file; see below.")],
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.", envvar="CONNECTOR_LOG")] = "info",
     version: Annotated[
@@ -69,12 +68,9 @@ def connect(
     if level is None:
         _quit(f"--log-level: {log_level!r} is no level; use debug, info, warning or error", EXIT_USAGE)
     logs.set_up(level, sys.stderr)
-    if exchange not in EXCHANGES:
-        hint = "is not supported yet" if exchange in PLANNED else "is not known"
-        _quit(f"exchange {exchange!r} {hint}; supported: {', '.join(EXCHANGES)}", EXIT_USAGE)
     try:
         check_name(name)
-        code = _run(name, config_path)
+        code = _run(name, find(exchange), config_path)
     except AlreadyRunning as error:
         _quit(str(error), EXIT_ALREADY_RUNNING)
     except SettingsError as error:
@@ -87,7 +83,7 @@ def connect(
         raise typer.Exit(code)
 
 
-def _run(name: str, config_path: Path) -> int:
+def _run(name: str, exchange: Exchange, config_path: Path) -> int:
     from marketlink.link.iceoryx import IceoryxConnectorPort
 
     from connector.config import read_config
@@ -97,16 +93,15 @@ def _run(name: str, config_path: Path) -> int:
         signal.SIGTERM,
     ):  # until the event loop takes them; asyncio's own would make it an error
         signal.signal(number, _leave)
-    config, remarks = read_config(config_path)
+    config, remarks = read_config(config_path, exchange.public)
     port = IceoryxConnectorPort(name)  # the lock of the name: before anything is said to the exchange
     try:
-        from marketlink.venues.binance import USDM, USDM_TRADING
         from marketlink.venues.signing import HmacSigner
 
         from connector.shell import Shell
 
         log = logging.getLogger("connector")
-        log.info("connector %s %s: %s, process %d", __version__, name, USDM.name, os.getpid())
+        log.info("connector %s %s: %s, process %d", __version__, name, exchange.name, os.getpid())
         for remark in remarks:
             log.warning("%s", remark)
 
@@ -117,9 +112,8 @@ def _run(name: str, config_path: Path) -> int:
 
         async def main() -> None:
             nonlocal shell
-            shell = Shell(
-                name, USDM, config, port, random.Random(), trading=USDM_TRADING if signer else None, signer=signer
-            )
+            trading = exchange.trading if signer is not None else None
+            shell = Shell(name, exchange.public, config, port, random.Random(), trading=trading, signer=signer)
             await shell.run()
 
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

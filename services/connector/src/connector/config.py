@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from marketlink.errors import SettingsError
 from marketlink.run.network import ssl_context
-from marketlink.venues.binance import reduced_root
+from marketlink.venues.base import PublicVenue
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from connector.client_ids import ClientIds
@@ -59,7 +59,7 @@ class RiskTable(RiskRow):
 
 
 class ConnectorConfig(BaseModel):
-    """What `connector NAME binancefutures CONFIG` reads."""
+    """What `connector NAME CONNECTOR CONFIG` reads."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -125,8 +125,10 @@ class ConnectorConfig(BaseModel):
         return bool(self.api_key.get_secret_value() and self.secret.get_secret_value())
 
 
-def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> tuple[ConnectorConfig, list[str]]:
-    """Read and check a configuration; returns it with remarks for the log.
+def read_config(
+    path: Path, venue: PublicVenue, environment: Mapping[str, str] = os.environ
+) -> tuple[ConnectorConfig, list[str]]:
+    """Read and check a venue's configuration; returns it with remarks for the log.
 
     Raises SettingsError naming file, key and remedy.
     """
@@ -158,7 +160,7 @@ def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> tupl
         remedy = f"It is the {known[key].description}." if key in known else "See docs/connector.md."
         raise SettingsError(where, key, str(first["msg"]), remedy) from None
     remarks: list[str] = []
-    root = reduced_root(config.stream_url)
+    root = venue.reduced_root(config.stream_url)
     if root is not None:
         remarks.append(
             f"stream_url {config.stream_url} is used as its root {root}: the exchange has a route for each kind of data now"

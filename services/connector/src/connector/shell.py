@@ -79,7 +79,7 @@ class Shard:
 
     def on_subscribed(self, streams: Sequence[str]) -> None:
         """Pass on which symbols are live."""
-        symbols = [symbol for symbol in self.symbols if self._shell.depth_stream(symbol) in streams]
+        symbols = [symbol for symbol in self.symbols if self._shell.venue.depth_stream(symbol) in streams]
         self._shell.carry_out(self._shell.hub.on_subscribed(symbols, self._shell.now()))
 
     def on_refused(self, streams: Sequence[str], error: str) -> None:
@@ -89,7 +89,7 @@ class Shard:
 
     def on_stale(self, streams: Sequence[str]) -> None:
         """Pass on which symbols' books are sure no longer."""
-        symbols = [symbol for symbol in self.symbols if self._shell.depth_stream(symbol) in streams]
+        symbols = [symbol for symbol in self.symbols if self._shell.venue.depth_stream(symbol) in streams]
         self._shell.carry_out(self._shell.hub.on_stale(symbols, self._shell.now()))
 
     def on_frame(self, recv_ns: int, frame: bytes) -> None:
@@ -204,10 +204,6 @@ class Shell:
     def now(self) -> Moment:
         """This moment."""
         return Moment(self.clock.mono_ns(), self.clock.wall_ns())
-
-    def depth_stream(self, symbol: str) -> str:
-        """The stream whose acknowledgement says that a symbol's book is coming."""
-        return next(stream for stream in self.venue.live_streams(symbol) if "@depth" in stream)
 
     def carry_out(self, effects: list[Effect]) -> None:
         """Do what the hub wants, in order."""
@@ -442,7 +438,7 @@ class Shell:
 
     async def run(self) -> None:
         """Run until a signal. Raises what made going on impossible."""
-        _warm_up()  # before the loop takes the signals: compiling can take long, and must be ended by one
+        _warm_up(self.venue)  # before the loop takes the signals: compiling can take long, and must be ended by one
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
@@ -491,17 +487,16 @@ class _Stopped(Exception):
     """Ends the task group: asked to stop."""
 
 
-def _warm_up() -> None:
+def _warm_up(venue: PublicVenue) -> None:
     """Load every kernel before the first frame: compiling in the read callback would hold up the feed."""
     from marketlink.book.fused import FusedBook
     from marketlink.link.block import load_kernels
-    from marketlink.venues.scan import scan_depth
 
     rows = np.zeros(2, EVENT_DTYPE)
     book = FusedBook(0.1, 0.001)
     book.fuse(rows, sequenced=True)
     book.levels()
     load_kernels()
-    scan_depth(b'{"e":"depthUpdate"}', 0)
+    venue.warm_up()
     gc.collect()
     gc.freeze()  # all that was loaded stays: no collection need walk it again

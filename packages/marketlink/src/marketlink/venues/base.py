@@ -154,6 +154,9 @@ class PublicVenue(Protocol):
     def stream_url(self, root: str) -> str:
         """The public market data websocket below a configured root."""
 
+    def warm_up(self) -> None:
+        """Load what reading frames needs, before the first of them."""
+
     def reduced_root(self, url: str) -> str | None:
         """The root below a URL that names a route of an older style; None when it is a root already."""
 

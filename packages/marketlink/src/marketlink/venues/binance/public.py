@@ -150,6 +150,11 @@ class BinanceUsdm:
         """Return `{root}/public/stream`; a URL in the older style is reduced to its root first (see `reduced_root`)."""
         return f"{(reduced_root(root) or root).rstrip('/')}/public/stream"
 
+    def warm_up(self) -> None:
+        """Load the scanner's kernels."""
+        if self.scan is not None:
+            self.scan(b'{"e":"depthUpdate"}', 0)
+
     def reduced_root(self, url: str) -> str | None:
         """See the function of this name."""
         return reduced_root(url)

@@ -73,6 +73,7 @@ class BinanceUsdmTrading:
     decisions: Sequence[Decision] = USDM_DECISIONS
     stream_forms: Sequence[str] = tuple(FORMS)
     product: int = 1  # of the field `st`: 1 USD-M, 2 COIN-M
+    trade_api_url: str = "wss://ws-fapi.binance.com/ws-fapi/v1"
     self_trade: str = ""  # `selfTradePreventionMode` of orders; empty: the account's
 
     def order_count_header(self, limit: OrderLimit) -> str:
