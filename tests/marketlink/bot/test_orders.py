@@ -173,6 +173,12 @@ def test_a_fill_that_is_told_twice_counts_once_and_a_missed_one_with_the_next() 
     assert (own.num_trades, own.trading_volume, own.balance) == (2, 2.0, -200.0)
 
 
+def test_an_end_that_leaves_nothing_is_no_fill() -> None:
+    own = OwnOrders()
+    own.on_event(event(asked(own), 20, Status.EXPIRED, leaves_qty=0.0), 21)
+    assert (own.position(LOT), own.num_trades) == (0.0, 0)
+
+
 def test_a_late_fill_of_a_cleared_order_still_counts_once() -> None:
     own = OwnOrders()
     order = working(own)

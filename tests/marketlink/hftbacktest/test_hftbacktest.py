@@ -243,6 +243,9 @@ def test_compiled_code_sees_what_python_sees(market: Market) -> None:
     seen = look_at_everything(bot)
     assert seen[:11] == (99.0 + 0.75 + 99.0 + 1, True, 1, 1, True, True, 0.5, 0, (0.0, -24.75, 1), (5, 6), False)
     assert seen[11:] == ((100.0, 202, 1.0, 0.0, 0.25), 2, 1, True)
+    market.print_trade("btcusdt")
+    bot.elapse(5 * MS)
+    assert look_at_everything.py_func(bot)[1:] == seen[1:], "in plain Python"
     with pytest.raises(ValueError, match="order 8: the price is nan"):
         submit_nothing(bot)
     assert trade_with_keywords(bot) == (0, 0, 0, 0, 0, 10, 14, 12, 0, 0, 0)

@@ -111,7 +111,12 @@ class RoiDepth(DepthView):
 
 
 class BacktestCoded(LiveBot):
-    """A LiveBot whose answers to waiting for an order are those of the backtester."""
+    """A LiveBot whose answers to waiting for an order are those of the backtester, and whose trades are read by attribute."""
+
+    def last_trades(self, asset_no: int) -> Events:
+        """The trades since the last clear, oldest first, as a record array: `trade.px` also outside of compiled code."""
+        trades: Events = super().last_trades(asset_no).view(np.recarray)
+        return trades
 
     def wait_order_response(
         self, asset_no: int, order_id: int, timeout: int | None = None, *, timeout_ns: int | None = None
