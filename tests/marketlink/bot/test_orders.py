@@ -173,6 +173,12 @@ def test_a_fill_that_is_told_twice_counts_once_and_a_missed_one_with_the_next() 
     assert (own.num_trades, own.trading_volume, own.balance) == (2, 2.0, -200.0)
 
 
+def test_an_end_that_leaves_nothing_is_no_fill() -> None:
+    own = OwnOrders()
+    own.on_event(event(asked(own), 20, Status.EXPIRED, leaves_qty=0.0), 21)
+    assert (own.position(LOT), own.num_trades) == (0.0, 0)
+
+
 def test_a_late_fill_of_a_cleared_order_still_counts_once() -> None:
     own = OwnOrders()
     order = working(own)
@@ -192,9 +198,13 @@ def test_an_order_that_takes_an_id_again_hears_nothing_of_the_first() -> None:
     own.on_event(event(first, 30, Status.CANCELED, cum=0.5, fill=0.5), 31)
     own.clear_inactive()
     second = asked(own, now=50, side=Side.SELL)
+    own.on_event(event(first, 30, Status.CANCELED, cum=0.5, fill=0.5), 52)
+    assert own.position(LOT) == 0.5, "told again"
     assert own.on_event(event(first, 60, Status.FILLED, cum=2.0, fill=1.5), 61) is None
     assert own.map[1] == second
     assert own.position(LOT) == 2.0
+    own.on_event(event(first, 60, Status.FILLED, cum=2.0, fill=1.5), 63)
+    assert own.position(LOT) == 2.0, "told again"
     own.on_event(event(second, 70, Status.FILLED, cum=2.0, fill=2.0), 71)
     assert own.position(LOT) == 0.0
 
@@ -218,6 +228,46 @@ def test_a_fill_that_was_under_way_does_not_end_a_cancel() -> None:
     assert (own.map[1].req, own.map[1].leaves_qty) == (Status.CANCELED, 1.5)
     own.on_event(event(cancel, 35, Status.PARTIALLY_FILLED, cum=0.5), 36)
     assert own.map[1].req is Status.NONE, "a refused cancel leaves it free"
+
+
+def test_a_fill_that_was_told_after_the_request_arrived_answers_it() -> None:
+    own = OwnOrders()
+    order = working(own)
+    cancel = own.cancel(1, 30)
+    assert isinstance(cancel, Order)
+    own.sent(cancel)
+    own.on_event(event(order, 35, Status.PARTIALLY_FILLED, cum=0.5, fill=0.5, local_timestamp=30), 36)
+    assert own.map[1].req is Status.NONE
+
+
+def test_a_fill_that_was_missed_is_valued_at_the_limit() -> None:
+    own = OwnOrders()
+    order = working(own)
+    own.on_event(event(order, 35, Status.PARTIALLY_FILLED, cum=0.5), 36)
+    assert (own.position(LOT), own.balance, own.trading_value) == (0.5, -50.0, 50.0)
+
+
+def test_a_second_modify_of_what_is_unsure_goes_back_to_what_was_told_last() -> None:
+    own = OwnOrders()
+    working(own)
+    for price in (90.0, 80.0):
+        modify = own.modify(1, price, 3.0, 30)
+        assert isinstance(modify, Order)
+        own.sent(modify)
+        own.on_problem(1, "modify", "unknown")
+    assert own.on_problem(1, "modify", "refused")
+    assert (own.map[1].price_tick, own.map[1].qty) == (200, 2.0)
+
+
+def test_an_order_of_which_an_answer_is_awaited_is_not_cleared() -> None:
+    own = OwnOrders()
+    order = working(own)
+    own.on_event(event(order, 30, Status.NONE, req=Status.CANCELED), 31)
+    own.clear_inactive()
+    assert 1 in own.map
+    own.on_event(event(order, 40, Status.REJECTED), 41)
+    own.clear_inactive()
+    assert 1 not in own.map
 
 
 def test_unknown_changes_nothing_but_says_so_until_the_next_event() -> None:

@@ -7,14 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from marketlink.bot import Code, Instrument, LiveBot
 from marketlink.errors import AlreadyRunning, LinkError
 from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort
 from marketlink.link.port import BotPort, ConnectorPort
 from marketlink.link.settings import LinkSettings, read_settings
-from marketlink.messages import Batch, Progress, RegisterInstrument
+from marketlink.messages import Batch, OrderEvent, Progress, RegisterInstrument, SubmitOrder
+from marketlink.orders import Order, OrderType, Status, TimeInForce
 
 from tests.conftest import ROOT
 from tests.marketlink.link.conformance import CHECKS, Ends, feed
@@ -56,6 +59,46 @@ def ends(link_environment: dict[str, str]) -> Iterator[IceoryxEnds]:
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_shared_memory_link(check: Callable[[Ends], None], ends: IceoryxEnds) -> None:
     check(ends)
+
+
+def test_a_bot_trades_and_comes_back_under_its_id(ends: IceoryxEnds, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ROOT", ends.settings.root), ("PREFIX", ends.settings.prefix)):
+        monkeypatch.setenv(f"MARKETLINK_LINK_{name}", value)
+    connector, instruments = ends.connector(), [Instrument("bf", "btcusdt", 0.1, 0.001)]
+
+    def asked() -> list[SubmitOrder]:
+        connector.wait(1.0)
+        requests = connector.requests()
+        assert {one.bot_id for one in requests} == {4242}
+        return [one.request for one in requests if isinstance(one.request, SubmitOrder)]
+
+    def tell(order: Order, **changes: object) -> None:
+        told = replace(order, req=Status.NONE, **changes)  # type: ignore[arg-type]
+        connector.send(Batch((OrderEvent("btcusdt", told),), to=4242, framed=False))
+
+    bot = LiveBot(instruments, bot_id=4242)
+    bot.submit_buy_order(0, 7, 27_100.04, 0.003, TimeInForce.GTX, OrderType.LIMIT, False)
+    (submit,) = asked()
+    assert submit == SubmitOrder("btcusdt", bot.orders(0)[7])
+    tell(submit.order, exch_timestamp=1)
+    assert bot.wait_order_response(0, 7, 5_000_000_000) is Code.ORDER_RESPONSE
+    bot.modify(0, 7, 27_100.1, 0.002, False)
+    (modify,) = asked()
+    assert (modify.order.req, modify.order.price_tick, modify.order.qty) == (Status.REPLACED, 271_001, 0.002)
+    tell(modify.order, exch_timestamp=2)
+    assert bot.wait_next_feed(True, 5_000_000_000) is Code.ORDER_RESPONSE
+    assert bot.close() is Code.OK
+
+    again = LiveBot(instruments, bot_id=4242)
+    assert asked() == []
+    tell(modify.order, exch_timestamp=2)
+    assert again.wait_order_response(0, 7, 5_000_000_000) is Code.ORDER_RESPONSE
+    assert again.cancel(0, 7, False) is Code.OK
+    (cancel,) = asked()
+    assert (cancel.order.req, cancel.order.order_id) == (Status.CANCELED, 7)
+    tell(cancel.order, exch_timestamp=3, status=Status.CANCELED)
+    assert again.close() is Code.OK
+    assert again.orders(0)[7].status is Status.CANCELED
 
 
 def test_second_connector_of_a_name_is_refused(ends: IceoryxEnds) -> None:

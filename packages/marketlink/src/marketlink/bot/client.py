@@ -7,7 +7,7 @@ A batch is handled whole before any call returns. Waiting is measured on a monot
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from marketlink.bot.depth import DepthView
 from marketlink.bot.orders import FINISHED, Code, OrderDict, OwnOrders, StateValues
@@ -54,6 +54,8 @@ class LiveBot:
     once in the log.
     """
 
+    depth_class: ClassVar[type[DepthView]] = DepthView
+
     def __init__(
         self,
         instruments: Sequence[Instrument],
@@ -71,7 +73,7 @@ class LiveBot:
             raise ValueError("at least one instrument, and each symbol of a connector only once")
         if bot_id is not None and open_port is not None:
             raise ValueError("a port has its bot's id: state bot_id or open_port, not both")
-        self._clock, self._on_error, self._on_order = clock or SystemClock(), on_error, on_order
+        self.clock, self._on_error, self._on_order = clock or SystemClock(), on_error, on_order
         self._answer_timeout, self._close_timeout = answer_timeout, close_timeout
         self._stopped = False
         self._places: list[tuple[BotState, int]] = []
@@ -88,17 +90,17 @@ class LiveBot:
                 Asset(one.symbol, one.tick_size, one.lot_size, one.last_trades_capacity)
                 for one in (instruments[number] for number in mine)
             ]
-            link = _Link(name, port, BotState(port.bot_id, assets), mine, self._clock.mono_ns())
+            link = _Link(name, port, BotState(port.bot_id, assets), mine, self.clock.mono_ns())
             self._links.append(link)
             for index, number in enumerate(mine):
                 places[number] = (link.state, index)
                 self._link_of[number] = len(self._links) - 1
-            now = self._clock.mono_ns()
+            now = self.clock.mono_ns()
             link.state.on_peer(port.peer(), now)
             for request in link.state.start(now):
                 port.request(request)
         self._places = [places[number] for number in range(len(instruments))]
-        self._depths = [DepthView(*place, self._clock) for place in self._places]
+        self._depths = [self.depth_class(*place, self.clock) for place in self._places]
 
     @property
     def num_assets(self) -> int:
@@ -108,7 +110,7 @@ class LiveBot:
     @property
     def current_timestamp(self) -> int:
         """The wall clock, ns."""
-        return self._clock.wall_ns()
+        return self.clock.wall_ns()
 
     def depth(self, asset_no: int) -> DepthView:
         """The book of an instrument."""
@@ -192,14 +194,14 @@ class LiveBot:
         """Ask to cancel an order. ORDER_NOT_FOUND, or INVALID_ORDER_STATUS when it has ended or something is asked for it."""
         if not self._has(asset_no):
             return Code.INSTRUMENT_NOT_FOUND
-        made = self._asset(asset_no).orders.cancel(int(order_id), self._clock.wall_ns())
+        made = self._asset(asset_no).orders.cancel(int(order_id), self.clock.wall_ns())
         return self._send(asset_no, made, wait)
 
     def modify(self, asset_no: int, order_id: int, price: float, qty: float, wait: bool) -> Code:
         """Ask for another price and total quantity, which the order shows at once, and no longer if it is refused; codes as `cancel`."""
         if not self._has(asset_no):
             return Code.INSTRUMENT_NOT_FOUND
-        made = self._asset(asset_no).orders.modify(int(order_id), float(price), float(qty), self._clock.wall_ns())
+        made = self._asset(asset_no).orders.modify(int(order_id), float(price), float(qty), self.clock.wall_ns())
         return self._send(asset_no, made, wait)
 
     def _submit(
@@ -226,7 +228,7 @@ class LiveBot:
             TimeInForce(time_in_force),
             OrderType(order_type),
             asset.tick_size,
-            self._clock.wall_ns(),
+            self.clock.wall_ns(),
         )
         return self._send(asset_no, made, wait)
 
@@ -334,9 +336,9 @@ class LiveBot:
         heard: list[tuple[Changes, list[int]]] = []
         for link in self._links:
             port, state = link.port, link.state
-            now = self._clock.mono_ns()
+            now = self.clock.mono_ns()
             self._look_for(link, now)
-            changes = state.hear(port.receive(), now, self._clock.wall_ns(), heartbeats=port.checked)
+            changes = state.hear(port.receive(), now, self.clock.wall_ns(), heartbeats=port.checked)
             if state.unreadable >= link.unreadable_told:
                 log.warning(
                     "connector %r: %d samples that can't be read: %s", link.name, state.unreadable, state.unreadable_why
@@ -382,14 +384,14 @@ class LiveBot:
                 raise InstrumentRefused(link.name, symbol, text, f"Write {what.value}={true}, or leave it out.")
 
     def _wait(self, timeout_ns: int, ended: Callable[[list[tuple[Changes, list[int]]]], Code | None]) -> Code:
-        end = after(self._clock.mono_ns(), timeout_ns)
+        end = after(self.clock.mono_ns(), timeout_ns)
         while True:
             result = ended(self._hear())
             if result is not None:
                 return result
             if self._stopped:
                 return Code.END_OF_DATA
-            left_ns = end - self._clock.mono_ns()
+            left_ns = end - self.clock.mono_ns()
             if left_ns <= 0:
                 return Code.OK
             # With several connectors only one can be slept on: look at the others often.

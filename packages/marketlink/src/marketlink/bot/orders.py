@@ -20,6 +20,7 @@ from typing import Any, Final
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
 
 FINISHED: Final = (Status.CANCELED, Status.EXPIRED, Status.FILLED)
+_UNFILLED: Final = (Status.CANCELED, Status.EXPIRED, Status.REJECTED)  # an order that is filled whole is none of these
 _REMEMBERED: Final = 10_000  # cleared orders whose filled quantity is kept, for a fill that is told after the end
 _MOST_ID: Final = (1 << 64) - 1
 
@@ -289,6 +290,8 @@ class OwnOrders:
 
     def _count(self, told: Order, filled_by_id: dict[int, float]) -> None:
         filled = told.qty - told.leaves_qty
+        if told.status in _UNFILLED and told.leaves_qty <= 0.0:
+            filled = filled_by_id.get(told.order_id, 0.0) + told.exec_qty  # a peer that leaves nothing of what it ended
         # What an order had filled before this bot heard of it is not counted: with a fixed id, it belongs to an earlier run.
         grown = filled - filled_by_id.setdefault(told.order_id, filled - told.exec_qty)
         if not grown > 1e-9 * abs(told.qty):

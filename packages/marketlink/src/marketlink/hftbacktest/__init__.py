@@ -1,0 +1,86 @@
+"""hftbacktest's own names for its live bots, so that a strategy written for its backtester runs live with one import changed.
+
+    from hftbacktest import BUY, SELL, GTX, LIMIT                  from marketlink.hftbacktest import BUY, SELL, GTX, LIMIT
+
+The package that PyPI has is built without its live half; this is that half, on this project's link (docs/bot.md). A strategy under
+`numba.njit` is compiled as it is, and one in plain Python runs as it is. Names and numbers are those of hftbacktest 2.4.
+"""
+
+from marketlink.hftbacktest import compiled  # noqa: F401  (tells numba what a bot is)
+from marketlink.hftbacktest.bots import HashMapMarketDepthLiveBot, LiveInstrument, ROIVectorMarketDepthLiveBot
+from marketlink.hftbacktest.names import (
+    ADD_ORDER_EVENT,
+    ALL_ASSETS,
+    BUY,
+    BUY_EVENT,
+    CANCEL_ORDER_EVENT,
+    CANCELED,
+    DEPTH_BBO_EVENT,
+    DEPTH_CLEAR_EVENT,
+    DEPTH_EVENT,
+    DEPTH_SNAPSHOT_EVENT,
+    EXCH_EVENT,
+    EXPIRED,
+    FILL_EVENT,
+    FILLED,
+    FOK,
+    GTC,
+    GTX,
+    IOC,
+    LIMIT,
+    LIVE_FEATURE,
+    LOCAL_EVENT,
+    MARKET,
+    MODIFY_ORDER_EVENT,
+    NEW,
+    NONE,
+    PARTIALLY_FILLED,
+    REJECTED,
+    REPLACED,
+    SELL,
+    SELL_EVENT,
+    TRADE_EVENT,
+    UNSUPPORTED,
+    UNTIL_END_OF_DATA,
+)
+from marketlink.hftbacktest.recorder import Recorder
+
+__all__ = [
+    "ADD_ORDER_EVENT",
+    "ALL_ASSETS",
+    "BUY",
+    "BUY_EVENT",
+    "CANCELED",
+    "CANCEL_ORDER_EVENT",
+    "DEPTH_BBO_EVENT",
+    "DEPTH_CLEAR_EVENT",
+    "DEPTH_EVENT",
+    "DEPTH_SNAPSHOT_EVENT",
+    "EXCH_EVENT",
+    "EXPIRED",
+    "FILLED",
+    "FILL_EVENT",
+    "FOK",
+    "GTC",
+    "GTX",
+    "IOC",
+    "LIMIT",
+    "LIVE_FEATURE",
+    "LOCAL_EVENT",
+    "MARKET",
+    "MODIFY_ORDER_EVENT",
+    "NEW",
+    "NONE",
+    "PARTIALLY_FILLED",
+    "REJECTED",
+    "REPLACED",
+    "SELL",
+    "SELL_EVENT",
+    "TRADE_EVENT",
+    "UNSUPPORTED",
+    "UNTIL_END_OF_DATA",
+    "HashMapMarketDepthLiveBot",
+    "LiveInstrument",
+    "ROIVectorMarketDepthLiveBot",
+    "Recorder",
+]
