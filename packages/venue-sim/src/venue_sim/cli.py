@@ -51,6 +51,7 @@ class MarketKind(StrEnum):
     SYNTHETIC = "synthetic"
     REPLAY = "replay"
     FLOOD = "flood"
+    FOLLOW = "follow"
 
 
 @app.callback()
@@ -62,7 +63,10 @@ def _root() -> None:
 def run(
     market: Annotated[
         MarketKind,
-        typer.Option(help="synthetic: seeded order flow; replay: a recording; flood: a repeated block, for benches."),
+        typer.Option(
+            help="synthetic: seeded order flow; replay: a recording; flood: a repeated block, for benches; "
+            "follow: another venue's public streams."
+        ),
     ] = MarketKind.SYNTHETIC,
     symbols: Annotated[
         str,
@@ -84,6 +88,12 @@ def run(
         typer.Option(help="A recording of `<ns> <json>` lines, plain or .gz; several are merged by time."),
     ] = None,
     speed: Annotated[float, typer.Option(help="Replay speed; 0: as fast as clients read, nothing dropped.")] = 1.0,
+    follow_stream: Annotated[
+        str, typer.Option(help="The venue to follow: where its websockets are (wss://fstream.binance.com).")
+    ] = "",
+    follow_rest: Annotated[
+        str, typer.Option(help="The venue to follow: where its REST is (https://fapi.binance.com).")
+    ] = "",
     start_on_subscribe: Annotated[
         bool | None,
         typer.Option(
@@ -169,7 +179,15 @@ def run(
         script = parse_script(faults.read_text()) if faults else []
         names = [name.strip().lower() for name in symbols.split(",") if name.strip()]
         source = _market(
-            market, names, capture or [], rate=rate, seed=seed, levels=levels, start_ms=start_ms, history=history
+            market,
+            names,
+            capture or [],
+            rate=rate,
+            seed=seed,
+            levels=levels,
+            start_ms=start_ms,
+            history=history,
+            follow=(follow_rest, follow_stream),
         )
         from venue_sim.desk import Desk
         from venue_sim.exchange import Exchange, Rules
@@ -189,8 +207,11 @@ def run(
                 f"{weight_limit} would not pass one whole depth snapshot (weight {least}), so no client "
                 f"could ever get a book; give at least {least}, or 1000000 for practically no limit",
             )
-        waits = market is not MarketKind.SYNTHETIC if start_on_subscribe is None else start_on_subscribe
-        timeline = Timeline(speed if market is MarketKind.REPLAY else (0.0 if rate == 0 else 1.0))
+        waits = market in (MarketKind.REPLAY, MarketKind.FLOOD) if start_on_subscribe is None else start_on_subscribe
+        if market is MarketKind.FOLLOW and (waits or paused):
+            raise BadMarket("--market", "follow begins at once and does not wait: what it follows does not either")
+        made = market in (MarketKind.SYNTHETIC, MarketKind.FLOOD)
+        timeline = Timeline(speed if market is MarketKind.REPLAY else (0.0 if made and rate == 0 else 1.0))
         if paused:
             timeline.pause(0)
         awaited = frozenset(name.strip() for name in wait_for.split(",") if name.strip())
@@ -228,7 +249,11 @@ def run(
         )
 
         async def serve() -> None:
-            await Shell(exchange, desk, ports).run()
+            from venue_sim.follow import FollowMarket
+            from venue_sim.following import Follower
+
+            follower = Follower(source, USDM, follow_stream, follow_rest) if isinstance(source, FollowMarket) else None
+            await Shell(exchange, desk, ports, follower).run()
 
         if start_ms is None:
             _begin_now(source)
@@ -249,6 +274,7 @@ def _market(
     levels: float,
     start_ms: int | None,
     history: int,
+    follow: tuple[str, str],
 ) -> Market:
     """Build the market the options describe."""
     begins_ms = time.time_ns() // 1_000_000 if start_ms is None else start_ms
@@ -270,6 +296,14 @@ def _market(
     if captures:
         raise BadMarket("--capture", f"means nothing for a {kind.value} market")
     names = symbols or ["btcusdt"]
+    if kind is MarketKind.FOLLOW:
+        from venue_sim.following import begin
+
+        if not all(follow):
+            raise BadMarket("--follow-stream", "and --follow-rest are both needed for a market that follows")
+        return begin(USDM, *follow, names, history)
+    if any(follow):
+        raise BadMarket("--follow-stream", f"means nothing for a {kind.value} market")
     if kind is MarketKind.FLOOD:
         from venue_sim.flood import FloodMarket
 

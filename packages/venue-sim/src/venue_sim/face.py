@@ -212,6 +212,9 @@ class Talk(Protocol):
     def parse_target(self, target: str) -> Route | Refusal:
         """Read the address a websocket client asked for."""
 
+    def streams_target(self, streams: Sequence[str]) -> str:
+        """The address, behind the host, on which those streams come with their names."""
+
     def delivers(self, route: Enum, stream: str) -> bool:
         """Say whether a route of that category delivers a stream."""
 
@@ -268,6 +271,24 @@ class Messages(Protocol):
 
 class Rest(Protocol):
     """REST paths, weights and bodies."""
+
+    @property
+    def instruments_path(self) -> str:
+        """Where the contracts are asked for."""
+
+    @property
+    def time_path(self) -> str:
+        """Where the exchange's time is asked for."""
+
+    def depth_target(self, symbol: str) -> str:
+        """Where a whole book is asked for."""
+
+    def read_instruments(self, body: bytes) -> Mapping[str, Instrument]:
+        """Read the contracts of `instruments_path`, by lower-case symbol. Raises `KeyError`, `TypeError` or
+        `ValueError`."""
+
+    def read_time(self, body: bytes) -> int:
+        """Read the time of `time_path`, ms since the epoch. Raises as `read_instruments`."""
 
     @property
     def least_weight_per_minute(self) -> int:

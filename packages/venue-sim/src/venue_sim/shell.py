@@ -27,6 +27,7 @@ from venue_sim.control import Control
 from venue_sim.desk import Desk
 from venue_sim.errors import BadMarket
 from venue_sim.exchange import Exchange
+from venue_sim.following import Follower
 from venue_sim.http import HttpConnections
 from venue_sim.rest import Progress, Rest, application
 from venue_sim.sockets import Sockets
@@ -73,11 +74,12 @@ def loopback_only(host: str) -> None:
 class Shell:
     """One run of the program."""
 
-    def __init__(self, exchange: Exchange, desk: Desk, ports: Ports) -> None:
+    def __init__(self, exchange: Exchange, desk: Desk, ports: Ports, follower: Follower | None = None) -> None:
         loopback_only(ports.host)
         self._exchange = exchange
         self._desk = desk
         self._ports = ports
+        self._follower = follower
         self._wake = asyncio.Event()
         self._ending = asyncio.Event()
         self._progress = Progress()
@@ -117,10 +119,12 @@ class Shell:
                 self._exchange.timeline.start(time.monotonic_ns())
             pump = tasks.create_task(self._pump())
             ticks = tasks.create_task(self._ticks())
+            following = None if self._follower is None else tasks.create_task(self._follower.run(self._wake.set))
             await self._ending.wait()
             _log.info("ends: frames %d, connections %d", self._exchange.position, self._exchange.opened)
-            for task in (pump, ticks):
-                task.cancel()
+            for task in (pump, ticks, following):
+                if task is not None:
+                    task.cancel()
             self._sockets.close_all()
             ws_server.close()
             # requests cut off by our own end are no failure

@@ -10,6 +10,8 @@ from venue_sim.face import Ask, AskDepth, AskInstruments, AskPing, AskTime, AskW
 from venue_sim.market import BookState, Instrument
 
 DEPTH_PATH = "/fapi/v1/depth"
+instruments_path = "/fapi/v1/exchangeInfo"
+time_path = "/fapi/v1/time"
 WEIGHT_PER_MINUTE = 2400
 DEPTH_LIMITS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 DEFAULT_DEPTH_LIMIT = 500
@@ -46,6 +48,27 @@ def _parse_depth(query: Mapping[str, str], symbols: Iterable[str]) -> AskDepth:
     elif depth_weight(limit) is None:
         problem = error_body(-4021, f"{text} is not valid depth limit.")
     return AskDepth(weight, symbol, limit, None if problem is None else Body(400, problem))
+
+
+def depth_target(symbol: str) -> str:
+    """A whole book: 1000 levels a side."""
+    return f"{DEPTH_PATH}?symbol={symbol.upper()}&limit=1000"
+
+
+def read_instruments(body: bytes) -> Mapping[str, Instrument]:
+    """Read `exchangeInfo`: tick and step are those of the filters PRICE_FILTER and LOT_SIZE."""
+    found = {}
+    for row in orjson.loads(body)["symbols"]:
+        filters = {one["filterType"]: one for one in row["filters"]}
+        tick, step = filters["PRICE_FILTER"]["tickSize"], filters["LOT_SIZE"]["stepSize"]
+        symbol = row["symbol"].lower()
+        found[symbol] = Instrument(symbol, tick, step, row["baseAsset"], row["quoteAsset"])
+    return found
+
+
+def read_time(body: bytes) -> int:
+    """Read the exchange's time."""
+    return int(orjson.loads(body)["serverTime"])
 
 
 def ping_body() -> bytes:

@@ -7,6 +7,7 @@ better costs one constant.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -71,6 +72,11 @@ def parse_target(target: str) -> Route | Refusal:
     if category is Category.RETIRED and not combined and _is_listen_key(streams):  # user data, silent there
         streams = ()
     return Route(category, combined, streams)
+
+
+def streams_target(streams: Sequence[str]) -> str:
+    """The combined path of public streams."""
+    return f"/public/stream?streams={'/'.join(streams)}"
 
 
 def category_of(stream: str) -> Category | None:
