@@ -228,7 +228,7 @@ def pushes() -> list[Push]:
         )
         out += more
     out += core.cancel("mine", "btcusdt", None, "o3", 20)[1]
-    out += core.liquidate("mine", "btcusdt", judge.liquidation_id(1), 21)
+    out += core.liquidate("mine", "btcusdt", judge.liquidation_id(1, deleverage=False), 21)
     return out
 
 
