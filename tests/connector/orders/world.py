@@ -39,9 +39,10 @@ from venue_sim.face import Route
 from venue_sim.faults import FaultScript
 from venue_sim.links import Deliver
 from venue_sim.market import BookHistory, BookState, Frame, Instrument, Trade, Update
+from venue_sim.matching import BUY, SELL
 from venue_sim.timeline import Timeline
 from venue_sim.trade_desk import Credentials, TradeDesk
-from venue_sim.trading import OPEN, OrderState, Trading
+from venue_sim.trading import OPEN, NewOrder, OrderState, Trading
 from venue_sim.venues.usdm import USDM, USDM_TRADE
 from venue_sim.venues.usdm.streams import parse_target
 
@@ -347,6 +348,13 @@ class World:
     def _market(self, kind: str, message: Update | Trade) -> None:
         self.market.frames.append(Frame(0, "btcusdt", kind, 0, message))
         self._deliver(self.exchange.advance(1, self.now_ns))
+        self._pushed()
+
+    def by_hand(self, side: str, qty: str) -> None:
+        """The account's owner trades at the market by himself."""
+        new = NewOrder("btcusdt", BUY if side == "BUY" else SELL, None, Decimal(qty), f"web_{self.counter}")
+        _, pushes = self.trading.place("a", new, int(START_MS + self.now_ms))
+        self.exchange.push(pushes, self.now_ns)
         self._pushed()
 
     def kill(self, for_ms: float = 100) -> None:

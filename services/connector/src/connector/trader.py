@@ -54,6 +54,8 @@ MOST_QUESTIONS: Final = 8
 """Questions about single orders under way at a time."""
 MOST_HELD: Final = 10_000
 """Events held for a bot that has not registered since the start."""
+MOST_ENDED: Final = 1_000
+"""Ended orders of a bot and symbol that it is told again when it registers again."""
 MOST_FOREIGN: Final = 20_000
 _PAGE: Final = 1000  # executions in one answer
 
@@ -140,6 +142,8 @@ class Trader:
         self.bots: dict[int, int] = {}  # digest -> bot id
         self._registered: dict[int, set[str]] = {}
         self._held: dict[int, deque[LiveEvent]] = {}
+        self._again: set[tuple[int, str]] = set()  # bots and symbols that have registered more than once
+        self._ended: dict[tuple[int, str], deque[Tracked]] = {}
         self._asked: dict[int, Asked] = {}
         self._number = 0
         self._foreign: dict[str, None] = {}  # exchange ids of orders that are not ours, oldest first
@@ -163,6 +167,8 @@ class Trader:
         """Take a registration. Two bots whose digests meet could not be told apart: refused by `clash` before."""
         digest = digest_of(bot_id)
         fresh = self.bots.get(digest) != bot_id
+        if symbol in self._registered.get(bot_id, ()):
+            self._again.add((bot_id, symbol))
         self.bots[digest] = bot_id
         self._registered.setdefault(bot_id, set()).add(symbol)
         effects: list[Effect] = [Journal({"t": "bot", "id": bot_id})] if fresh else []
@@ -179,8 +185,13 @@ class Trader:
         return self.bots.get(digest_of(bot_id), bot_id) != bot_id
 
     def working(self, bot_id: int, symbol: str) -> list[OrderEvent]:
-        """What a bot that registers is told of its orders: those that have not ended."""
-        return [OrderEvent(symbol, one.as_order()) for one in self.ledger.of_bot(bot_id, symbol)]
+        """What a bot that registers is told of its orders: those that have not ended.
+
+        One that registers again may have lost the ends of others: it is told those too.
+        """
+        ended = self._ended.get((bot_id, symbol), ()) if (bot_id, symbol) in self._again else ()
+        newest = [one for one in ended if self.ledger.find(bot_id, symbol, one.order_id) is one]
+        return [OrderEvent(symbol, one.as_order()) for one in [*newest, *self.ledger.of_bot(bot_id, symbol)]]
 
     def on_order(self, bot_id: int, request: SubmitOrder, now: Moment) -> list[Effect]:
         """Take a bot's order request."""
@@ -471,7 +482,12 @@ class Trader:
                 return self._traded(asked, venue.read_trades(body), now)
             case Op.POSITIONS:
                 effects: list[Effect] = []
-                for position in venue.read_positions(body):
+                listed = venue.read_positions(body)
+                flat = {one for one, held in self.positions.items() if held.qty} - {each.symbol for each in listed}
+                gone = [
+                    PositionReport(symbol, ZERO, asked.sent_ns) for symbol in sorted(flat)
+                ]  # only open ones are listed
+                for position in [*listed, *gone]:
                     effects += self._position(position)
                 self.reconcile.got(Op.POSITIONS, "")
                 return [*effects, *self._compared(now)]
@@ -839,6 +855,8 @@ class Trader:
                             self._count("news of an order whose number is in use again", tracked.client_id, loud=True)
                         )
                     if tracked.phase is Phase.ENDED:
+                        ended = self._ended.setdefault((tracked.bot_id, tracked.symbol), deque(maxlen=MOST_ENDED))
+                        ended.append(tracked)
                         out.append(Journal({"t": "end", "c": tracked.client_id}))
                 case Problem(tracked, notice):
                     out += self._to_owner(tracked, ErrorEvent(to_error(notice)))

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 MAX_BODY: Final = 64 * 2**20
 LEAST_WAIT_S: Final = 1.0
+KEPT_S: Final = 60.0
+"""An idle connection is kept for so long: an order must not wait for a handshake."""
 UNSTATED_WAIT_S: Final = {403: 60.0, 418: 120.0, 429: 60.0}  # where the venue does not say how long
 
 
@@ -101,7 +103,9 @@ class VenueHttp:
         self._stamp_ms = stamp_ms or (lambda: self._clock.wall_ns() // 1_000_000)
         self._lanes = {kind: _Lane(max_concurrent) for kind in ("ordinary", "urgent", "orders")}
         self._changed = asyncio.Event()
-        limits = httpx.Limits(max_connections=3 * max_concurrent, max_keepalive_connections=3 * max_concurrent)
+        limits = httpx.Limits(
+            max_connections=3 * max_concurrent, max_keepalive_connections=3 * max_concurrent, keepalive_expiry=KEPT_S
+        )
         self._heavy = 0  # the heaviest request of which it was told that it is more than the limit
         proxy = proxy_of(self._root)
         proxy_secure = (proxy or "").startswith("https:")
