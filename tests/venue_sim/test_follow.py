@@ -42,6 +42,20 @@ def test_frames_pass_through_as_they_came_and_others_do_not(make: SimpleNamespac
     assert [(frame.kind, frame.last_id) for frame in frames] == [("depth", 2), ("quote", 3), ("trade", 0)]
 
 
+def test_a_frame_that_cannot_be_read_is_left_out_and_the_next_one_breaks_the_chain(make: SimpleNamespace) -> None:
+    market = followed()
+    market.on_text(0, make.depth(101, 110, 99, "100.0:1.000"))
+    market.take(None, 1)
+    market.on_snapshot("btcusdt", BookState(105, 0, 0, [], []))
+    whole = make.depth(111, 120, 110, "99.0:1.000")
+    for spoilt in (whole[:-20], whole.replace(b'"b":[[', b'"b":[{'), whole.replace(b'"T"', b'T"')):
+        market.on_text(0, spoilt)
+    assert market.take(None, 10) == []
+    market.on_text(0, make.depth(121, 130, 120))
+    market.take(None, 10)
+    assert market.wanted == ["btcusdt"]
+
+
 def test_the_book_is_known_from_the_snapshot_that_its_updates_join(make: SimpleNamespace) -> None:
     market = followed()
     assert market.wanted == []

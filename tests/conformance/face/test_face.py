@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import orjson
 import pytest
@@ -251,3 +252,23 @@ def test_nothing_but_the_command_line_and_the_faces_knows_a_venue_s_word() -> No
         if WORDS.search(line)
     }
     assert not wrong
+
+
+@each_face
+def test_a_venue_of_this_face_can_be_followed(case: Case) -> None:
+    face, symbols = case.face, ("btcusdt", "ethusdt")
+    instruments = {symbol: named_instrument(symbol)[0] for symbol in symbols}
+    body = face.rest.instruments_body(instruments.values(), 7, 2400)
+    assert face.rest.read_instruments(body) == instruments
+    assert face.rest.read_time(face.rest.time_body(1_700_000_000_123)) == 1_700_000_000_123
+    path, _, query = face.rest.depth_target("btcusdt").partition("?")
+    asked = face.rest.parse("GET", path, dict(parse_qsl(query)), symbols)
+    assert isinstance(asked, AskDepth)
+    assert (asked.symbol, asked.wrong) == ("btcusdt", None)
+    for path in (face.rest.instruments_path, face.rest.time_path):
+        assert not isinstance(face.rest.parse("GET", path, {}, symbols), AskWrong)
+    streams = [face.messages.stream_of(symbol, kind) for symbol in symbols for kind in (DEPTH, TRADE, QUOTE)]
+    route = face.talk.parse_target(face.talk.streams_target(streams))
+    assert isinstance(route, Route)
+    assert (route.streams, route.combined) == (tuple(streams), True)
+    assert all(face.talk.delivers(route.category, stream) for stream in streams)

@@ -13,13 +13,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 from venue_sim.accounts import Account
 from venue_sim.auth import Denied
+from venue_sim.config import OPERATIONS
 from venue_sim.face import Body
 from venue_sim.filters import Broken, Rule
 from venue_sim.limits import OrderPool
 from venue_sim.market import BookState, Instrument
 from venue_sim.matching import BUY, SELL, SelfTrade, Tif
 from venue_sim.orders import NewOrder, OrderState
-from venue_sim.trade_face import ApiRequest, ApiWrong, Place, PrivateAsk, TradeFace, Wrong
+from venue_sim.trade_face import (
+    ApiRequest,
+    ApiWrong,
+    Cancel,
+    CancelAll,
+    Countdown,
+    Modify,
+    OrderRef,
+    Place,
+    PrivateAsk,
+    QueryAccount,
+    QueryBalance,
+    QueryHedge,
+    QueryOpen,
+    QueryOrder,
+    QueryPools,
+    QueryPositions,
+    QueryTrades,
+    TradeFace,
+    UserStream,
+    What,
+    Wrong,
+    words_of,
+)
 from venue_sim.trading import Trading
 from venue_sim.venues.usdm import USDM_TRADE
 
@@ -159,8 +183,43 @@ def test_whatever_happened_to_an_order_can_be_told_and_asked_for(
         assert answer["id"] == 7
     texts = [text for push in pushes for text in face.push(push, SYMBOLS)]
     assert len(texts) == len(pushes)
-    for text in texts:
+    short = [text for push in pushes if (text := face.quick(push)) is not None]
+    assert len(short) in (0, len(trading.executions)), "every fill has a short message, or none has"
+    more = [text for one in texts if (text := face.again(one)) is not None]
+    assert len(more) == len(trading.executions)
+    assert not {text.data for text in more} & {text.data for text in texts}
+    for text in texts + short + more:
         assert text.event in text.words
         assert isinstance(orjson.loads(text.data), dict)
         assert orjson.loads(face.wrap("key", text.data))
     assert orjson.loads(face.key_expired("key", 5).data)
+
+
+@each_face
+def test_what_a_request_does_has_words_that_a_fault_may_say(case: Case) -> None:
+    ask = case.face.parse("POST", case.face.order_path, case.right, SYMBOLS)
+    assert ask is not None
+    assert words_of(ask.what) == ("submit", "submit_ioc", "orders")
+    ref = OrderRef("btcusdt", 1, None)
+    whats: list[What] = [
+        ask.what,
+        Modify(ref, BUY, Decimal(1), Decimal(1)),
+        Cancel((ref,), False),
+        Cancel((ref,), True),
+        CancelAll("btcusdt"),
+        Countdown("btcusdt", 1),
+        QueryOrder(ref),
+        QueryOpen(None),
+        QueryTrades("btcusdt", None, None, None, None, 1),
+        QueryPositions(None, 2),
+        QueryAccount(2),
+        QueryBalance(2),
+        QueryHedge(),
+        QueryPools(),
+        UserStream("start", ""),
+    ]
+    for what in whats:
+        assert words_of(what)
+        assert set(words_of(what)) <= OPERATIONS
+    said = {word for what in whats for word in words_of(what)}
+    assert OPERATIONS - said == {"submit_gtc", "submit_gtx", "submit_fok", "submit_market"}

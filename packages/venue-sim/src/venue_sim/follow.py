@@ -58,13 +58,18 @@ class FollowMarket:
         return [symbol for symbol, held in self._held.items() if held and symbol not in self._ahead]
 
     def on_text(self, recv_ns: int, text: bytes) -> None:
-        """Take a message of the venue followed; what is no frame of its streams is left out."""
+        """Take a message of the venue followed; what is no whole frame of its streams is left out, and the chain of
+        updates shows it."""
         try:
             line = self._messages.read_line(recv_ns, text)
+            if not isinstance(line, FrameLine) or line.stream not in self.recorded_streams:
+                return
+            kind = self._messages.read_stream(line.stream).kind
+            if self._messages.read_message(kind, line.data) is None and kind == DEPTH:
+                return
         except ValueError:
             return
-        if isinstance(line, FrameLine) and line.stream in self.recorded_streams:
-            self._frames.append(line)
+        self._frames.append(line)
 
     def on_snapshot(self, symbol: str, state: BookState) -> bool:
         """Take a snapshot; True when the updates that have left the market follow it, or those to come may."""
