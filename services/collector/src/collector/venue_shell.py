@@ -102,7 +102,8 @@ class VenueShell:
                 tasks.append(self._group.create_task(self._tick()))
                 tasks.append(self._group.create_task(extra()))
                 try:
-                    await asyncio.wait_for(asked.wait(), self._duration_s)
+                    async with asyncio.timeout(self._duration_s):
+                        await asked.wait()
                 except TimeoutError:
                     self._stop.ask("duration")
                 for recorder in self._recorders:

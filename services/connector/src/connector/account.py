@@ -244,5 +244,6 @@ class Account:
     async def end_stream(self) -> None:
         """Give the key back."""
         if self._key:
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._call(self._venue.stream_end(self._key), False), 1.0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._call(self._venue.stream_end(self._key), False)

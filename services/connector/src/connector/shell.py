@@ -465,14 +465,19 @@ class Shell:
         finally:
             stopping.set()
             listener.join(2.0)
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._http.aclose(), 1.0)
+            await _close(self._http)
             if self._account is not None:
                 self._account.close()
-                with contextlib.suppress(Exception):
-                    await asyncio.wait_for(self._account_http.aclose(), 1.0)
+                await _close(self._account_http)
         if self._failure is not None:
             raise self._failure
+
+
+async def _close(http: VenueHttp) -> None:
+    """Close a client's connections, if that does not take long."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(1.0):  # wait_for can lose a cancellation
+            await http.aclose()
 
 
 def state_folder(state_dir: str, name: str) -> Path:
