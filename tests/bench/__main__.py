@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.bench.orders import own_work as order_work
+from tests.bench.orders import travel as order_travel
 from tests.bench.rows import Row, collect, console_of, show
 from tests.factor_engine.bench import factors
 from tests.obi_mm.bench import decision_time, live_decisions, overhead, sweep
@@ -180,7 +182,9 @@ def main() -> int:
         default=[8_000, 12_000, 16_000, 20_000, 26_000],
         help="messages a second of the link's throughput",
     )
-    parser.add_argument("--only", action="append", choices=("live", "factors", "strategy"), help="a part; repeatable")
+    parser.add_argument(
+        "--only", action="append", choices=("live", "orders", "factors", "strategy"), help="a part; repeatable"
+    )
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     options = parser.parse_args()
     console = console_of(options.json)
@@ -193,6 +197,13 @@ def main() -> int:
                 "latency at four times the rate": lambda: latency(options.seconds, 4 * options.rate),
                 "link": lambda: link_throughput(options.seconds / 2, options.rates),
                 "direct": lambda: direct_throughput(options.seconds / 2),
+            },
+        ),
+        "orders": (
+            "orders",
+            {
+                "the trading core's own work": order_work,
+                "200 orders a second for a minute": lambda: order_travel(60.0, 200.0),
             },
         ),
         "factors": ("factors, ns an update", {"factors": factors}),

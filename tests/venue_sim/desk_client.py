@@ -15,12 +15,12 @@ from venue_sim.desk import Desk, Reply
 from venue_sim.exchange import Exchange, Rules
 from venue_sim.face import Route
 from venue_sim.faults import FaultScript
-from venue_sim.limits import OrderPool
+from venue_sim.limits import POOLS, OrderPool
 from venue_sim.links import Deliver, Effect
 from venue_sim.market import BookHistory as History
 from venue_sim.market import BookState, Frame, Instrument, Trade, Update
 from venue_sim.timeline import Timeline
-from venue_sim.trade_desk import POOLS, Credentials, TradeDesk
+from venue_sim.trade_desk import Credentials, TradeDesk
 from venue_sim.trading import Trading
 from venue_sim.venues.usdm import USDM, USDM_TRADE
 from venue_sim.venues.usdm.streams import parse_target

@@ -16,6 +16,7 @@ import typer
 from venue_sim.config import parse_script
 from venue_sim.errors import BadMarket, VenueSimError
 from venue_sim.filters import Limits
+from venue_sim.limits import OrderPool
 from venue_sim.market import Market
 from venue_sim.matching import CancelFrom
 from venue_sim.private_side import Quick
@@ -167,6 +168,10 @@ def run(
         typer.Option(help="When a fill's short message (TRADE_LITE) is pushed: before or after the long one, or off."),
     ] = Quick.BEFORE,
     change_limit: Annotated[int, typer.Option(help="Modifications of one order before -5026.")] = 10_000,
+    order_limits: Annotated[
+        str,
+        typer.Option(metavar="S,M", help="Orders in 10 s and in a minute before -1015, announced in exchangeInfo."),
+    ] = "300,1200",
     history: Annotated[int, typer.Option(help="Depth updates a symbol to keep for /sim/book?u=.")] = 100_000,
     max_buffer_mb: Annotated[
         int, typer.Option(help="Unsent megabytes at which a client that does not read is cut off.")
@@ -235,7 +240,7 @@ def run(
             exchange.let_trade(trading, USDM_TRADE)
             exchange.private.quick = trade_lite
             exchange.private.latencies = parse_latencies(latency_ms, seed)
-            trade = TradeDesk(exchange, trading, known.keys, USDM_TRADE)
+            trade = TradeDesk(exchange, trading, known.keys, USDM_TRADE, _pools(order_limits))
         desk = Desk(
             exchange,
             weight_per_minute=weight_limit,
@@ -325,6 +330,13 @@ def _log_to_stderr(level_name: str) -> None:
     logging.basicConfig(level=level, handlers=[handler])
     for chatty in ("uvicorn", "asyncio"):
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
+
+
+def _pools(text: str) -> tuple[OrderPool, ...]:
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise BadMarket("--order-limits", f"must be two positive numbers, like 300,1200, not {text!r}")
+    return OrderPool(10, int(parts[0])), OrderPool(60, int(parts[1]))
 
 
 def _begin_now(market: Market) -> None:

@@ -14,7 +14,7 @@ from venue_sim.exchange import Exchange
 from venue_sim.face import Ask, AskDepth, AskInstruments, AskPing, AskTime, AskWrong, Body
 from venue_sim.faults import cut_short
 from venue_sim.latency import Latencies
-from venue_sim.limits import WeightLimit
+from venue_sim.limits import POOLS, WeightLimit
 from venue_sim.market import BookHistory, BookState
 from venue_sim.trade_desk import Credentials, TradeDesk
 from venue_sim.trade_face import ApiWrong, PrivateAsk, words_of
@@ -244,7 +244,12 @@ class Desk:
                 return Reply(200, self._face.time_body(exchange.exchange_ms(now_ns)))
             case AskInstruments():
                 instruments = exchange.market.instruments.values()
-                body = self._face.instruments_body(instruments, exchange.exchange_ms(now_ns), self._per_minute)
+                body = self._face.instruments_body(
+                    instruments,
+                    exchange.exchange_ms(now_ns),
+                    self._per_minute,
+                    self.trade.limits if self.trade else POOLS,
+                )
                 return Reply(200, body)
             case AskDepth(symbol=symbol, limit=limit, wrong=wrong):
                 return Ticket(path, symbol, limit, used, fault) if wrong is None else _reply(wrong)

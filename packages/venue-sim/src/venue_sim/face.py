@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from venue_sim.limits import POOLS, OrderPool
 from venue_sim.market import DEPTH, QUOTE, TRADE, BookState, Frame, Instrument, Message, Update
 
 RequestId = int | str | None
@@ -306,7 +307,9 @@ class Rest(Protocol):
     def depth_body(self, book: BookState, limit: int) -> bytes:
         """Answer the best `limit` levels a side."""
 
-    def instruments_body(self, instruments: Iterable[Instrument], now_ms: int, per_minute: int) -> bytes:
+    def instruments_body(
+        self, instruments: Iterable[Instrument], now_ms: int, per_minute: int, pools: Iterable[OrderPool] = POOLS
+    ) -> bytes:
         """Answer contracts and limits."""
 
     def too_many(self, status: int, now_ms: int, retry_after_s: int, per_minute: int) -> Body:

@@ -94,10 +94,14 @@ class OrderPool:
     most: int
 
 
+POOLS = (OrderPool(10, 300), OrderPool(60, 1200))
+"""As the exchange documents them."""
+
+
 class OrderCounts:
     """Orders of one account in each pool, over clock windows. Modifications count, cancels do not."""
 
-    def __init__(self, pools: tuple[OrderPool, ...] = (OrderPool(10, 300), OrderPool(60, 1200))) -> None:
+    def __init__(self, pools: tuple[OrderPool, ...] = POOLS) -> None:
         self.pools = pools
         self._windows = [-1] * len(pools)
         self._used = [0] * len(pools)

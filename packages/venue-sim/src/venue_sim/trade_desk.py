@@ -13,7 +13,7 @@ from venue_sim.auth import Denied, Key, admit
 from venue_sim.exchange import Exchange
 from venue_sim.face import Body
 from venue_sim.filters import Broken
-from venue_sim.limits import OrderCounts, OrderPool
+from venue_sim.limits import POOLS, OrderCounts, OrderPool
 from venue_sim.orders import OPEN, ConfigPush, Execution
 from venue_sim.trade_face import (
     Cancel,
@@ -39,7 +39,6 @@ from venue_sim.trade_face import (
 from venue_sim.trading import Trading
 
 STREAM_LIFE_S = 3600.0
-POOLS = (OrderPool(10, 300), OrderPool(60, 1200))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +66,7 @@ class TradeDesk:
         self.trading = trading
         self.face = face
         self._keys = keys
+        self.limits = pools
         self.counts = {name: OrderCounts(pools) for name in trading.accounts}
         self._stream_ends_s: dict[str, float] = {}
         self._late: list[tuple[int, PrivateAsk, Credentials]] = []

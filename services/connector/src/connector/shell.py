@@ -343,6 +343,8 @@ class Shell:
         if trader is None or account is None:
             return
         assert self._tasks is not None
+        if info.order_limits and self._account_http.orders is not None:
+            self._account_http.orders.set_limits(info.order_limits)
         trader.instruments = info.instruments
         self.carry_out(trader.restore(account.left))
         self._tasks.create_task(self._hold_account(account, self._tasks))

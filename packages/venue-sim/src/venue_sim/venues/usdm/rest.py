@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import orjson
 
 from venue_sim.face import Ask, AskDepth, AskInstruments, AskPing, AskTime, AskWrong, Body
+from venue_sim.limits import POOLS, OrderPool
 from venue_sim.market import BookState, Instrument
 
 DEPTH_PATH = "/fapi/v1/depth"
@@ -158,15 +159,19 @@ def usage_headers(used: int) -> Mapping[str, str]:
     return {"X-MBX-USED-WEIGHT-1M": str(used)}
 
 
-def instruments_body(instruments: Iterable[Instrument], now_ms: int, per_minute: int = WEIGHT_PER_MINUTE) -> bytes:
+def instruments_body(
+    instruments: Iterable[Instrument],
+    now_ms: int,
+    per_minute: int = WEIGHT_PER_MINUTE,
+    pools: Iterable[OrderPool] = POOLS,
+) -> bytes:
     """The body of `GET /fapi/v1/exchangeInfo`, with the filters a client needs for prices and quantities."""
     return orjson.dumps(
         {
             "exchangeFilters": [],
             "rateLimits": [
                 _rate_limit("REQUEST_WEIGHT", "MINUTE", 1, per_minute),
-                _rate_limit("ORDERS", "MINUTE", 1, 1200),
-                _rate_limit("ORDERS", "SECOND", 10, 300),
+                *(_order_limit(pool) for pool in pools),
             ],
             "serverTime": now_ms,
             "timezone": "UTC",
@@ -174,6 +179,11 @@ def instruments_body(instruments: Iterable[Instrument], now_ms: int, per_minute:
             "symbols": [_symbol_info(instrument) for instrument in instruments],
         }
     )
+
+
+def _order_limit(pool: OrderPool) -> dict[str, object]:
+    interval, number = ("SECOND", pool.seconds) if pool.seconds < 60 else ("MINUTE", pool.seconds // 60)
+    return _rate_limit("ORDERS", interval, number, pool.most)
 
 
 def _rate_limit(kind: str, interval: str, number: int, limit: int) -> dict[str, object]:
