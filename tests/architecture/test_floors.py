@@ -47,6 +47,7 @@ CORES = [
     "marketlink/link/port.py",
     "marketlink/link/names.py",
     "marketlink/notices.py",
+    "marketlink/private.py",
     "marketlink/times.py",
     "marketlink/bot/asking.py",
     "marketlink/bot/whole.py",

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from marketlink.bot import Confidence, Instrument, LiveBot
+from marketlink.link.iceoryx import IceoryxPrivatePort
 from marketlink.messages import LiveError
 from marketlink.notices import Farewell, read_notice
 from marketlink.orders import OrderType, Status, TimeInForce
+from marketlink.private import Execution
 
 from tests.rig import Rig
 
@@ -83,10 +85,26 @@ def test_an_order_rests_is_modified_and_cancelled(rig: Rig) -> None:
 
 def test_a_market_order_moves_the_position(rig: Rig) -> None:
     bot = start(rig)
+    reader = IceoryxPrivatePort("bf")
     assert bot.submit_sell_order(0, 1, 0.0, 0.02, TimeInForce.GTC, OrderType.MARKET, True) == 0
     rig.until(lambda: settled(bot) and bot.position(0) == -0.02, 10, "the position")
     assert bot.orders(0)[1].status is Status.FILLED
     assert bot.own_position(0) == pytest.approx(-0.02)
+    told_of: dict[str, Execution] = {}
+    true = {str(one["id"]): one for one in rig.ask("trades")}
+    for _ in rig.polls(10):
+        told_of |= {
+            event.trade_id: event
+            for event in reader.receive()
+            if isinstance(event, Execution) and event.fee is not None
+        }
+        if set(told_of) == set(true):
+            break
+    reader.close()
+    assert {key: float(event.qty) for key, event in told_of.items()} == {
+        key: float(one["quantity"]) for key, one in true.items()
+    }
+    assert {event.bot_id for event in told_of.values()} == {7}
 
 
 def test_a_stop_leaves_nothing_open(rig: Rig) -> None:

@@ -8,16 +8,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from marketlink.bot import Code, Instrument, LiveBot
 from marketlink.errors import AlreadyRunning, LinkError
-from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort
+from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort, IceoryxPrivatePort
 from marketlink.link.port import BotPort, ConnectorPort
 from marketlink.link.settings import LinkSettings, read_settings
-from marketlink.messages import Batch, OrderEvent, Progress, RegisterInstrument, SubmitOrder
+from marketlink.messages import Batch, NewSession, OrderEvent, Progress, RegisterInstrument, SamplesLost, SubmitOrder
 from marketlink.orders import Order, OrderType, Status, TimeInForce
+from marketlink.private import Balance
 
 from tests.conftest import ROOT
 from tests.marketlink.link.conformance import CHECKS, Ends, feed
@@ -212,3 +214,32 @@ def test_nothing_is_left_behind(link_environment: dict[str, str]) -> None:
         if entry.name.startswith(link_environment["MARKETLINK_LINK_PREFIX"])
     ]
     assert [name for name in left if not name.endswith("global_mgmt")] == []
+
+
+def test_events_of_the_account_reach_readers_that_were_there_first_and_later(ends: IceoryxEnds) -> None:
+    early = IceoryxPrivatePort("bf", ends.settings)
+    connector = ends.connector()
+    connector.send_private(Balance("USDT", Decimal(1), 1))  # not open yet: nobody hears it
+    connector.open_private()
+    late = IceoryxPrivatePort("bf", ends.settings)
+    told = [Balance("USDT", Decimal(number), number) for number in range(2, 5)]
+    for event in told:
+        connector.send_private(event)
+    assert early.receive() == late.receive() == told
+    session = connector._private.session if connector._private is not None else 0
+    for number in range(1_500):  # more than a queue holds: the oldest are lost, and that is said
+        connector.send_private(Balance("USDT", Decimal(number), number))
+    heard = late.receive()
+    assert heard[0] == SamplesLost(500)
+    assert heard[-1] == Balance("USDT", Decimal(1_499), 1_499)
+    early.receive()
+    connector.close()
+    ends._open.remove(connector)
+    again = ends.connector()
+    again.open_private()
+    again.send_private(Balance("USDT", Decimal(9), 9))
+    assert [type(event) for event in early.receive()] == [NewSession, Balance]
+    assert again._private is not None
+    assert again._private.session > session
+    early.close()
+    late.close()

@@ -108,6 +108,7 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
         signer = None
         if config.has_keys:
             signer = HmacSigner(config.api_key.get_secret_value(), config.secret.get_secret_value())
+            port.open_private()
         shell = None
 
         async def main() -> None:

@@ -6,6 +6,7 @@ from enum import Enum
 
 from marketlink.messages import Batch
 from marketlink.notices import Notice
+from marketlink.private import PrivateEvent
 from marketlink.venues.trading import Call
 
 
@@ -57,6 +58,13 @@ class Journal:
 
 
 @dataclass(frozen=True, slots=True)
+class TellPrivate:
+    """Tell readers of the account's events."""
+
+    event: PrivateEvent
+
+
+@dataclass(frozen=True, slots=True)
 class Restream:
     """Open the account's stream anew."""
 
@@ -76,5 +84,5 @@ class Note:
     text: str
 
 
-Effect = Publish | Answer | Subscribe | FetchSnapshot | Ask | Journal | Restream | Note
+Effect = Publish | Answer | Subscribe | FetchSnapshot | Ask | Journal | TellPrivate | Restream | Note
 """One thing for the shell to do."""

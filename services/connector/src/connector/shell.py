@@ -37,7 +37,19 @@ from marketlink.venues.trading import Signer, TradingVenue
 from connector.account import Account, AccountSettings
 from connector.client_ids import ClientIds
 from connector.config import ConnectorConfig
-from connector.effects import Answer, Ask, Effect, FetchSnapshot, Journal, Level, Note, Publish, Restream, Subscribe
+from connector.effects import (
+    Answer,
+    Ask,
+    Effect,
+    FetchSnapshot,
+    Journal,
+    Level,
+    Note,
+    Publish,
+    Restream,
+    Subscribe,
+    TellPrivate,
+)
 from connector.errors import AccountUnusable
 from connector.hub import Hub, Look
 from connector.journal import JournalFile
@@ -234,6 +246,12 @@ class Shell:
                 case Journal(record):
                     assert self._account is not None
                     self._account.keep(record)
+                case TellPrivate(event):
+                    try:
+                        self.port.send_private(event)
+                    except MarketlinkError as error:
+                        self._fail(error)
+                        return
                 case Restream():
                     assert self._account is not None
                     self._account.restream()

@@ -18,6 +18,7 @@ from marketlink.errors import MalformedMessage
 from marketlink.messages import Batch, ErrorEvent, LiveEvent, OrderEvent, PositionEvent, SubmitOrder
 from marketlink.notices import OrderProblem, to_error
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
+from marketlink.private import Balance, Compared, Execution, ForeignOrder, RiskState
 from marketlink.times import SECOND_NS, Moment, MonoNs, after
 from marketlink.venues.base import Instrument
 from marketlink.venues.trading import (
@@ -41,7 +42,7 @@ from marketlink.venues.trading import (
 )
 
 from connector.client_ids import ClientIds, digest_of
-from connector.effects import Ask, Effect, Journal, Level, Note, Publish, Restream
+from connector.effects import Ask, Effect, Journal, Level, Note, Publish, Restream, TellPrivate
 from connector.ledger import CancelAgain, Executed, Ledger, LedgerEffect, Problem, Remarked, Told
 from connector.lifecycle import Phase
 from connector.reconcile import Reconcile
@@ -142,6 +143,7 @@ class Trader:
         self.bots: dict[int, int] = {}  # digest -> bot id
         self._registered: dict[int, set[str]] = {}
         self._held: dict[int, deque[LiveEvent]] = {}
+        self._found: dict[str, int] = {}  # the remarks counted when all was compared last
         self._again: set[tuple[int, str]] = set()  # bots and symbols that have registered more than once
         self._ended: dict[tuple[int, str], deque[Tracked]] = {}
         self._asked: dict[int, Asked] = {}
@@ -545,8 +547,8 @@ class Trader:
                 return self._carry(self.ledger.on_fill(tracked, message, now), now)
             case PositionReport():
                 return self._position(message)
-            case BalanceReport():
-                return []
+            case BalanceReport(asset, wallet, time_ns):
+                return [TellPrivate(Balance(asset, wallet, time_ns))]
             case StreamKeyEnded():
                 return self.on_stream_lost("its key has ended", now)
             case HedgeModeChanged(on):
@@ -608,7 +610,18 @@ class Trader:
             del self._foreign[next(iter(self._foreign))]
         loud = report.client_id.startswith(("autoclose-", "adl_autoclose", "settlement_autoclose-"))
         text = f"{report.symbol}: an order that is not of this connector: {report.client_id!r} {report.status.name.lower()}"
-        return [Note(Level.WARNING if loud else Level.INFO, text)]
+        told = ForeignOrder(
+            report.symbol,
+            report.client_id,
+            report.exchange_id,
+            report.side.name.lower(),
+            report.status.name.lower(),
+            report.price,
+            report.qty,
+            report.executed,
+            report.time_ns,
+        )
+        return [Note(Level.WARNING if loud else Level.INFO, text), TellPrivate(told)]
 
     def _find(self, fill: Fill) -> Tracked | None:
         return self.ledger.orders.get(fill.client_id) or self.ledger.by_exchange_id.get(fill.exchange_id)
@@ -707,7 +720,9 @@ class Trader:
             return []
         lacking = len(self.ledger.doubtful())
         text = f"orders and positions compared with the exchange: {len(self.ledger.active)} open, {lacking} in doubt"
-        return [Note(Level.INFO, text)]
+        found, self._found = self._found, dict(self.counts.remarks)
+        news = {name: count - found.get(name, 0) for name, count in self._found.items() if count > found.get(name, 0)}
+        return [Note(Level.INFO, text), TellPrivate(Compared(len(self.ledger.active), lacking, news))]
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
@@ -798,7 +813,7 @@ class Trader:
         if self.risk.mode is Mode.HALTED:
             return []
         self.risk.mode, self.risk.why = Mode.HALTED, why
-        return [Note(Level.WARNING, f"HALTED: {why}")]
+        return [Note(Level.WARNING, f"HALTED: {why}"), TellPrivate(RiskState(self.risk.mode.value, why))]
 
     def cancel_own(self, now: Moment) -> list[Effect]:
         """Cancel every order of this connector that is not being cancelled yet, ten at a time; those whose submit is open by themselves."""
@@ -861,6 +876,7 @@ class Trader:
                 case Problem(tracked, notice):
                     out += self._to_owner(tracked, ErrorEvent(to_error(notice)))
                 case Executed(tracked, fill, _, again):
+                    out.append(TellPrivate(_execution(tracked, fill)))
                     if not again:
                         qty = f"{fill.qty:f}"
                         out.append(
@@ -887,6 +903,24 @@ class Trader:
     def _count(self, what: str, text: str, *, loud: bool = False) -> Effect:
         self.counts.remarks[what] = self.counts.remarks.get(what, 0) + 1
         return Note(Level.WARNING if loud else Level.INFO, f"{what}: {text}")
+
+
+def _execution(tracked: Tracked, fill: Fill) -> Execution:
+    return Execution(
+        tracked.symbol,
+        tracked.bot_id,
+        tracked.order_id,
+        tracked.client_id,
+        tracked.exchange_id,
+        fill.trade_id,
+        tracked.side.name.lower(),
+        fill.price,
+        fill.qty,
+        fill.maker,
+        fill.time_ns,
+        fill.fee,
+        fill.fee_asset,
+    )
 
 
 def _tell(bot_id: int, notice: OrderProblem, *events: LiveEvent) -> Effect:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import iceoryx2 as iox
 
-from marketlink.errors import AlreadyRunning, LinkError
+from marketlink.errors import AlreadyRunning, LinkError, WireError
 from marketlink.link.assembly import TRAILER, Assembler, Sample
 from marketlink.link.block import HEADER_BYTES, TRAILER_BYTES, FeedEncoder, load_kernels
 from marketlink.link.leftovers import (
@@ -42,7 +42,19 @@ from marketlink.link.room import (
 )
 from marketlink.link.settings import LinkSettings, read_settings
 from marketlink.link.wire import decode_request, encode_event, encode_request
-from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveRequest, Progress, Request
+from marketlink.messages import (
+    TO_ALL,
+    Batch,
+    Feed,
+    Heard,
+    LiveRequest,
+    NewSession,
+    Progress,
+    Request,
+    SamplesLost,
+    Unreadable,
+)
+from marketlink.private import PrivateEvent, decode_private, encode_private
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +67,7 @@ _PROGRESS_EVERY: Final = 8  # eighths of the buffer: how often a reader says how
 _MOST_AT_ONCE: Final = (
     4096  # samples in one receive: 20 ms of work, so that timers and requests get their turn in a flood
 )
+_PRIVATE_AHEAD: Final = 1000  # events of the account in a reader's queue
 _REQUESTS_AHEAD: Final = 256  # requests of one bot that the connector has not taken yet
 _OPENING_S: Final = 5.0  # how long others may go on creating or removing a service under our hands
 _CLEANUP_S: Final = 1.0
@@ -126,9 +139,12 @@ class _Node:
             self._cleaned = time.monotonic()
             self.node.try_cleanup_dead_nodes()
 
-    def service(self, which: str, publishers: int, subscribers: int) -> Any:
-        """Open a publish_subscribe service of this name, whoever created it and with whatever sizes; create it with ours."""
-        wanted = self.settings.buffer_size
+    def service(self, which: str, publishers: int, subscribers: int, buffer: int = 0) -> Any:
+        """Open a publish_subscribe service of this name, whoever created it and with whatever sizes; create it with ours.
+
+        `buffer` is how many samples a subscriber's queue holds, by default as the settings say.
+        """
+        wanted = buffer or self.settings.buffer_size
 
         def build() -> Any:
             name = iox.ServiceName.new(f"{self.name}/{which}")
@@ -381,9 +397,9 @@ class _Sender:
 class _Receiver:
     """One subscriber and its listener."""
 
-    def __init__(self, node: _Node, service: Any, events: Any) -> None:
+    def __init__(self, node: _Node, service: Any, events: Any, buffer: int = 0) -> None:
         self._service, self._events, self._name = service, events, node.name
-        size = min(node.settings.buffer_size, service.static_config.subscriber_max_buffer_size)
+        size = min(buffer or node.settings.buffer_size, service.static_config.subscriber_max_buffer_size)
         try:
             self._listener = events.listener_builder().create()
             self._subscriber = service.subscriber_builder().buffer_size(size).create()
@@ -493,6 +509,7 @@ class IceoryxConnectorPort:
                 raise _no_port(name, error) from error
             reserve(name, place, self._to_bot.publisher_id)
         self._node: _Node | None = node
+        self._private: _Sender | None = None
 
     @property
     def session(self) -> int:
@@ -546,6 +563,26 @@ class IceoryxConnectorPort:
             sender.send(to, b"\x01")
         sender.notify()
 
+    def open_private(self) -> None:
+        """Open the service of the account's events; a connector without an account has none. Raises LinkError."""
+        assert self._node is not None
+        bots = self.settings.max_bots
+        samples = _to_bot_samples(_PRIVATE_AHEAD, bots)
+        check_memory(self.name, segment_bytes(samples) + services_bytes(bots), "the service of the account's events")
+        with turn(place_of(self.settings)):
+            service, events = self._node.service("Private", 1, bots, _PRIVATE_AHEAD), self._node.events("Private")
+            try:
+                self._private = _Sender(self._node, service, events, samples, grows=True)
+            except (iox.PublisherCreateError, iox.NotifierCreateError) as error:
+                raise _no_port(self.name, error) from error
+            reserve(self.name, place_of(self.settings), self._private.publisher_id)
+
+    def send_private(self, event: PrivateEvent) -> None:
+        """Tell readers of the account's events; without the service, nobody."""
+        if self._private is not None:
+            self._private.send(TO_ALL, encode_private(event))
+            self._private.notify()
+
     def requests(self) -> list[Request]:
         """Return every request that has arrived; what can't be read is logged and left out."""
         requests: list[Request] = []
@@ -569,9 +606,65 @@ class IceoryxConnectorPort:
         if self._node is None:
             return
         time.sleep(0.05)
+        if self._private is not None:
+            self._private.close()
         self._from_bot.close()
         self._to_bot.close()
         self._node = None
+
+
+class IceoryxPrivatePort:
+    """A reader of a connector's account events; may be opened before the connector."""
+
+    def __init__(self, name: str, settings: LinkSettings | None = None) -> None:
+        check_name(name)
+        self.name, settings = name, settings or read_settings()
+        bots, place = settings.max_bots, place_of(settings)
+        claim_root(name, place)
+        check_descriptors(name)
+        with turn(place) as alone:
+            node = _Node(name, settings, alone)
+            needed = connection_bytes(_to_bot_samples(_PRIVATE_AHEAD, bots), _PRIVATE_AHEAD) + services_bytes(bots)
+            _await_memory(name, needed, "another reader of the account's events")
+            service, events = node.service("Private", 1, bots, _PRIVATE_AHEAD), node.events("Private")
+            try:
+                self._receiver = _Receiver(node, service, events, _PRIVATE_AHEAD)
+            except (iox.SubscriberCreateError, iox.ListenerCreateError) as error:
+                raise _no_port(name, error) from error
+        self._node: _Node | None = node
+        self._place: tuple[int, int] | None = None  # session and number of the next sample
+
+    def receive(self) -> list[PrivateEvent | SamplesLost | NewSession | Unreadable]:
+        """Return all that was told, oldest first, without waiting. Kinds of a later version are left out."""
+        heard: list[PrivateEvent | SamplesLost | NewSession | Unreadable] = []
+        for sample in (sample for _, run in self._receiver.runs(identify=False) for sample in run):
+            _, length = TRAILER.unpack_from(sample)
+            if len(sample) != HEADER_BYTES + length + TRAILER_BYTES:
+                heard.append(Unreadable("a sample of the account's events without its number"))
+                continue
+            session, seq = TRAILER.unpack_from(sample, HEADER_BYTES + length)
+            if self._place is not None and session != self._place[0]:
+                heard.append(NewSession(session))
+            elif self._place is not None and seq > self._place[1]:
+                heard.append(SamplesLost(seq - self._place[1]))
+            self._place = (session, seq + 1)
+            try:
+                event = decode_private(sample[HEADER_BYTES : HEADER_BYTES + length])
+            except WireError as error:
+                heard.append(Unreadable(str(error)))
+            else:
+                heard += [event] if event is not None else []
+        return heard
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until something may have arrived."""
+        return self._receiver.wait(min(timeout_s, _POLL_S))
+
+    def close(self) -> None:
+        """Leave."""
+        if self._node is not None:
+            self._receiver.close()
+            self._node = None
 
 
 class IceoryxBotPort:

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Protocol
 
 from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveRequest, NewSession, Request, SamplesLost
+from marketlink.private import PrivateEvent
 
 
 class Peer(Enum):
@@ -42,6 +43,9 @@ class ConnectorPort(Protocol):
 
     def sending(self, batch: Batch, most: int) -> Iterator[None]:
         """Publish a batch in steps of about `most` samples, one a `next`; nothing else may be sent before it is done. Raises LinkError."""
+
+    def send_private(self, event: PrivateEvent) -> None:
+        """Tell readers of the account's events; nobody where that service is not open."""
 
     def requests(self) -> list[Request]:
         """Return every request that has arrived, without waiting."""
@@ -90,6 +94,7 @@ class MemoryLink:
         self._buffer_batches = buffer_batches
         self._session = 0
         self._connectors = 0
+        self.private: list[PrivateEvent] = []
         self._bots: list[MemoryBotPort] = []
         self._requests: deque[Request] = deque()
 
@@ -146,6 +151,10 @@ class MemoryConnectorPort:
         self._sent += 1
         for bot in self._link._bots:
             bot._hear(self._session, batch)
+
+    def send_private(self, event: PrivateEvent) -> None:
+        """Keep the event for a test to look at."""
+        self._link.private.append(event)
 
     def requests(self) -> list[Request]:
         """Return and forget every waiting request."""
