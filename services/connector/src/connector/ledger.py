@@ -393,6 +393,7 @@ class Ledger:
             else:
                 tracked.fills[trade_id] = ZERO  # heard again, it is dropped again
                 effects.append(Remarked("executions dropped", f"{tracked.client_id}: trade {trade_id}", loud=True))
+        tracked.told = max(tracked.filled, report.executed)  # the sum that came with what was dropped was wrong too
         return effects
 
     def _settle(self, tracked: Tracked, op: Op, now: Moment) -> list[LedgerEffect]:
