@@ -449,8 +449,9 @@ class Trader:
             if verdict is Verdict.FATAL:
                 return [*self.halt(f"{op.value}: {text}"), self._count("parts of a comparison that failed", text)]
             return [self._count("parts of a comparison that failed", f"{op.value} {asked.symbol}: {text}")]
-        note = Note(Level.WARNING, f"{op.value}: {text}")
-        return [note, *self._ask_open(asked.symbol, now)] if op is Op.CANCEL_ALL else [note]
+        if op is Op.CANCEL_ALL and verdict is Verdict.UNKNOWN:
+            ledger.ask_all(asked.symbol, "everything was perhaps cancelled", now)
+        return [Note(Level.WARNING, f"{op.value}: {text}")]
 
     def _answered(self, number: int, asked: Asked, body: bytes, now: Moment) -> list[Effect]:
         venue, op, ledger = self._venue, asked.call.op, self.ledger
@@ -485,8 +486,9 @@ class Trader:
                 return [*effects, *self._compared(now)]
             case Op.TIME:
                 return self._time(asked, venue.read_time(body), now)
-            case Op.CANCEL_ALL:  # each order ends by its own push, or by being asked about when it is not listed any more
-                return self._ask_open(asked.symbol, now)
+            case Op.CANCEL_ALL:  # each order ends by its own push, or by being asked about
+                ledger.ask_all(asked.symbol, "everything was to be cancelled", now)
+                return []
             case Op.HEDGE_MODE:
                 if venue.read_hedge_mode(body):
                     return self.halt("the account keeps positions in two ways (hedge mode): switch it to one-way mode")
