@@ -9,18 +9,21 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import orjson
 from connector.client_ids import ClientIds
-from connector.effects import Ask, Effect, Journal, Note, Publish, Restream
+from connector.effects import Ask, Effect, Journal, Level, Note, Publish, Restream
 from connector.lifecycle import Phase
 from connector.restored import read_records
 from connector.risk import Risk, RiskLimits
+from connector.tracked import Tracked
 from connector.trader import NoAnswer, NotSent, Outcome, Replied, Settings, Trader
+from marketlink.errors import MalformedMessage
 from marketlink.messages import ErrorEvent, OrderEvent, PositionEvent, SubmitOrder
 from marketlink.notices import OrderProblem, read_notice
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
@@ -33,11 +36,12 @@ from marketlink.venues.trading import Op
 from venue_sim.accounts import Account
 from venue_sim.auth import Key, payload_of
 from venue_sim.book import LoggedBook
+from venue_sim.config import parse_fault
 from venue_sim.desk import Desk, Reply
 from venue_sim.exchange import Exchange, Rules
 from venue_sim.face import Route
 from venue_sim.faults import FaultScript
-from venue_sim.links import Deliver
+from venue_sim.links import Close, Deliver, Eof, Reset
 from venue_sim.market import BookHistory, BookState, Frame, Instrument, Trade, Update
 from venue_sim.matching import BUY, SELL
 from venue_sim.timeline import Timeline
@@ -79,10 +83,11 @@ class Still:
 
 @dataclass
 class Seen:
-    """What a bot was told of one order, by the client's number."""
+    """What a bot was told of one of its numbers. A `life` begins with each submit that uses the number anew."""
 
     events: list[Order] = field(default_factory=list)
     problems: list[OrderProblem] = field(default_factory=list)
+    lives: list[int] = field(default_factory=list)  # where in `events` each begins
 
     @property
     def last(self) -> Order:
@@ -93,12 +98,39 @@ class Seen:
         return round(sum(order.exec_qty for order in self.events), 9)
 
     @property
-    def terminals(self) -> list[Order]:
-        return [order for order in self.events if order.status in TERMINAL and not order.exec_qty] or [
-            order for order in self.events if order.status in TERMINAL
-        ][:1]
+    def statuses(self) -> list[str]:
+        """How its state went, repeats left out."""
+        names = [order.status.name for order in self.events]
+        return [name for at, name in enumerate(names) if not at or names[at - 1] != name]
+
+    @property
+    def states(self) -> list[str]:
+        """What its problems said of its state."""
+        return [problem.state for problem in self.problems]
+
+    def life(self, at: int = -1) -> list[Order]:
+        """The events of one use of the number."""
+        starts = [*self.lives, len(self.events)]
+        return self.events[starts[at - 1] : starts[at]] if at < 0 else self.events[starts[at] : starts[at + 1]]
+
+    def check(self) -> None:
+        """Hold what a bot may be told of an order (invariants 1, 2, 3, 4)."""
+        for at in range(len(self.lives)):
+            life = self.life(at)
+            ends = [index for index, order in enumerate(life) if order.status in TERMINAL]
+            corrections = life[ends[0] + 1 :] if ends else []
+            assert all(order.exec_qty for order in corrections), ("told again after the end", life)
+            times = [order.exch_timestamp for order in life if order.exch_timestamp]  # 0: never there
+            assert times == sorted(times), ("its time falls", times)
+            executed = 0.0
+            for order in life:
+                executed = round(executed + order.exec_qty, 9)
+                assert order.exec_qty >= 0 and 0 <= order.leaves_qty <= order.qty + 1e-12, order
+                assert round(order.qty - order.leaves_qty, 9) == executed, ("cumulative", executed, order, life)
 
 
+Instead = Outcome | Callable[[Reply], Outcome]
+"""What comes in place of an answer, or is made of it."""
 Road = Callable[[Op, bytes | None], float | None]
 """How long something travels, ms; None: it is lost. `op` says what it belongs to, the bytes are an answer's or None for a request."""
 
@@ -106,7 +138,15 @@ Road = Callable[[Op, bytes | None], float | None]
 class World:
     """One account, one connector, any number of bots."""
 
-    def __init__(self, *, prefix: str = "mm", limits: RiskLimits | None = None, seed: int = 1, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        prefix: str = "mm",
+        limits: RiskLimits | None = None,
+        seed: int = 1,
+        weight: int = 1_000_000,
+        **settings: Any,
+    ) -> None:
         self.market = Still()
         self.exchange = Exchange(self.market, Timeline(1.0), FaultScript([]), Rules(start_on_subscribe=False), USDM)
         self.exchange.timeline.start(0)
@@ -114,7 +154,7 @@ class World:
         self.exchange.let_trade(self.trading, USDM_TRADE)
         self.desk = Desk(
             self.exchange, trade=TradeDesk(self.exchange, self.trading, {"key": Key("a", "secret")}, USDM_TRADE),
-            weight_per_minute=1_000_000,
+            weight_per_minute=weight,
         )  # fmt: skip
         self.signer = HmacSigner("key", "secret")
         self.random = random.Random(seed)
@@ -125,15 +165,18 @@ class World:
         self.request_road: Road = lambda op, answer: 1.0
         self.answer_road: Road = lambda op, answer: 1.0
         self.push_road: Callable[[bytes], list[float]] = lambda push: [1.0]
-        self.answers: dict[Op, list[Outcome]] = {}  # answers to give instead of the exchange's, after it has acted
+        self.answers: dict[Op, list[Instead]] = {}  # answers to give instead of the exchange's, after it has acted
+        self.instead: dict[Op, list[Outcome]] = {}  # and without its having acted
         self.timeout_ms = 3_000.0
         self.asked: list[tuple[float, Op, dict[str, str]]] = []
         self.seen: dict[tuple[int, int], Seen] = {}
         self.others: list[Any] = []
         self.positions: list[PositionEvent] = []
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.records: list[dict[str, Any]] = []
         self.connection = 0
+        self.streams_opened = 0
         self.stream_delay_ms = 50.0
         self._last_push = 0.0
         self.prefix, self.limits, self.settings = prefix, limits, settings
@@ -159,6 +202,17 @@ class World:
     def now_ns(self) -> int:
         return int(self.now_ms * 1e6)
 
+    @property
+    def epoch_s(self) -> float:
+        """The exchange machine's wall clock."""
+        return 6000.0 + self.now_ms / 1000
+
+    @property
+    def trade_desk(self) -> TradeDesk:
+        """The private half of the exchange."""
+        assert self.desk.trade is not None
+        return self.desk.trade
+
     def later(self, delay_ms: float, what: Callable[[], None]) -> None:
         self.counter += 1
         heapq.heappush(self.queue, (self.now_ms + delay_ms, self.counter, what))
@@ -173,6 +227,8 @@ class World:
                 self.now_ms = max(self.now_ms, when)
                 what()
             self.now_ms = step
+            self.trade_desk.due(self.now_ns, self.epoch_s)
+            self._deliver(self.exchange.tick(self.now_ns))
             self._pushed()
             self.carry(self.trader.on_time(self.moment()))
 
@@ -182,6 +238,7 @@ class World:
             if not self.busy():
                 break
             self.run(100)
+        self.run(5)  # events that overtook nothing have come too
         assert not self.busy(), {one.client_id: (one.phase, one.doubt) for one in self.trader.ledger.active.values()}
 
     def busy(self) -> bool:
@@ -201,10 +258,14 @@ class World:
 
     def register(self, bot: int, symbol: str = "btcusdt") -> list[OrderEvent]:
         self.bots.append((bot, symbol))
+        return self._registered(bot, symbol)
+
+    def _registered(self, bot: int, symbol: str) -> list[OrderEvent]:
+        """As the hub does: what was held for the bot, then its working orders."""
         self.carry(self.trader.on_bot(bot, symbol))
         working = self.trader.working(bot, symbol)
         for event in working:
-            self.seen.setdefault((bot, event.order.order_id), Seen())
+            self._hear(bot, event)
         return working
 
     def carry(self, effects: list[Effect]) -> None:
@@ -220,8 +281,10 @@ class World:
                 case Restream():
                     self._close_stream()
                     self.later(self.stream_delay_ms, self._open_stream)
-                case Note(_, text):
+                case Note(level, text):
                     self.notes.append(text)
+                    if level is Level.WARNING:
+                        self.warnings.append(text)
 
     def _hear(self, bot: int, event: Any) -> None:
         if isinstance(event, OrderEvent):
@@ -249,6 +312,10 @@ class World:
                     trader.offset_ns = int((server_ms - (START_MS + self.now_ms + self.clock_ms)) * 1e6)
                 self.carry(trader.on_outcome(ask.number, outcome, self.moment()))
 
+        if self.instead.get(call.op):
+            given = self.instead[call.op].pop(0)
+            self.later(1.0, lambda: finish(given))
+            return
         travel = self.request_road(call.op, None)
         self.later(self.timeout_ms, lambda: finish(NoAnswer("no answer in time")))
         if travel is None:
@@ -259,15 +326,18 @@ class World:
             query = dict(parse_qsl(parts.query))
             payload, signature = payload_of(parts.query, body.decode())
             who = Credentials(query, headers.get("X-MBX-APIKEY", ""), payload, signature)
-            reply = self.desk.ask(call.method, parts.path, query, "1", self.now_ns, 6000.0 + self.now_ms / 1000, who)
+            reply = self.desk.ask(call.method, parts.path, query, "1", self.now_ns, self.epoch_s, who)
             assert isinstance(reply, Reply)
             self._pushed()
             outcome: Outcome = Replied(reply.status, reply.body)
+            if reply.hang_up:
+                outcome = NoAnswer(reply.hang_up)
             if self.answers.get(call.op):
-                outcome = self.answers[call.op].pop(0)
+                given = self.answers[call.op].pop(0)
+                outcome = given(reply) if callable(given) else given
             back = self.answer_road(call.op, reply.body)
-            if back is not None:
-                self.later(back, lambda: finish(outcome))
+            if back is not None and not reply.never:
+                self.later(back + 1000 * reply.delay_s, lambda: finish(outcome))
 
         self.later(travel, arrive)
 
@@ -275,11 +345,12 @@ class World:
 
     def _open_stream(self) -> None:
         who = Credentials({}, "key", "", "")
-        answer = self.desk.ask("POST", "/fapi/v1/listenKey", {}, "1", self.now_ns, 6000.0 + self.now_ms / 1000, who)
+        answer = self.desk.ask("POST", "/fapi/v1/listenKey", {}, "1", self.now_ns, self.epoch_s, who)
         assert isinstance(answer, Reply)
         key = USDM_TRADING.read_stream_key(answer.body)
         self.connection += 1
-        route = parse_target(f"/private/ws?listenKey={key}&events=ORDER_TRADE_UPDATE/ACCOUNT_UPDATE")
+        self.streams_opened += 1
+        route = parse_target(USDM_TRADING.stream_url("", key, "query_events"))
         assert isinstance(route, Route)
         self.exchange.open(self.connection, route, self.now_ns)
         self.carry(self.trader.on_stream_open(self.moment()))
@@ -295,11 +366,32 @@ class World:
         self.trader.on_stream_lost("cut", self.moment())
         self.later(for_ms, self._open_stream)
 
+    def travel(self, *, request: float = 1.0, answer: float = 1.0, push: float = 1.0) -> None:
+        """How long everything travels from now on, ms."""
+        self.request_road = lambda op, body: request
+        self.answer_road = lambda op, body: answer
+        self.push_road = lambda payload: [push]
+
+    def asks(self, *ops: Op) -> list[dict[str, str]]:
+        """The parameters of the requests of these kinds, oldest first."""
+        return [params for _, op, params in self.asked if op in ops]
+
+    def tell(self, payload: bytes) -> None:
+        """An event of the account that the exchange never sent."""
+        self._push_later(payload, 0.0, self.connection, self.trader)
+        self.run(1)
+
+    def fault(self, kind: str, **fields: Any) -> None:
+        """Script a fault of the exchange's, as docs/venue-sim.md names them."""
+        self.exchange.script.add(parse_fault({"kind": kind, **fields}))
+
     def _pushed(self) -> None:
         self._deliver(self.exchange.flush())
 
     def _deliver(self, effects: Iterable[object]) -> None:
         for effect in effects:
+            if isinstance(effect, Close | Eof | Reset) and effect.connection == self.connection:
+                self.cut_stream(self.stream_delay_ms)
             if isinstance(effect, Deliver) and effect.connection == self.connection:
                 for payload in effect.payloads:
                     for delay in self.push_road(payload):
@@ -309,7 +401,12 @@ class World:
         def arrive() -> None:
             if connection != self.connection or trader is not self.trader:
                 return
-            for message in USDM_TRADING.read_private(payload):
+            try:
+                messages = USDM_TRADING.read_private(payload)
+            except MalformedMessage:
+                self.carry(trader.on_malformed(self.moment()))
+                return
+            for message in messages:
                 self.carry(trader.on_private(message, self.moment()))
 
         self.later(delay, arrive)
@@ -326,19 +423,54 @@ class World:
         values.setdefault("leaves_qty", values["qty"])
         return Order(**values)
 
-    def submit(self, bot: int, number: int, **changes: Any) -> Seen:
-        self.carry(self.trader.on_order(bot, SubmitOrder("btcusdt", self.order(bot, number, **changes)), self.moment()))
-        return self.seen.setdefault((bot, number), Seen())
+    def submit(self, bot: int, number: int, symbol: str = "btcusdt", **changes: Any) -> Seen:
+        seen = self.seen.setdefault((bot, number), Seen())
+        known = self.trader.ledger.find(bot, symbol, number)
+        if known is None or known.phase is Phase.ENDED:
+            seen.lives.append(len(seen.events))
+        self.carry(self.trader.on_order(bot, SubmitOrder(symbol, self.order(bot, number, **changes)), self.moment()))
+        return seen
 
     def cancel(self, bot: int, number: int) -> None:
-        order = self.order(bot, number, req=Status.CANCELED)
-        self.carry(self.trader.on_order(bot, SubmitOrder("btcusdt", order), self.moment()))
+        self._ask(bot, number, req=Status.CANCELED)
 
     def modify(self, bot: int, number: int, price_tick: int, qty: float) -> None:
-        order = self.order(bot, number, req=Status.REPLACED, price_tick=price_tick, qty=qty)
+        self._ask(bot, number, req=Status.REPLACED, price_tick=price_tick, qty=qty)
+
+    def _ask(self, bot: int, number: int, **changes: Any) -> None:
+        """Ask something of an order, as a bot that may not have heard of its end yet: its own record goes along."""
+        order = self.order(bot, number, **changes)
+        seen = self.seen.get((bot, number))
+        if seen is not None and seen.lives and seen.events:
+            last = seen.last
+            if last.status in TERMINAL and self.trader.ledger.find(bot, "btcusdt", number) is None:
+                return  # nobody asks for what he knows to be over
+            values = dict(changes, local_timestamp=order.local_timestamp, exec_qty=0.0)
+            values["leaves_qty"] = max(0.0, changes.get("qty", last.qty) - last.qty + last.leaves_qty)
+            order = replace(last, **values)
         self.carry(self.trader.on_order(bot, SubmitOrder("btcusdt", order), self.moment()))
 
     # -- the market and others ----------------------------------------------------------------------------------------
+
+    def hand(self, method: str = "POST", **parameters: Any) -> dict[str, Any]:
+        """The account's owner does something by hand, or another program of his."""
+        values = {"symbol": "BTCUSDT", **parameters}
+        if method == "POST":
+            market = values.get("type") == "MARKET"
+            values = {
+                "side": "BUY",
+                "type": "LIMIT",
+                "quantity": "1",
+                **({} if market else {"timeInForce": "GTC"}),
+                **values,
+            }
+        ask = self.trade_desk.parse(method, "/fapi/v1/order", {key: str(value) for key, value in values.items()})
+        assert ask is not None
+        body = self.trade_desk.act(ask.what, "a", self.now_ns)
+        assert body.status == 200, body
+        self._pushed()
+        answer: dict[str, Any] = orjson.loads(body.body)
+        return answer
 
     def trade(self, price: str, qty: str, *, seller: bool = True) -> None:
         """Somebody trades; `seller`: he sells, and so fills bids."""
@@ -367,7 +499,20 @@ class World:
         self._open_stream()
         self.run(300)
         for bot, symbol in self.bots:
-            self.carry(self.trader.on_bot(bot, symbol))
+            self._registered(bot, symbol)
+
+    def stop(self, within_ms: float = 10_000) -> bool:
+        """End in order, as the shell does; True: everything of ours was seen to be gone."""
+        self.trader.accepting = False
+        start_ns = self.trader.exchange_ns(self.moment())
+        end_ms, again_ms = self.now_ms + within_ms, 0.0
+        while self.now_ms < end_ms and not self.trader.is_clean(start_ns):
+            if self.now_ms >= again_ms:
+                again_ms = self.now_ms + 500
+                effects = self.trader.cancel_own(self.moment())
+                self.carry(effects or self.trader.verify(self.moment()))
+            self.run(10)
+        return self.trader.is_clean(start_ns)
 
     def run_dead(self, for_ms: float) -> None:
         """Let time pass at the exchange while no connector is there."""
@@ -380,6 +525,21 @@ class World:
         self.now_ms = end
 
     # -- truth --------------------------------------------------------------------------------------------------------
+
+    def true_order(self, bot: int, number: int) -> OrderState:
+        """The exchange's own state of a bot's newest order of a number."""
+        tracked = self.tracked(bot, number)
+        return self.true_orders()[tracked.client_id]
+
+    def tracked(self, bot: int, number: int) -> Tracked:
+        """What the connector knows of it."""
+        found = self.trader.ledger.find(bot, "btcusdt", number)
+        assert found is not None
+        return found
+
+    def true_position(self) -> float:
+        """The account's position."""
+        return float(self.trading.accounts["a"].position("btcusdt").amount)
 
     def true_orders(self) -> dict[str, OrderState]:
         """Every order that the exchange ever had, by client id."""
@@ -408,11 +568,24 @@ class World:
 
     def check_bots(self) -> None:
         """What bots were told is in order by itself."""
-        for key, seen in self.seen.items():
-            times = [order.exch_timestamp for order in seen.events if order.exch_timestamp]  # 0: never sent
-            assert times == sorted(times), (key, times)
-            for order in seen.events:
-                assert 0 <= order.leaves_qty <= order.qty + 1e-12, (key, order)
+        for seen in self.seen.values():
+            seen.check()
+
+
+def kind_of(payload: bytes) -> str:
+    """What an event of the account is: an order's by what happened to it (`NEW`, `TRADE`), else by its name."""
+    event = orjson.loads(payload)
+    return str(event["o"]["x"]) if event["e"] == "ORDER_TRADE_UPDATE" else str(event["e"])
+
+
+def is_of_orders(payload: bytes) -> bool:
+    """Whether an event is about orders, and not the account."""
+    return orjson.loads(payload)["e"] in ("ORDER_TRADE_UPDATE", "TRADE_LITE")
+
+
+def refusal(code: int, text: str = "no", status: int = 400) -> Replied:
+    """An error answer."""
+    return Replied(status, orjson.dumps({"code": code, "msg": text}))
 
 
 def outcome_lost() -> NoAnswer:

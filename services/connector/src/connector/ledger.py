@@ -149,6 +149,12 @@ class Ledger:
         self._move(tracked, News.ASK_MODIFY)
         tracked.shown = tracked.as_order()
 
+    def ask_all(self, symbol: str, why: str, now: Moment) -> None:
+        """Have the exchange asked about every working order of a symbol, unless its own news comes before."""
+        for one in self.active.values():
+            if one.symbol == symbol and one.phase in WORKING:
+                self._doubt(one, why, now)
+
     # -- answers ------------------------------------------------------------------------------------------------------
 
     def answered(self, tracked: Tracked, op: Op, number: int, report: OrderReport, now: Moment) -> list[LedgerEffect]:
@@ -393,6 +399,7 @@ class Ledger:
             else:
                 tracked.fills[trade_id] = ZERO  # heard again, it is dropped again
                 effects.append(Remarked("executions dropped", f"{tracked.client_id}: trade {trade_id}", loud=True))
+        tracked.told = max(tracked.filled, report.executed)  # the sum that came with what was dropped was wrong too
         return effects
 
     def _settle(self, tracked: Tracked, op: Op, now: Moment) -> list[LedgerEffect]:

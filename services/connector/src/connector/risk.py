@@ -57,12 +57,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The market and the account as they are now. `mid` None: no book that can be believed; `age_ms` of the last look at it."""
+    """The market and the account as they are now. `mid` None: no book that can be believed; `age_ms` of the last look at it.
+
+    `position` is the smallest and the largest that it may be (`positions`); None: not known yet.
+    """
 
     instrument: Instrument
     mid: Decimal | None
     age_ms: float
-    position: Decimal | None
+    position: tuple[Decimal, Decimal] | None
     others_notional: Decimal = ZERO
     active: tuple[Tracked, ...] = field(default=())
 
@@ -134,7 +137,8 @@ class Risk:
             if view.position is None:
                 return Broken("max_position", "the position is not known yet")
             if worst > limits.max_position and not reduces(wanted, view):
-                text = f"position {view.position:f} and all that could execute make {worst:f}"
+                position = view.position[wanted.side is Side.BUY]
+                text = f"position {position:f} and all that could execute make {worst:f}"
                 return Broken("max_position", f"{text}; {limits.max_position:f} are allowed")
         if limits.max_account_notional is not None:
             if not price:
@@ -150,8 +154,8 @@ class Risk:
         old = wanted.replaces.most if wanted.replaces is not None else ZERO
         filled = wanted.replaces.filled if wanted.replaces is not None else ZERO
         open_ = worst_case(mine, buy) + max(old, wanted.qty - filled)
-        position = view.position or ZERO
-        return position + open_ if buy else open_ - position
+        lowest, highest = view.position or (ZERO, ZERO)
+        return highest + open_ if buy else open_ - lowest
 
 
 def reduces(wanted: Wanted, view: View) -> bool:
@@ -159,9 +163,10 @@ def reduces(wanted: Wanted, view: View) -> bool:
     if view.position is None:
         return False
     buy = wanted.side is Side.BUY
-    against = view.position < 0 if buy else view.position > 0
+    lowest, highest = view.position
+    against = -highest if buy else lowest
     others = worst_case((one for one in view.active if one is not wanted.replaces), buy)
-    return against and wanted.qty + others <= abs(view.position)
+    return wanted.qty + others <= against
 
 
 def _insane(wanted: Wanted, view: View) -> Broken | None:

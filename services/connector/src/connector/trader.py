@@ -45,6 +45,7 @@ from connector.client_ids import ClientIds, digest_of
 from connector.effects import Ask, Effect, Journal, Level, Note, Publish, Restream, TellPrivate
 from connector.ledger import CancelAgain, Executed, Ledger, LedgerEffect, Problem, Remarked, Told
 from connector.lifecycle import Phase
+from connector.positions import Positions
 from connector.reconcile import Reconcile
 from connector.restored import Restored, tracked_orders
 from connector.risk import Mode, Risk, View, Wanted, reduces
@@ -139,7 +140,7 @@ class Trader:
         self.ledger = Ledger(settings.window_ms * MS_NS, settings.schedule_ns)
         self.counts = Counts()
         self.instruments: Mapping[str, Instrument] = {}
-        self.positions: dict[str, PositionReport] = {}
+        self.positions = Positions()
         self.bots: dict[int, int] = {}  # digest -> bot id
         self._registered: dict[int, set[str]] = {}
         self._held: dict[int, deque[LiveEvent]] = {}
@@ -189,11 +190,13 @@ class Trader:
     def working(self, bot_id: int, symbol: str) -> list[OrderEvent]:
         """What a bot that registers is told of its orders: those that have not ended.
 
-        One that registers again may have lost the ends of others: it is told those too.
+        Of one that an earlier process left, nothing is said before the exchange has spoken: the bot may know more of it than the journal.
+        A bot that registers again may have lost the ends of others: it is told those too.
         """
         ended = self._ended.get((bot_id, symbol), ()) if (bot_id, symbol) in self._again else ()
         newest = [one for one in ended if self.ledger.find(bot_id, symbol, one.order_id) is one]
-        return [OrderEvent(symbol, one.as_order()) for one in [*newest, *self.ledger.of_bot(bot_id, symbol)]]
+        known = [one for one in self.ledger.of_bot(bot_id, symbol) if one.shown is not None]
+        return [OrderEvent(symbol, one.as_order()) for one in [*newest, *known]]
 
     def on_order(self, bot_id: int, request: SubmitOrder, now: Moment) -> list[Effect]:
         """Take a bot's order request."""
@@ -281,14 +284,16 @@ class Trader:
         if tracked is None:
             return self._refuse(bot_id, request, "modify", "this connector knows no such order", keep=True)
 
-        def back(text: str, state: str = "refused") -> list[Effect]:
+        def back(text: str) -> list[Effect]:
             """The order as it was goes back to its bot, whose own record has the new terms."""
             self.counts.refused_here += 1
-            notice = OrderProblem(symbol, order.order_id, text, "modify", None, tracked.client_id, state)
+            notice = OrderProblem(symbol, order.order_id, text, "modify", None, tracked.client_id, "refused")
             return [_tell(bot_id, notice, OrderEvent(symbol, tracked.as_order()))]
 
-        if tracked.done:
-            return back(f"the order has ended already: {tracked.final.name.lower()}", "ended")
+        if tracked.done:  # its end is told once, and gives the old terms back
+            text = f"the order has ended already: {tracked.final.name.lower()}"
+            notice = OrderProblem(symbol, order.order_id, text, "modify", None, tracked.client_id, "ended")
+            return [_tell(bot_id, notice)]
         if tracked.phase is not Phase.LIVE:
             return back(f"something else is asked of it: {tracked.phase.value}")
         if not self.accepting:
@@ -313,6 +318,7 @@ class Trader:
         for tracked in tracked_orders(found, self.instruments):
             self._ids.after(tracked.client_id)
             self.ledger.add(tracked)
+            tracked.shown = None
         if not found.orders:
             return []
         text = f"{len(self.ledger.active)} orders of before are asked for"
@@ -332,14 +338,13 @@ class Trader:
 
     def _view(self, symbol: str, now: Moment) -> View:
         mid, age_ms = self._look(symbol, now)
-        position = self.positions.get(symbol)
         others = ZERO
         for other, report in self.positions.items():
             if other != symbol and report.qty:
                 price = self._look(other, now)[0] or report.entry_price
                 others += abs(report.qty) * price
         active = tuple(one for one in self.ledger.active.values() if one.symbol == symbol)
-        known = position.qty if position is not None else (ZERO if self.reconcile.done_once else None)
+        known = self.positions.range_of(symbol) if symbol in self.positions or self.reconcile.done_once else None
         return View(self.instruments[symbol], mid, age_ms, known, others, active)
 
     # -- requests -----------------------------------------------------------------------------------------------------
@@ -455,6 +460,8 @@ class Trader:
             if verdict is Verdict.FATAL:
                 return [*self.halt(f"{op.value}: {text}"), self._count("parts of a comparison that failed", text)]
             return [self._count("parts of a comparison that failed", f"{op.value} {asked.symbol}: {text}")]
+        if op is Op.CANCEL_ALL and verdict is Verdict.UNKNOWN:
+            ledger.ask_all(asked.symbol, "everything was perhaps cancelled", now)
         return [Note(Level.WARNING, f"{op.value}: {text}")]
 
     def _answered(self, number: int, asked: Asked, body: bytes, now: Moment) -> list[Effect]:
@@ -484,17 +491,15 @@ class Trader:
                 return self._traded(asked, venue.read_trades(body), now)
             case Op.POSITIONS:
                 effects: list[Effect] = []
-                listed = venue.read_positions(body)
-                flat = {one for one, held in self.positions.items() if held.qty} - {each.symbol for each in listed}
-                gone = [
-                    PositionReport(symbol, ZERO, asked.sent_ns) for symbol in sorted(flat)
-                ]  # only open ones are listed
-                for position in [*listed, *gone]:
+                for position in self.positions.listed(venue.read_positions(body), asked.sent_ns):
                     effects += self._position(position)
                 self.reconcile.got(Op.POSITIONS, "")
                 return [*effects, *self._compared(now)]
             case Op.TIME:
                 return self._time(asked, venue.read_time(body), now)
+            case Op.CANCEL_ALL:  # each order ends by its own push, or by being asked about
+                ledger.ask_all(asked.symbol, "everything was to be cancelled", now)
+                return []
             case Op.HEDGE_MODE:
                 if venue.read_hedge_mode(body):
                     return self.halt("the account keeps positions in two ways (hedge mode): switch it to one-way mode")
@@ -631,13 +636,7 @@ class Trader:
             if not report.qty:
                 return []
             return self.halt(f"{report.symbol}: a position kept in two ways (hedge mode): {report.side} {report.qty:f}")
-        known = self.positions.get(report.symbol)
-        if known is not None and (
-            report.time_ns < known.time_ns or (report.qty, report.time_ns) == (known.qty, known.time_ns)
-        ):
-            return []
-        self.positions[report.symbol] = report
-        if known is None and not report.qty:
+        if not self.positions.take(report):
             return []
         return [Publish(Batch((self.position_event(report),), framed=False))]
 
@@ -729,6 +728,7 @@ class Trader:
     def on_time(self, now: Moment) -> list[Effect]:
         """Ask what is due."""
         effects: list[Effect] = []
+        self.positions.on_time(self.exchange_ns(now))
         symbols = {one.symbol for one in self.ledger.active.values()} | set().union(*self._registered.values(), set())
         for op, symbol in self.reconcile.due(now.mono, symbols) if self.streaming else ():
             if op is Op.OPEN_ORDERS:
@@ -878,6 +878,7 @@ class Trader:
                 case Executed(tracked, fill, _, again):
                     out.append(TellPrivate(_execution(tracked, fill)))
                     if not again:
+                        self.positions.executed(fill)
                         qty = f"{fill.qty:f}"
                         out.append(
                             Journal(

@@ -1,0 +1,95 @@
+"""Positions: the exchange's last word on each, and what own executions say beyond it. Pure.
+
+The word and the execution that caused it come in either order, and one of them may be lost. What limits are held against is therefore
+a range: the exchange's word, and the word before it with every execution since. The order's own event takes an execution out of what
+is open; only so is it never out of both.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+from marketlink.times import SECOND_NS
+from marketlink.venues.trading import Fill, PositionReport
+
+from connector.tracked import ZERO
+
+SETTLED_NS: Final = SECOND_NS
+"""After so long the last word of a moment has come: several of one millisecond follow each other."""
+
+
+class Positions(Mapping[str, PositionReport]):
+    """The exchange's words by symbol, as a mapping, and the ranges."""
+
+    def __init__(self) -> None:
+        self._words: dict[str, PositionReport] = {}
+        self._before: dict[
+            str, tuple[Decimal, int]
+        ] = {}  # what is sure: a quantity, and the time up to which it counts
+        self._since: dict[str, list[tuple[int, Decimal]]] = {}  # executions behind that
+        self._listed_ns = 0
+
+    def __getitem__(self, symbol: str) -> PositionReport:
+        return self._words[symbol]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._words)
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def take(self, report: PositionReport) -> bool:
+        """Take the exchange's word; False when it is older than the last one, or says nothing new."""
+        known = self._words.get(report.symbol)
+        if known is not None:
+            if report.time_ns < known.time_ns or (report.qty, report.time_ns) == (known.qty, known.time_ns):
+                return False
+            if report.time_ns > known.time_ns:
+                self._sure(report.symbol, known)
+        self._words[report.symbol] = report
+        return known is not None or bool(report.qty)
+
+    def listed(self, reports: Sequence[PositionReport], asked_ns: int) -> list[PositionReport]:
+        """Return what a whole list says: also that positions which are not in it are none, unless they are newer than the question."""
+        self._listed_ns = max(self._listed_ns, asked_ns)
+        told = {report.symbol for report in reports}
+        gone = [
+            PositionReport(symbol, ZERO, asked_ns)
+            for symbol, known in self._words.items()
+            if symbol not in told and known.qty and known.time_ns < asked_ns
+        ]
+        return [*reports, *gone]
+
+    def executed(self, fill: Fill) -> None:
+        """Count an own execution."""
+        _, until_ns = self._start(fill.symbol)
+        if fill.time_ns > until_ns:
+            self._since.setdefault(fill.symbol, []).append((fill.time_ns, fill.qty * int(fill.side)))
+
+    def range_of(self, symbol: str) -> tuple[Decimal, Decimal]:
+        """The smallest and largest position that there may be, everything that has executed included."""
+        start, until_ns = self._start(symbol)
+        own = start + sum((qty for time_ns, qty in self._since.get(symbol, ()) if time_ns > until_ns), ZERO)
+        known = self._words.get(symbol)
+        word = own if known is None else known.qty
+        return min(word, own), max(word, own)
+
+    def on_time(self, exchange_ns: int) -> None:
+        """Let words become sure that have stood for a while."""
+        for symbol, known in self._words.items():
+            if known.time_ns + SETTLED_NS < exchange_ns:
+                self._sure(symbol, known)
+
+    def _start(self, symbol: str) -> tuple[Decimal, int]:
+        """What is sure; before any word about it, a list in which it does not stand says that it is nothing."""
+        return self._before.get(symbol) or (ZERO, self._listed_ns)
+
+    def _sure(self, symbol: str, known: PositionReport) -> None:
+        if self._before.get(symbol) == (known.qty, known.time_ns):
+            return
+        self._before[symbol] = (known.qty, known.time_ns)
+        self._since[symbol] = _after(self._since.get(symbol, ()), known.time_ns)
+
+
+def _after(executions: Iterable[tuple[int, Decimal]], time_ns: int) -> list[tuple[int, Decimal]]:
+    return [one for one in executions if one[0] > time_ns]
