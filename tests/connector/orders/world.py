@@ -125,7 +125,8 @@ class Seen:
             executed = 0.0
             for order in life:
                 executed = round(executed + order.exec_qty, 9)
-                assert order.exec_qty >= 0 and 0 <= order.leaves_qty <= order.qty + 1e-12, order
+                assert order.exec_qty >= 0, order
+                assert 0 <= order.leaves_qty <= order.qty + 1e-12, order
                 assert round(order.qty - order.leaves_qty, 9) == executed, ("cumulative", executed, order, life)
 
 
