@@ -23,6 +23,7 @@ REAL_TIME = (
     "tests/collector/test_collect.py",
     "tests/collector/test_kill.py",
     "tests/connector/test_cli.py",
+    "tests/connector/test_commands.py",
     "tests/connector/test_ends.py",
     "tests/docs/",
     "tests/marketlink/link/test_iceoryx.py",

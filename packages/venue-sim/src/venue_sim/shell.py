@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,9 +122,7 @@ class Shell:
             following = None if self._follower is None else tasks.create_task(self._follower.run(self._wake.set))
             await self._ending.wait()
             _log.info("ends: frames %d, connections %d", self._exchange.position, self._exchange.opened)
-            for task in (pump, ticks, following):
-                if task is not None:
-                    task.cancel()
+            await _cancelled([task for task in (pump, ticks, following) if task is not None])
             self._sockets.close_all()
             ws_server.close()
             # requests cut off by our own end are no failure
@@ -132,6 +130,8 @@ class Shell:
             http.should_exit = True
             await asyncio.wait([serving], timeout=1.2)
             http.force_exit = True
+            await asyncio.wait([serving], timeout=1.2)
+            await _cancelled([serving])  # whatever it still waits for, such as a client that does not close
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
@@ -226,6 +226,14 @@ class Shell:
         """After the last frame: let clients read what is on its way, then end."""
         await asyncio.sleep(self._ports.exit_at_end_s or 0.0)
         self._stop()
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they are done: one cancellation can get lost in what a task waits for."""
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=0.5)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -13,12 +13,15 @@ import typer
 from marketlink.venues.registry import NAMES, Exchange, find
 
 from connector import __version__
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_ALREADY_RUNNING = 3
-EXIT_ORDERS_LEFT = 4
-EXIT_ACCOUNT = 5
+from connector.exits import (
+    COMMANDS,
+    EXIT_ACCOUNT,
+    EXIT_ALREADY_RUNNING,
+    EXIT_FAILED,
+    EXIT_ORDERS_LEFT,
+    EXIT_USAGE,
+    RESERVED,
+)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -54,6 +57,9 @@ def connect(
     Every key can come from the environment instead, e.g. CONNECTOR_API_KEY. Without api_key and secret the connector serves data only.
     With them it carries out bots' orders; docs/connector.md has every key, docs/trading.md what happens when.
 
+    A connector that runs is asked by its NAME: connector halt NAME, resume NAME, status NAME; connector watchdog NAME CONFIG guards it.
+    These words, doctor and book can't be a NAME.
+
     Exit codes: 0 ended by SIGINT or SIGTERM, 1 could not go on, 2 wrong arguments or configuration, 3 a connector of this
     name is already running, 4 orders are open at the end, or not known to be closed, 5 the account can't be used. A second
     signal ends it at once.
@@ -70,6 +76,8 @@ def connect(
     logs.set_up(level, sys.stderr)
     try:
         check_name(name)
+        if name in RESERVED:
+            _quit(f"{name!r} can't be a NAME: it is the first word of a command, or kept for one", EXIT_USAGE)
         code = _run(name, find(exchange), config_path)
     except AlreadyRunning as error:
         _quit(str(error), EXIT_ALREADY_RUNNING)
@@ -115,6 +123,7 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
             nonlocal shell
             trading = exchange.trading if signer is not None else None
             shell = Shell(name, exchange.public, config, port, random.Random(), trading=trading, signer=signer)
+            shell.attend()
             await shell.run()
 
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -150,5 +159,9 @@ def _quit(text: str, code: int) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command."""
+    """Run the command: one of the words that can't be a NAME, else the connector itself."""
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
+        from connector.commands import app as commands
+
+        commands(prog_name="connector")
     app()

@@ -117,6 +117,10 @@ class ConnectorConfig(BaseModel):
         default=0.0,
         description="time after which the exchange cancels every order of a symbol when this process is gone; 0: off",
     )
+    watchdog: Literal["off", "optional", "required"] = Field(
+        default="off",
+        description='choice "off", "optional" (said when none is there) or "required" (no orders without one)',
+    )
     risk: RiskTable = Field(default_factory=lambda: RiskTable(), description="table of limits; see docs/trading.md")
 
     @property

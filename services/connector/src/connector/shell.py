@@ -14,7 +14,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -55,9 +54,11 @@ from connector.hub import Hub, Look
 from connector.journal import JournalFile
 from connector.left import Left
 from connector.outbox import Holding, Outbox
+from connector.places import state_folder
 from connector.risk import Risk
 from connector.tracked import Tracked
 from connector.trader import Settings, Trader
+from connector.upkeep import Upkeep
 
 log = logging.getLogger("connector")
 
@@ -200,6 +201,13 @@ class Shell:
                 self.tls,
             )
         self._tasks: asyncio.TaskGroup | None = None
+        self._upkeep: Upkeep | None = None
+
+    def attend(self) -> None:
+        """Show on this machine that a connector of this name runs, and obey what a person wants of it. Raises AlreadyRunning."""
+        folder = state_folder(self.config.state_dir, self.name)
+        self._upkeep = Upkeep(self.name, self.venue.name, folder, self.hub.trader, self.config.watchdog)
+        self.carry_out(self._upkeep.tick(self.now()))
 
     def _make_trader(self, trading: TradingVenue) -> Callable[[Callable[[str, Moment], Look]], Trader]:
         config = self.config
@@ -378,6 +386,8 @@ class Shell:
         while True:
             await asyncio.sleep(TICK_S)
             now = self.now()
+            if self._upkeep is not None:
+                self.carry_out(self._upkeep.tick(now))
             self.carry_out(self.hub.on_time(now))
             if self.hub.trader is not None:
                 self.carry_out(self.hub.trader.on_time(now))
@@ -484,6 +494,10 @@ class Shell:
             pass
         finally:
             stopping.set()
+            if self._upkeep is not None:
+                if self.stopping:
+                    self._upkeep.ends(orders_left=bool(self.left_open) and self.config.shutdown != "keep")
+                self._upkeep.close()
             listener.join(2.0)
             await _close(self._http)
             if self._account is not None:
@@ -498,14 +512,6 @@ async def _close(http: VenueHttp) -> None:
     with contextlib.suppress(Exception):
         async with asyncio.timeout(1.0):  # wait_for can lose a cancellation
             await http.aclose()
-
-
-def state_folder(state_dir: str, name: str) -> Path:
-    """Return where a connector keeps what outlives it: below `state_dir`, or the user's own place for such files."""
-    if state_dir:
-        return Path(state_dir).expanduser() / name
-    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(home).expanduser() / "marketlink" / name
 
 
 class _Stopped(Exception):

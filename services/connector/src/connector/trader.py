@@ -154,6 +154,7 @@ class Trader:
         self.reconcile = Reconcile(settings.reconcile_ns)
         self.streaming = False
         self.accepting = True
+        self.guarded = True  # whether a watchdog is there, where one is demanded
         self.offset_ns = 0
         self._clean: dict[str, int] = {}  # by symbol: when the exchange last listed no open order of ours
         self._dead_man_due = MonoNs(0)
@@ -164,7 +165,16 @@ class Trader:
     @property
     def ready(self) -> bool:
         """Whether orders are taken: the account's stream is there, and all was compared since."""
-        return self.accepting and self.streaming and self.reconcile.done_once
+        return not self.lacks
+
+    @property
+    def lacks(self) -> str:
+        """Why no orders are taken; empty when they are."""
+        if not self.accepting:
+            return "the connector is stopping"
+        if not (self.streaming and self.reconcile.done_once):
+            return "the account's stream is not there yet"
+        return "" if self.guarded else 'no watchdog is there, and the configuration demands one (watchdog = "required")'
 
     def on_bot(self, bot_id: int, symbol: str) -> list[Effect]:
         """Take a registration. Two bots whose digests meet could not be told apart: refused by `clash` before."""
@@ -220,8 +230,7 @@ class Trader:
         if symbol not in self._registered.get(bot_id, ()):
             return self._refuse(bot_id, request, "submit", f"{symbol!r} is not registered by this bot")
         if not self.ready:
-            why = "the connector is stopping" if not self.accepting else "the account's stream is not there yet"
-            return self._refuse(bot_id, request, "submit", f"not sent: {why}")
+            return self._refuse(bot_id, request, "submit", f"not sent: {self.lacks}")
         instrument = self.instruments[symbol]
         wanted, why_not = _wanted(symbol, order, instrument, None)
         if wanted is None:
@@ -296,8 +305,8 @@ class Trader:
             return [_tell(bot_id, notice)]
         if tracked.phase is not Phase.LIVE:
             return back(f"something else is asked of it: {tracked.phase.value}")
-        if not self.accepting:
-            return back("the connector is stopping")
+        if not (self.accepting and self.guarded):
+            return back(self.lacks)
         wanted, why_not = _wanted(symbol, order, self.instruments[symbol], tracked)
         if wanted is None:
             return back(why_not)
@@ -812,8 +821,13 @@ class Trader:
         """Let only cancels pass from here on."""
         if self.risk.mode is Mode.HALTED:
             return []
-        self.risk.mode, self.risk.why = Mode.HALTED, why
-        return [Note(Level.WARNING, f"HALTED: {why}"), TellPrivate(RiskState(self.risk.mode.value, why))]
+        return self.set_mode(Mode.HALTED, why)
+
+    def set_mode(self, mode: Mode, why: str) -> list[Effect]:
+        """Let all pass, or only what reduces a position, or only cancels, from here on."""
+        self.risk.mode, self.risk.why = mode, "" if mode is Mode.ACTIVE else why
+        note = Note(Level.INFO if mode is Mode.ACTIVE else Level.WARNING, f"{mode.name}: {why}")
+        return [note, TellPrivate(RiskState(mode.value, why))]
 
     def cancel_own(self, now: Moment) -> list[Effect]:
         """Cancel every order of this connector that is not being cancelled yet, ten at a time; those whose submit is open by themselves."""

@@ -1,0 +1,126 @@
+"""What can be asked of a running connector by its name: halt, resume, status."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from connector.exits import EXIT_FAILED, EXIT_USAGE
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the connector's link.")]
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="The state_dir of its configuration, where no connector of the name runs.", envvar="CONNECTOR_STATE_DIR"
+    ),
+]
+WaitS = Annotated[float, typer.Option(help="Wait so long for the connector to say that it has done it, s.")]
+
+
+@app.command()
+def halt(
+    name: Name,
+    reducing: Annotated[
+        bool, typer.Option("--reducing", help="Let orders pass that only reduce the position.")
+    ] = False,
+    why: Annotated[str, typer.Option(help="The reason, for the log and for refusals.")] = "",
+    wait_s: WaitS = 5.0,
+    state_dir: StateDir = None,
+) -> None:
+    """Let a connector refuse new orders and modifies; cancels pass. It holds until `connector resume NAME`, after restarts too.
+
+    Working orders rest: cancel them through their bots, or stop the connector.
+
+    Exit codes: 0 the connector has taken it, 1 none has (it is kept, and the next one of the name starts with it), 2 wrong arguments.
+    """
+    from connector.risk import Mode
+
+    _want(name, Mode.REDUCING if reducing else Mode.HALTED, why or "by `connector halt`", wait_s, state_dir)
+
+
+@app.command()
+def resume(name: Name, wait_s: WaitS = 5.0, state_dir: StateDir = None) -> None:
+    """Let a connector take orders again, whatever halted it.
+
+    Exit codes: 0 the connector has taken it, 1 none has (it is kept, and the next one of the name starts with it), 2 wrong arguments.
+    """
+    from connector.risk import Mode
+
+    _want(name, Mode.ACTIVE, "by `connector resume`", wait_s, state_dir)
+
+
+@app.command()
+def status(name: Name) -> None:
+    """Say whether a connector of the name runs, and in which state it trades.
+
+    Exit codes: 0 it runs, 1 it does not, or does not move, 2 wrong arguments.
+    """
+    facts = _facts(name)
+    if facts is None:
+        _quit(f"no connector named {name!r} is running on this link", EXIT_FAILED)
+    if facts["silent_s"] > 3:
+        _quit(f"{name}: process {facts['pid']} does not move: no heartbeat for {facts['silent_s']:.0f} s", EXIT_FAILED)
+    typer.echo(f"{name}: process {facts.get('pid')}, {facts.get('exchange', 'starting')}, {_words(facts)}")
+
+
+def _words(facts: dict[str, Any]) -> str:
+    if "mode" not in facts:
+        return "serves data only, carries out no orders"
+    reason = f" ({facts['why']})" if facts.get("why") else ""
+    ready = "ready" if facts.get("ready") else f"takes no orders yet: {facts.get('lacks', 'starting')}"
+    guard = "with" if facts.get("watchdog") else "without"
+    return f"{facts['mode']}{reason}, {ready}, {facts['orders']} orders, {facts['in_doubt']} in doubt, {guard} watchdog"
+
+
+def _facts(name: str) -> dict[str, Any] | None:
+    """What the connector of a name says of itself; None when there is none."""
+    from marketlink.errors import MarketlinkError
+    from marketlink.link.names import check_name
+
+    from connector.presence import look, place_for
+
+    try:
+        check_name(name)
+        sight = look(place_for(name, "c"))
+    except MarketlinkError as error:
+        _quit(str(error), EXIT_USAGE)
+    if not sight.alive:
+        return None
+    silent_s = (time.monotonic_ns() - sight.beat_ns) / 1e9 if sight.beat_ns else 0.0
+    return {**sight.facts, "silent_s": silent_s}
+
+
+def _want(name: str, mode: Any, why: str, wait_s: float, state_dir: Path | None) -> None:
+    from connector.places import state_folder
+    from connector.standing import write_wish
+
+    facts = _facts(name)
+    folder = Path(facts["state"]) if facts and "state" in facts else state_folder(str(state_dir or ""), name)
+    try:
+        wish = write_wish(folder, mode, why)
+    except OSError as error:
+        _quit(f"{folder} can't be written: {error}", EXIT_FAILED)
+    if facts is None:
+        _quit(
+            f"no connector named {name!r} is running on this link. It is kept in {folder}: the next one that keeps its state there"
+            f" starts {mode.value}",
+            EXIT_FAILED,
+        )
+    end = time.monotonic() + wait_s
+    while time.monotonic() < end:
+        facts = _facts(name)
+        if facts is not None and facts.get("wish") == wish.number:
+            typer.echo(f"{name}: {_words(facts)}")
+            return
+        time.sleep(0.02)
+    _quit(
+        f"{name}: no answer in {wait_s:g} s. It is kept in {folder}, and holds as soon as the connector goes on or is started again",
+        EXIT_FAILED,
+    )
+
+
+def _quit(text: str, code: int) -> NoReturn:
+    typer.echo(f"connector: {text}", err=True)
+    raise typer.Exit(code)
