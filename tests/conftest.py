@@ -14,9 +14,8 @@ from xdist.workermanage import Producer
 
 ROOT = Path(__file__).parents[1]
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as in the background of a shell: whatever is started here inherits it
+# In the background of a shell SIGINT is ignored, and whatever is started here would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL_TIME = (

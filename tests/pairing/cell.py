@@ -1,9 +1,11 @@
 """One cell of the matrix: one connector, one bot and one collector of given makes on one link, through everything that a day brings."""
 
+import contextlib
 import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +24,8 @@ TICK, LOT = 0.1, 0.001
 """Sizes of the simulated exchange's btcusdt."""
 CONNECT_S: Final = 120.0
 """Generous: a busy machine is slow to start a process."""
+PAUSE_S: Final = 120.0
+"""The exchange is never held still for so long."""
 SURE: Final = 500
 """So many levels a side are surely known: a book begins with a snapshot of 1,000, and loses some as the market moves."""
 
@@ -168,10 +172,14 @@ class Cell:
         except TimeoutError as error:
             late = str(error)
         with _Paused(self, "late"):
+            self._flush("collector")
             problems = self._compare("bot", "collector") if self.kinds.bot != SOURCE else self._compare("collector")
             self._note("book", problems)
             self._note("trades", self._no_trades())
             self._note("late join", late or self._compare("late"))
+        if self.rig.processes["collector"].poll() is not None:
+            self._collector("collector")
+            self._until(lambda: self._on_link("collector"), CONNECT_S, "the collector to be on the link again")
 
     def _restarts(self) -> None:
         rig, before = self.rig, self._trades()
@@ -220,10 +228,28 @@ class Cell:
         except TimeoutError as error:
             again = str(error)
         with _Paused(self, "bot", "late-again"):
+            self._flush("collector-again")
             self._note("restart: collector", again or self._compare("collector"))
             self._note("restart: connector", self._compare("bot"))
             self._note("restart: bot", problem or self._compare("late-again"))
         self._note("sizes", self._sizes())
+
+    def _flush(self, label: str) -> None:
+        """Let the source's collector come to rest and end it: it keeps its last 8 KiB to itself until then."""
+        if self.kinds.collector != SOURCE or self._own_fault("collector"):
+            return
+        size = -1
+        for _ in self.rig.polls(30, 2):
+            before, size = size, sum(path.stat().st_size for path in (self.rig.folder / "recorded").iterdir())
+            if before == size:
+                break
+        process = self.rig.processes[label]
+        for _ in self.rig.polls(30, 1):
+            process.send_signal(signal.SIGTERM)  # it misses one now and then
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)
+                return
+        raise Wrong(f"the source's {label} does not end")
 
     def _recorded_again(self) -> bool:
         """Whether the collector that was started again has trades, which come at once, and a book, which must be asked for."""
@@ -260,7 +286,8 @@ class Cell:
         rig = self.rig
         match self.kinds.connector:
             case "ours":
-                rig.connector(NAME, label)
+                # The exchange is held still for every look: no silence of its.
+                rig.connector(NAME, label, stale_s=PAUSE_S, data_age_s=PAUSE_S)
             case "source":
                 config = rig.folder / f"{label}.toml"
                 config.write_text(f'stream_url = "{rig.addresses["ws"]}/ws"\napi_url = "{rig.addresses["rest"]}"\n')

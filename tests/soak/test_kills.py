@@ -3,6 +3,7 @@
 SOAK_STARTING (300) and SOAK_RECORDING (500) say how many.
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -164,14 +166,27 @@ def kill_often(rig: Rig, folder: Path, lane: str, times: int, stop: threading.Ev
             problems.append(f"{label}: nothing recorded in 120 s, exit code {process.poll()}: {rig.log(label, 5)}")
             break
         kill_s, stalled_s, last_s = begun + draw.uniform(0.0, 2.5), 0.0, time.monotonic()
+        chain = [rig.processes["exchange"].pid, rig.processes["connector"].pid, process.pid]
+        waits = deque([in_line_s(chain)], maxlen=round(2 * LOST_S / 0.02))
         while (now := time.monotonic()) < kill_s:
             stalled_s, last_s = max(stalled_s, now - last_s - 0.02), now
             time.sleep(0.02)
+            waits.append(in_line_s(chain))
+        stalled_s = max(stalled_s, waits[-1] - waits[0])
         killed_ns = time.time_ns()
         process.send_signal(signal.SIGKILL)
         process.wait()
         problems += [f"{label}: {problem}" for problem in left_behind(folder, before, killed_ns, stalled_s)]
     return problems
+
+
+def in_line_s(pids: list[int]) -> float:
+    """How long the threads of these processes have stood in line for a processor, all together."""
+    total_ns = 0
+    for file in (file for pid in pids for file in Path(f"/proc/{pid}/task").glob("*/schedstat")):
+        with contextlib.suppress(OSError):
+            total_ns += int(file.read_text().split()[1])
+    return total_ns / 1e9
 
 
 def newest(folder: Path) -> int:
