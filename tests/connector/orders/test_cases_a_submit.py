@@ -50,7 +50,8 @@ def test_case_003_a_fill_before_answer_and_new(late: str) -> None:
     seen = world.submit(7, 1, price_tick=1002, qty=0.5)
     world.settle()
     world.run(500)
-    assert seen.last.status is Status.FILLED and seen.last.leaves_qty == 0
+    assert seen.last.status is Status.FILLED
+    assert seen.last.leaves_qty == 0
     assert [order.exec_qty for order in seen.events if order.exec_qty] == [0.5]
     assert sum(order.status is Status.FILLED for order in seen.events) == 1
     world.check()
@@ -66,7 +67,9 @@ def test_case_005_an_answer_says_filled_and_all_pushes_are_lost(tif: TimeInForce
     assert fills == [(1.0, 1001, False), (0.5, 1002, False)]
     assert seen.last.status is Status.FILLED
     true = world.true_order(7, 1)
-    assert set(world.tracked(7, 1).fills) == {str(one.id) for one in world.trading.executions if one.order_id == true.id}
+    assert set(world.tracked(7, 1).fills) == {
+        str(one.id) for one in world.trading.executions if one.order_id == true.id
+    }
     world.check()
 
 
@@ -100,7 +103,8 @@ def test_case_007_a_definite_refusal_ends_it_without_a_question(code: int) -> No
     assert [(order.status, order.req) for order in seen.events] == [(Status.EXPIRED, Status.NONE)]
     (problem,) = seen.problems
     assert (problem.order_id, problem.code, problem.op, problem.state) == (1, code, "submit", "refused")
-    assert "margin is insufficient" in problem.text and problem.client_order_id
+    assert "margin is insufficient" in problem.text
+    assert problem.client_order_id
     assert not world.asks(Op.QUERY)
     world.submit(7, 1)  # the id is free again
     world.settle()
@@ -123,8 +127,10 @@ def test_case_008_post_only_that_would_cross_is_no_alarm() -> None:
     world.run(3_000)
     assert [order.status for order in seen.events] == [Status.EXPIRED]
     assert seen.problems[0].code == -5022
-    assert world.trader.counts.post_only == 1 and not world.warnings
-    assert len(world.asks(Op.SUBMIT)) == 1 and not world.asks(Op.QUERY)
+    assert world.trader.counts.post_only == 1
+    assert not world.warnings
+    assert len(world.asks(Op.SUBMIT)) == 1
+    assert not world.asks(Op.QUERY)
     world.check()
 
 
@@ -153,13 +159,15 @@ def test_case_012_what_no_exchange_would_take_is_not_sent(changes: dict[str, obj
     assert len(world.asked) == before
     assert [(order.status, order.req) for order in seen.events] == [(Status.EXPIRED, Status.NONE)]
     (problem,) = seen.problems
-    assert words in problem.text and (problem.order_id, problem.op, problem.state) == (1, "submit", "refused")
+    assert words in problem.text
+    assert (problem.order_id, problem.op, problem.state) == (1, "submit", "refused")
 
 
 def test_case_012_a_bot_that_never_registered_the_symbol_is_refused() -> None:
     world = World().start(7)
     seen = world.submit(9, 1)
-    assert seen.last.status is Status.EXPIRED and "not registered" in seen.problems[0].text
+    assert seen.last.status is Status.EXPIRED
+    assert "not registered" in seen.problems[0].text
     assert not world.asks(Op.SUBMIT)
 
 
@@ -171,10 +179,13 @@ def test_case_013_a_number_in_use_is_refused_and_the_first_order_untouched(after
     world.run(after_ms)
     before = list(seen.events)
     world.submit(7, 1, price_tick=990)
-    assert seen.events == before and seen.problems[-1].state == "refused" and seen.problems[-1].order_id == 1
+    assert seen.events == before
+    assert seen.problems[-1].state == "refused"
+    assert seen.problems[-1].order_id == 1
     world.settle()
     assert len(world.asks(Op.SUBMIT)) == 1
-    assert seen.last.price_tick == 999 and seen.last.status is Status.NEW
+    assert seen.last.price_tick == 999
+    assert seen.last.status is Status.NEW
     world.check()
 
 
@@ -190,7 +201,8 @@ def test_case_014_late_news_of_an_old_order_does_not_reach_the_new_one_of_its_nu
     world.submit(7, 1, price_tick=998, qty=2.0)
     world.settle()
     world.run(1_000)
-    assert {order.qty for order in seen.life()} == {2.0} and {order.exec_qty for order in seen.life()} == {0.0}
+    assert {order.qty for order in seen.life()} == {2.0}
+    assert {order.exec_qty for order in seen.life()} == {0.0}
     assert seen.last.status is Status.NEW
     world.check()
 
@@ -223,6 +235,8 @@ def test_case_018_own_orders_do_not_trade_with_each_other(answer: float, push: f
     world.run(400)
     assert world.true_order(7, 1).status is True_.EXPIRED_IN_MATCH
     assert (maker.last.status, maker.executed) == (Status.EXPIRED, 0.0)
-    assert world.tracked(7, 1).reason == "self-trade" and world.tracked(7, 1).phase is Phase.ENDED
-    assert taker.executed == 1.0 and taker.last.status is Status.PARTIALLY_FILLED
+    assert world.tracked(7, 1).reason == "self-trade"
+    assert world.tracked(7, 1).phase is Phase.ENDED
+    assert taker.executed == 1.0
+    assert taker.last.status is Status.PARTIALLY_FILLED
     world.check()

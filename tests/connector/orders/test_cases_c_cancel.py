@@ -23,7 +23,8 @@ def test_case_035_answer_and_push_are_one_end(answer: float, push: float) -> Non
     world.travel(answer=answer, push=push)
     world.cancel(7, 1)
     world.run(100)
-    assert seen.statuses == ["NEW", "CANCELED"] and not seen.problems
+    assert seen.statuses == ["NEW", "CANCELED"]
+    assert not seen.problems
     assert len([order for order in seen.events if order.status is Status.CANCELED]) == 1
     world.check()
 
@@ -53,7 +54,8 @@ def test_case_037_order_fills_while_the_cancel_travels(first: str, qty: str) -> 
     world.run(40)
     if first == "answer" and qty == "1.0":  # the cancel found nothing, and nothing else is known yet
         assert (world.tracked(7, 1).phase, world.tracked(7, 1).request) == (Phase.CANCEL_IN_DOUBT, Status.CANCELED)
-        assert seen.states == ["unknown"] and seen.last.status is Status.NEW
+        assert seen.states == ["unknown"]
+        assert seen.last.status is Status.NEW
     world.settle()
     world.run(200)
     assert seen.executed == float(qty)
@@ -73,7 +75,8 @@ def test_case_038_the_fill_s_push_is_lost_too(lost: str) -> None:
     world.run(50 if lost == "push" else 3_100)
     world.settle()
     assert (seen.last.status, seen.executed) == (Status.FILLED, 1.0)
-    assert world.asks(Op.QUERY) and world.asks(Op.TRADES)
+    assert world.asks(Op.QUERY)
+    assert world.asks(Op.TRADES)
     world.check()
 
 
@@ -139,7 +142,8 @@ def test_case_042_ten_repeats_are_not_sent_when_the_submit_was_refused() -> None
     seen = world.submit(7, 1, qty=500_000.0)
     world.cancel(7, 1)
     world.settle()
-    assert [order.status for order in seen.events] == [Status.EXPIRED] and len(world.asks(Op.CANCEL)) == 1
+    assert [order.status for order in seen.events] == [Status.EXPIRED]
+    assert len(world.asks(Op.CANCEL)) == 1
     world.check()
 
 
@@ -222,7 +226,8 @@ def test_case_049_only_own_orders_are_cancelled_unless_all_is_said(orders: int) 
     other = world.hand(price="98.90", newClientOrderId="m0123456789012345678901234")
     assert world.stop()
     states = {state.id: state.status for state in world.true_orders().values()}
-    assert states[foreign["orderId"]] is True_.NEW and states[other["orderId"]] is True_.NEW
+    assert states[foreign["orderId"]] is True_.NEW
+    assert states[other["orderId"]] is True_.NEW
     assert list(states.values()).count(True_.CANCELED) == orders
     assert not world.asks(Op.CANCEL_ALL)
     world.carry(world.trader.cancel_everything(world.moment()))
@@ -235,4 +240,5 @@ def test_case_049_events_of_others_orders_reach_no_bot() -> None:
     told = len(seen.events)
     world.hand(price="99.00")
     world.run(20)
-    assert len(seen.events) == told and list(world.seen) == [(7, 1)]
+    assert len(seen.events) == told
+    assert list(world.seen) == [(7, 1)]

@@ -29,7 +29,8 @@ def test_case_052_053_answer_and_push_give_the_new_terms_once(answer: float, pus
     world.modify(7, 1, 995, 2.0)
     world.run(100)
     assert told(seen) == (995, 2.0, 2.0, Status.NEW, Status.NONE)
-    assert len(seen.events) == before + 1 and not seen.problems
+    assert len(seen.events) == before + 1
+    assert not seen.problems
     assert seen.last.order_id == 1
     world.check()
 
@@ -78,7 +79,8 @@ def test_case_057_a_filter_of_the_exchange_refuses(price_tick: int, qty: float) 
     world, seen = live()
     world.modify(7, 1, price_tick, qty)
     world.settle()
-    assert told(seen) == (999, 1.0, 1.0, Status.NEW, Status.NONE) and seen.problems[0].code is not None
+    assert told(seen) == (999, 1.0, 1.0, Status.NEW, Status.NONE)
+    assert seen.problems[0].code is not None
     world.check()
 
 
@@ -87,14 +89,16 @@ def test_case_057_what_is_refused_here_gives_the_old_terms_back(price_tick: int,
     world, seen = live()
     world.modify(7, 1, price_tick, qty)
     assert told(seen) == (999, 1.0, 1.0, Status.NEW, Status.NONE)
-    assert seen.problems[0].state == "refused" and not world.asks(Op.MODIFY)
+    assert seen.problems[0].state == "refused"
+    assert not world.asks(Op.MODIFY)
 
 
 def test_case_057_the_same_terms_again_are_no_error() -> None:
     world, seen = live()
     world.modify(7, 1, 999, 1.0)
     world.settle()
-    assert told(seen) == (999, 1.0, 1.0, Status.NEW, Status.NONE) and not seen.problems
+    assert told(seen) == (999, 1.0, 1.0, Status.NEW, Status.NONE)
+    assert not seen.problems
     world.check()
 
 
@@ -129,7 +133,8 @@ def test_case_060_a_modify_that_lands_late_is_waited_for(late_ms: float) -> None
     world.fault("late_execution", op="modify", delay_s=late_ms / 1000, mode="error")
     world.modify(7, 1, 995, 2.0)
     world.run(late_ms - 50)
-    assert world.tracked(7, 1).phase is Phase.MODIFY_IN_DOUBT and seen.states == ["unknown"]
+    assert world.tracked(7, 1).phase is Phase.MODIFY_IN_DOUBT
+    assert seen.states == ["unknown"]
     world.settle()
     assert told(seen) == (995, 2.0, 2.0, Status.NEW, Status.NONE)
     world.check()
@@ -155,7 +160,8 @@ def test_case_062_a_fill_between_sending_and_applying(answer: float, push: float
     world.trade("99.80", "0.4")
     world.settle()
     world.run(100)
-    assert told(seen) == (985, 2.0, 1.6, Status.PARTIALLY_FILLED, Status.NONE) and seen.executed == 0.4
+    assert told(seen) == (985, 2.0, 1.6, Status.PARTIALLY_FILLED, Status.NONE)
+    assert seen.executed == 0.4
     world.check()
 
 

@@ -1,8 +1,8 @@
 """Cases 67 to 81: a submit of which nobody knows whether it was carried out (docs/trading.md)."""
 
 import pytest
-from connector.lifecycle import Phase
 from connector.ledger import worst_case
+from connector.lifecycle import Phase
 from connector.trader import NoAnswer, NotSent, Outcome, Replied
 from marketlink.orders import OrderType, Status, TimeInForce
 from marketlink.venues.trading import Op
@@ -33,7 +33,8 @@ def test_case_067_a_request_that_never_arrived_ends_by_proof(outcome: Outcome) -
     seen = world.submit(7, 1)
     start = world.now_ms
     world.run(2_450)  # its time window and the margin are not over
-    assert not seen.events and seen.states == ["unknown"]
+    assert not seen.events
+    assert seen.states == ["unknown"]
     world.settle(2_000 + 3_000 - (world.now_ms - start))
     assert [order.status for order in seen.events] == [Status.EXPIRED]
     assert seen.states == ["unknown", "refused"]
@@ -50,7 +51,8 @@ def test_case_067_no_part_of_the_proof_may_be_missing(broken: Op) -> None:
     world.instead[broken] = [NoAnswer("reset")] * 1_000
     seen = world.submit(7, 1)
     world.run(20_000)
-    assert not seen.events and world.tracked(7, 1).phase is Phase.SUBMIT_IN_DOUBT
+    assert not seen.events
+    assert world.tracked(7, 1).phase is Phase.SUBMIT_IN_DOUBT
     world.instead.clear()
     world.settle(10_000)
     assert [order.status for order in seen.events] == [Status.EXPIRED]
@@ -62,7 +64,8 @@ def test_case_067_what_certainly_never_left_is_refused_at_once() -> None:
     world.instead[Op.SUBMIT] = [NotSent("no room in the limits")]
     seen = world.submit(7, 1)
     world.run(2)
-    assert [order.status for order in seen.events] == [Status.EXPIRED] and seen.states == ["refused"]
+    assert [order.status for order in seen.events] == [Status.EXPIRED]
+    assert seen.states == ["refused"]
     assert not world.asks(Op.QUERY)
 
 
@@ -72,7 +75,8 @@ def test_case_067_a_request_that_arrives_at_the_end_of_its_window_lives() -> Non
     world.fault("late_execution", op="submit", delay_s=1.9, mode="error")
     seen = world.submit(7, 1)
     world.settle()
-    assert seen.last.status is Status.NEW and len(seen.events) == 1
+    assert seen.last.status is Status.NEW
+    assert len(seen.events) == 1
     world.check()
 
 
@@ -94,7 +98,8 @@ def test_case_068_executed_and_the_answer_lost_is_live_and_not_sent_again(outcom
 
 @pytest.mark.parametrize("outcome", UNKNOWN)
 @pytest.mark.parametrize(
-    "changes", [{"price_tick": 1002}, {"price_tick": 1002, "time_in_force": TimeInForce.IOC}, {"order_type": OrderType.MARKET}]
+    "changes",
+    [{"price_tick": 1002}, {"price_tick": 1002, "time_in_force": TimeInForce.IOC}, {"order_type": OrderType.MARKET}],
 )
 def test_case_069_executed_and_filled_and_all_news_lost(outcome: Outcome, changes: dict[str, object]) -> None:
     world = World().start(7)
@@ -122,7 +127,8 @@ def test_case_072_queries_that_fail_for_three_minutes_leave_it_unknown(how: str,
         world.instead[op] = [failure] * 10_000
     seen = world.submit(7, 1)
     world.run(180_000)
-    assert not seen.events and seen.states == ["unknown"]
+    assert not seen.events
+    assert seen.states == ["unknown"]
     assert [one.client_id for one in world.trader.ledger.doubtful()] == [world.tracked(7, 1).client_id]
     assert worst_case(world.trader.ledger.active.values(), True) == 1  # risk counts it as open
     assert world.trader.counts.remarks["questions without an answer"] > 10
@@ -140,7 +146,8 @@ def test_case_073_503_unknown_error_is_unknown(executed: bool) -> None:
     world.travel(push=40)
     seen = world.submit(7, 1)
     world.run(5)
-    assert seen.states == ["unknown"] and not seen.events
+    assert seen.states == ["unknown"]
+    assert not seen.events
     world.settle()
     assert seen.last.status is (Status.NEW if executed else Status.EXPIRED)
     world.check()
@@ -160,7 +167,8 @@ def test_case_074_503_that_says_it_failed_ends_it_at_once(body: bytes) -> None:
     world.instead[Op.SUBMIT] = [Replied(503, body)]
     seen = world.submit(7, 1)
     world.run(2)
-    assert [order.status for order in seen.events] == [Status.EXPIRED] and seen.states == ["refused"]
+    assert [order.status for order in seen.events] == [Status.EXPIRED]
+    assert seen.states == ["refused"]
     assert not world.asks(Op.QUERY)
 
 
