@@ -27,12 +27,13 @@ from marketlink.errors import MalformedMessage
 from marketlink.messages import ErrorEvent, OrderEvent, PositionEvent, SubmitOrder
 from marketlink.notices import OrderProblem, read_notice
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
+from marketlink.run.limits import OrderBudget, WeightBudget
 from marketlink.times import Moment, MonoNs, WallNs
 from marketlink.venues.base import Instrument as LiveInstrument
-from marketlink.venues.base import OrderBounds
+from marketlink.venues.base import OrderBounds, WeightLimit
 from marketlink.venues.binance.trade import USDM_TRADING
 from marketlink.venues.signing import HmacSigner
-from marketlink.venues.trading import Op
+from marketlink.venues.trading import ORDER_OPS, Op, OrderLimit
 from venue_sim.accounts import Account
 from venue_sim.auth import Key, payload_of
 from venue_sim.book import LoggedBook
@@ -169,6 +170,9 @@ class World:
         self.answers: dict[Op, list[Instead]] = {}  # answers to give instead of the exchange's, after it has acted
         self.instead: dict[Op, list[Outcome]] = {}  # and without its having acted
         self.timeout_ms = 3_000.0
+        self.weights: WeightBudget | None = None
+        self.orders: OrderBudget | None = None
+        self.refused: list[int] = []  # HTTP statuses of limits that the exchange answered
         self.asked: list[tuple[float, Op, dict[str, str]]] = []
         self.seen: dict[tuple[int, int], Seen] = {}
         self.others: list[Any] = []
@@ -297,12 +301,13 @@ class World:
         else:
             self.others.append(event)
 
-    def _send(self, ask: Ask, trader: Trader) -> None:
+    def obey_limits(self, weight: int, *orders: OrderLimit) -> None:
+        """Let requests wait for room in the limits, as the connector's HTTP client does, with its own cores."""
+        self.weights, self.orders = WeightBudget(WeightLimit(weight, 60)), OrderBudget(orders)
+
+    def _send(self, ask: Ask, trader: Trader, asked_ms: float | None = None) -> None:
         call = ask.call
-        self.asked.append((self.now_ms, call.op, dict(call.params)))
-        stamp_ms = (int((START_MS + self.now_ms + self.clock_ms) * 1e6) + trader.offset_ns) // 1_000_000
-        trader.on_sent(ask.number, stamp_ms * 1_000_000)
-        path, headers, body = USDM_TRADING.rest_request(call, self.signer, stamp_ms, 2_000)
+        asked_ms = self.now_ms if asked_ms is None else asked_ms
         done: list[bool] = []
 
         def finish(outcome: Outcome) -> None:
@@ -313,6 +318,23 @@ class World:
                     trader.offset_ns = int((server_ms - (START_MS + self.now_ms + self.clock_ms)) * 1e6)
                 self.carry(trader.on_outcome(ask.number, outcome, self.moment()))
 
+        if self.weights is not None and self.orders is not None:
+            now = MonoNs(self.now_ns)
+            wait_ns = max(
+                self.weights.wait_ns(call.weight, now, urgent=ask.urgent), self.orders.wait_ns(call.orders, now)
+            )
+            if wait_ns:
+                if asked_ms + (self.timeout_ms if call.op in ORDER_OPS else 30_000) < self.now_ms + wait_ns / 1e6:
+                    self.later(0.0, lambda: finish(NotSent("no room in the limits")))
+                else:
+                    self.later(wait_ns / 1e6, lambda: self._send(ask, trader, asked_ms))
+                return
+            self.weights.spend(call.weight, now)
+            self.orders.spend(call.orders, now)
+        self.asked.append((self.now_ms, call.op, dict(call.params)))
+        stamp_ms = (int((START_MS + self.now_ms + self.clock_ms) * 1e6) + trader.offset_ns) // 1_000_000
+        trader.on_sent(ask.number, stamp_ms * 1_000_000)
+        path, headers, body = USDM_TRADING.rest_request(call, self.signer, stamp_ms, 2_000)
         if self.instead.get(call.op):
             given = self.instead[call.op].pop(0)
             self.later(1.0, lambda: finish(given))
@@ -330,6 +352,8 @@ class World:
             reply = self.desk.ask(call.method, parts.path, query, "1", self.now_ns, self.epoch_s, who)
             assert isinstance(reply, Reply)
             self._pushed()
+            if reply.status in (418, 429):
+                self.refused.append(reply.status)
             outcome: Outcome = Replied(reply.status, reply.body)
             if reply.hang_up:
                 outcome = NoAnswer(reply.hang_up)

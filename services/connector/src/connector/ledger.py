@@ -266,7 +266,7 @@ class Ledger:
             return []
         doubt.absent[op] = max(asked_ns, doubt.absent.get(op, 0))
         proof = [doubt.absent.get(one, 0) for one in (Op.QUERY, Op.OPEN_ORDERS, Op.TRADES)]
-        if min(proof) <= max(doubt.from_ns, tracked.sent_ns + self._final_ns) or tracked.missing:
+        if min(proof) <= max(doubt.from_ns, tracked.placed_ns + self._final_ns) or tracked.missing:
             return []
         lived = bool(tracked.exchange_id)
         tracked.final = Status.EXPIRED

@@ -41,13 +41,12 @@ class Positions(Mapping[str, PositionReport]):
     def take(self, report: PositionReport) -> bool:
         """Take the exchange's word; False when it is older than the last one, or says nothing new."""
         known = self._words.get(report.symbol)
-        if known is not None:
-            if report.time_ns < known.time_ns or (report.qty, report.time_ns) == (known.qty, known.time_ns):
-                return False
-            if report.time_ns > known.time_ns:
-                self._sure(report.symbol, known)
+        if known is not None and report.time_ns < known.time_ns:
+            return False
+        if known is not None and report.time_ns > known.time_ns:
+            self._sure(report.symbol, known)
         self._words[report.symbol] = report
-        return known is not None or bool(report.qty)
+        return report.qty != (ZERO if known is None else known.qty)
 
     def listed(self, reports: Sequence[PositionReport], asked_ns: int) -> list[PositionReport]:
         """Return what a whole list says: also that positions which are not in it are none, unless they are newer than the question."""

@@ -58,8 +58,10 @@ def read_records(records: Iterable[Mapping[str, Any]]) -> Restored:
     return found
 
 
-def tracked_orders(found: Restored, instruments: Mapping[str, Instrument]) -> Sequence[Tracked]:
+def tracked_orders(found: Restored, instruments: Mapping[str, Instrument], settled_ns: int) -> Sequence[Tracked]:
     """Make the orders, each in doubt: whether it works, has ended or never arrived, the exchange says.
+
+    For `settled_ns` behind its record a submit may still arrive: it may have waited for its turn, and its time window is not over.
 
     Orders of symbols that the exchange no longer lists are counted as unusable.
     """
@@ -83,6 +85,7 @@ def tracked_orders(found: Restored, instruments: Mapping[str, Instrument]) -> Se
                 TimeInForce[record["tif"]],
                 Terms(Decimal(record["p"]), Decimal(record["q"])),
                 phase=Phase.SUBMIT_IN_DOUBT,
+                placed_ns=int(record["ns"]),
                 sent_ns=int(record["ns"]),
                 local_ns=int(record["local"]),
                 adopted=True,
@@ -95,8 +98,8 @@ def tracked_orders(found: Restored, instruments: Mapping[str, Instrument]) -> Se
             tracked.filled += qty
             tracked.exch_ns = max(tracked.exch_ns, ns)
         tracked.told = tracked.filled
-        tracked.even_ns = tracked.sent_ns
+        tracked.even_ns = tracked.placed_ns
         tracked.final = Status.NONE
-        tracked.doubt = Doubt("the connector was restarted", MonoNs(0), tracked.sent_ns)
+        tracked.doubt = Doubt("the connector was restarted", MonoNs(0), tracked.placed_ns + settled_ns)
         orders.append(tracked)
     return orders

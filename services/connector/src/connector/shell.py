@@ -217,6 +217,7 @@ class Shell:
             tuple(ms * 1_000_000 for ms in config.unknown_query_ms),
             int(config.user_stream_silence_s * SECOND_NS),
             int(config.dead_man_s * SECOND_NS),
+            int(config.order_timeout_s * SECOND_NS),
         )
         risk = Risk(*config.risk.limits())
         return lambda look: Trader(trading, ClientIds(config.order_prefix), risk, settings, look)

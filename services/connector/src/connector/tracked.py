@@ -58,6 +58,7 @@ class Tracked:
     reduce_only: bool = False
     exchange_id: str = ""
     wanted: Terms | None = None  # what a modify asked for
+    placed_ns: int = 0  # when its submit went out
     sent_ns: int = 0  # when the last request went out
     even_ns: int = 0  # when all executions were last known to be known
     terms_ns: int = 0

@@ -43,7 +43,7 @@ from marketlink.venues.trading import (
 
 from connector.client_ids import ClientIds, digest_of
 from connector.effects import Ask, Effect, Journal, Level, Note, Publish, Restream, TellPrivate
-from connector.ledger import CancelAgain, Executed, Ledger, LedgerEffect, Problem, Remarked, Told
+from connector.ledger import MARGIN_NS, CancelAgain, Executed, Ledger, LedgerEffect, Problem, Remarked, Told
 from connector.lifecycle import Phase
 from connector.positions import Positions
 from connector.reconcile import Reconcile
@@ -71,6 +71,7 @@ class Settings:
     schedule_ns: tuple[int, ...] = (200 * MS_NS, 500 * MS_NS, 1000 * MS_NS, 2000 * MS_NS)
     silence_ns: int = 10 * SECOND_NS
     dead_man_ns: int = 0
+    timeout_ns: int = 3 * SECOND_NS  # how long an order request may wait for its turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +260,9 @@ class Trader:
             order.time_in_force,
             Terms(wanted.price, wanted.qty),
             local_ns=order.local_timestamp,
-            sent_ns=self.exchange_ns(now),
+            placed_ns=self.exchange_ns(now),
         )
-        tracked.even_ns = tracked.sent_ns
+        tracked.sent_ns = tracked.even_ns = tracked.placed_ns
         self.ledger.add(tracked)
         self.risk.count(now.mono)
         self.counts.submitted += 1
@@ -324,7 +325,8 @@ class Trader:
         """Take what an earlier process left; the exchange's instruments must be known."""
         for bot_id in found.bots:
             self.bots.setdefault(digest_of(bot_id), bot_id)
-        for tracked in tracked_orders(found, self.instruments):
+        settled_ns = self._settings.timeout_ns + self._settings.window_ms * MS_NS + MARGIN_NS
+        for tracked in tracked_orders(found, self.instruments, settled_ns):
             self._ids.after(tracked.client_id)
             self.ledger.add(tracked)
             tracked.shown = None
@@ -383,6 +385,8 @@ class Trader:
         if asked.call.op in ORDER_OPS:
             for tracked in asked.orders:
                 tracked.sent_ns = max(tracked.sent_ns, stamp_ns)
+                if asked.call.op is Op.SUBMIT:
+                    tracked.placed_ns = max(tracked.placed_ns, stamp_ns)
 
     def on_outcome(self, number: int, outcome: Outcome, now: Moment) -> list[Effect]:
         """Take what became of a request."""
@@ -703,7 +707,7 @@ class Trader:
             more = self._venue.trades(asked.symbol, from_id=str(int(rows[-1].trade_id) + 1))
             return [*self._carry(out, now), self._ask(more, now, symbol=asked.symbol, from_ns=asked.from_ns)]
         for one in self.ledger.doubtful():
-            if one.symbol != asked.symbol or one.doubt is None or one.sent_ns < asked.from_ns:
+            if one.symbol != asked.symbol or one.doubt is None or one.placed_ns < asked.from_ns:
                 continue
             perhaps = {fill.exchange_id for fill in strange if _could_be(fill, one)}
             if not perhaps:
@@ -784,7 +788,7 @@ class Trader:
         """Ask for executions since the oldest moment that an order of the symbol lacks any."""
         if self._is_asked(Op.TRADES, symbol):
             return []
-        lacking = [one.even_ns or one.sent_ns for one in self.ledger.active.values() if one.symbol == symbol]
+        lacking = [one.even_ns or one.placed_ns for one in self.ledger.active.values() if one.symbol == symbol]
         from_ns = min(lacking, default=self.exchange_ns(now)) - SECOND_NS
         call = self._venue.trades(symbol, start_ms=max(0, from_ns // MS_NS))
         return [self._ask(call, now, symbol=symbol, from_ns=from_ns)]
@@ -964,7 +968,7 @@ def record_of(tracked: Tracked) -> dict[str, object]:
         "tif": tracked.time_in_force.name,
         "p": f"{tracked.terms.price:f}",
         "q": f"{tracked.terms.qty:f}",
-        "ns": tracked.sent_ns,
+        "ns": tracked.placed_ns,
         "local": tracked.local_ns,
     }
 
@@ -1001,4 +1005,4 @@ def _could_be(fill: Fill, order: Tracked) -> bool:
     """Whether an execution whose order is not known could be one of this order."""
     if order.exchange_id:
         return fill.exchange_id == order.exchange_id
-    return fill.side is order.side and fill.qty <= order.terms.qty and fill.time_ns >= order.sent_ns - SECOND_NS
+    return fill.side is order.side and fill.qty <= order.terms.qty and fill.time_ns >= order.placed_ns - SECOND_NS

@@ -1,0 +1,117 @@
+"""Cases 103 to 106: positions and the account (docs/trading.md)."""
+
+from decimal import Decimal
+
+import orjson
+import pytest
+from connector.risk import Mode
+from marketlink.orders import Side, Status
+from marketlink.venues.trading import Op, PositionReport
+
+from tests.connector.orders.world import World, kind_of
+
+
+def test_case_103_a_position_older_than_the_last_is_ignored() -> None:
+    world = World().start(7)
+    held: list[bytes] = []
+
+    def road(push: bytes) -> list[float]:
+        if kind_of(push) == "ACCOUNT_UPDATE":
+            held.append(push)
+        return [1]
+
+    world.push_road = road
+    world.submit(7, 1, price_tick=1002, qty=0.5)
+    world.settle()
+    world.run(100)
+    world.submit(7, 2, price_tick=1002, qty=0.25)
+    world.settle()
+    before = list(world.positions)
+    world.tell(held[0])
+    world.tell(held[-1])
+    assert world.positions == before
+    assert before[-1].qty == 0.75 == world.true_position()
+
+
+@pytest.mark.parametrize("first", ["ACCOUNT_UPDATE", "TRADE"])
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
+def test_case_104_account_and_order_updates_in_either_order(first: str, side: Side) -> None:
+    world = World().start(7)
+    world.travel(answer=100)
+    world.push_road = lambda push: [5.0 if kind_of(push) == first else 40.0]
+    seen = world.submit(7, 1, price_tick=1002 if side is Side.BUY else 999, qty=0.5, side=side)
+    for _ in range(60):
+        world.run(1)
+        executed = seen.executed * side
+        assert world.trader.positions.get("btcusdt", PositionReport("", Decimal(0), 0)).qty in (
+            0,
+            Decimal("0.5") * side,
+        )
+        low, high = world.trader.positions.range_of("btcusdt")
+        assert low <= executed <= high
+        assert high - low <= Decimal("0.5")
+    world.settle()
+    assert [event.qty for event in world.positions] == [0.5 * side]
+    assert world.trader.positions.range_of("btcusdt") == (Decimal("0.5") * side,) * 2
+    world.check()
+
+
+def test_a_position_that_was_closed_within_a_gap_is_none() -> None:
+    world = World().start(7)
+    world.submit(7, 1, price_tick=1002, qty=0.5)
+    world.settle()
+    world.cut_stream(1_000)
+    world.run(500)
+    world.hand(side="SELL", type="MARKET", quantity="0.5")
+    world.run(2_000)
+    assert world.trader.positions["btcusdt"].qty == 0 == world.positions[-1].qty == world.true_position()
+
+
+def test_case_105_hedge_mode_while_running_halts() -> None:
+    world = World().start(7)
+    seen = world.submit(7, 1)
+    world.settle()
+    world.trade_desk.set_hedge("a", True, world.now_ns)
+    world.run(10)
+    refused = world.submit(7, 2)
+    world.settle()
+    assert (refused.last.status, refused.problems[0].code) == (Status.EXPIRED, -4061)
+    assert world.trader.risk.mode is Mode.HALTED
+    assert any("HALTED" in text for text in world.warnings)
+    sent = len(world.asks(Op.SUBMIT))
+    third = world.submit(7, 3)
+    assert third.problems[0].text.startswith("halted")
+    assert len(world.asks(Op.SUBMIT)) == sent
+    world.cancel(7, 1)  # cancels pass
+    world.settle()
+    assert seen.last.status is Status.CANCELED
+
+
+@pytest.mark.parametrize("where", ["event", "ac", "ai"])
+def test_case_105_the_account_s_event_halts(where: str) -> None:
+    world = World().start(7)
+    part = {"dualSidePosition": True}
+    world.tell(orjson.dumps({"e": "ACCOUNT_CONFIG_UPDATE", "T": 1, **(part if where == "event" else {where: part})}))
+    assert world.trader.risk.mode is Mode.HALTED
+
+
+def test_case_105_a_position_kept_in_two_ways_halts() -> None:
+    world = World().start(7)
+    world.carry(world.trader.on_private(PositionReport("btcusdt", Decimal(1), 1, side="LONG"), world.moment()))
+    assert world.trader.risk.mode is Mode.HALTED
+
+
+@pytest.mark.parametrize("deleverage", [False, True])
+def test_case_106_a_liquidation_moves_the_position_and_is_said(deleverage: bool) -> None:
+    world = World().start(7)
+    world.submit(7, 1, price_tick=1002, qty=0.5)
+    seen = world.submit(7, 2)
+    world.settle()
+    world.trade_desk.liquidate("a", "btcusdt", world.now_ns, deleverage=deleverage)
+    world.run(20)
+    world.settle()
+    assert world.positions[-1].qty == 0 == world.true_position()
+    assert seen.last.status is Status.CANCELED
+    assert any("autoclose" in text for text in world.warnings)
+    assert list(world.seen) == [(7, 1), (7, 2)]
+    world.check()
