@@ -109,9 +109,7 @@ def test_case_118_the_limit_holds_whatever_the_road(seed: int) -> None:
     world = World(limits=LIMIT, seed=seed).start(7)
     world.push_road = lambda push: [rng.uniform(1, 400)]
     world.answer_road = lambda op, body: rng.choice((1.0, 300.0))
-    number = 0
-    for _ in range(60):
-        number += 1
+    for number in range(1, 61):
         draw = rng.random()
         if draw < 0.6:
             world.submit(7, number, price_tick=rng.choice((995, 998, 1001)), qty=rng.choice((0.5, 1.0)))
