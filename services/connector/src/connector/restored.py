@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from marketlink.orders import OrderType, Side, Status, TimeInForce
@@ -41,19 +41,23 @@ def read_records(records: Iterable[Mapping[str, Any]]) -> Restored:
             match record["t"]:
                 case "bot":
                     bot = int(record["id"])
+                    digest_of(bot)  # raises for what is no id
                     if bot not in found.bots:
                         found.bots.append(bot)
                 case "order":
                     found.orders[str(record["c"])] = dict(record)
+                case "modify":
+                    if (order := found.orders.get(str(record["c"]))) is not None:
+                        order["m"] = {key: record[key] for key in ("p", "q", "ns", "local")}
                 case "fill":
                     fills = found.fills.setdefault(str(record["c"]), {})
-                    fills[str(record["id"])] = (Decimal(record["q"]), int(record["ns"]))
+                    fills[str(record["id"])] = (_amount(record["q"]), int(record["ns"]))
                 case "end":
                     found.orders.pop(str(record["c"]), None)
                     found.fills.pop(str(record["c"]), None)
                 case _:
                     found.unusable += 1
-        except (KeyError, ValueError, TypeError, InvalidOperation):
+        except (KeyError, ValueError, TypeError, ArithmeticError):
             found.unusable += 1
     return found
 
@@ -83,23 +87,48 @@ def tracked_orders(found: Restored, instruments: Mapping[str, Instrument], settl
                 Side[record["side"]],
                 OrderType[record["type"]],
                 TimeInForce[record["tif"]],
-                Terms(Decimal(record["p"]), Decimal(record["q"])),
+                Terms(_amount(record["p"]), _amount(record["q"])),
                 phase=Phase.SUBMIT_IN_DOUBT,
                 placed_ns=int(record["ns"]),
                 sent_ns=int(record["ns"]),
                 local_ns=int(record["local"]),
                 adopted=True,
             )
-        except (KeyError, ValueError, TypeError, InvalidOperation):
+        except (KeyError, ValueError, TypeError, ArithmeticError):
             found.unusable += 1
             continue
         for trade_id, (qty, ns) in found.fills.get(client_id, {}).items():
             tracked.fills[trade_id] = qty
             tracked.filled += qty
             tracked.exch_ns = max(tracked.exch_ns, ns)
+        if "m" in record and not _modified(tracked, record["m"]):
+            found.unusable += 1
         tracked.told = tracked.filled
         tracked.even_ns = tracked.placed_ns
         tracked.final = Status.NONE
-        tracked.doubt = Doubt("the connector was restarted", MonoNs(0), tracked.placed_ns + settled_ns)
+        tracked.doubt = Doubt("the connector was restarted", MonoNs(0), tracked.sent_ns + settled_ns)
         orders.append(tracked)
     return orders
+
+
+def _modified(tracked: Tracked, asked: Mapping[str, Any]) -> bool:
+    """Take the last modify that was asked for: whether it was carried out, the exchange says."""
+    try:
+        wanted, sent_ns, local_ns = (
+            Terms(_amount(asked["p"]), _amount(asked["q"])),
+            int(asked["ns"]),
+            int(asked["local"]),
+        )
+    except (KeyError, ValueError, TypeError, ArithmeticError):
+        return False
+    tracked.wanted, tracked.sent_ns, tracked.local_ns = wanted, sent_ns, local_ns
+    tracked.phase = Phase.MODIFY_IN_DOUBT
+    return True
+
+
+def _amount(text: Any) -> Decimal:
+    """Read a price or quantity. Raises ValueError or ArithmeticError."""
+    number = Decimal(text)
+    if not number.is_finite() or number < 0:
+        raise ValueError(f"{text!r} is no amount")
+    return number
