@@ -1,6 +1,8 @@
 """Every look of a bot against the exchange's truth at the same update."""
 
+import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +88,7 @@ class Judge:
         self._rig, self._reader = rig, Reader(path)
         self.found = Looks()
         self._newest: dict[str, tuple[int, Book | None]] = {}
+        self._waiting: deque[dict[str, Any]] = deque()
         self._sent: list[tuple[float, dict[str, int]]] = []  # when the exchange had sent which ids
 
     def note_sent(self, at_s: float, ids: dict[str, int]) -> None:
@@ -93,7 +96,12 @@ class Judge:
         self._sent.append((at_s, ids))
 
     def take(self, behind_s: float | None = None) -> None:
-        """Judge what was written since; `behind_s`: a synced book older than this is wrong too."""
+        """Read and judge everything that was written since."""
+        self.read()
+        self.judge(behind_s)
+
+    def read(self) -> None:
+        """Note what was written since, and leave the looks to `judge`."""
         for line in self._reader.lines():
             match line["kind"]:
                 case "errors":
@@ -102,11 +110,17 @@ class Judge:
                 case "change":
                     self.found.changes.append(line)
                 case "look":
-                    self._look(line, behind_s)
+                    self._waiting.append(line)
             off_s = line["wall"] - line["t"] - (time.time() - time.monotonic())
             self.found.wall_off_s = min(off_s, self.found.wall_off_s[0]), max(off_s, self.found.wall_off_s[1])
             self.found.lost = line["lost"]
             self.found.last[line["symbol"]] = {key: line[key] for key in ("t", "confidence", "why", "id", "kind")}
+
+    def judge(self, behind_s: float | None = None, most_s: float = math.inf) -> None:
+        """Compare waiting looks with the exchange's books, for a while; `behind_s`: a synced book older than this is wrong too."""
+        end_s = time.monotonic() + most_s
+        while self._waiting and time.monotonic() < end_s:
+            self._look(self._waiting.popleft(), behind_s)
 
     def _look(self, line: dict[str, Any], behind_s: float | None) -> None:
         found = self.found

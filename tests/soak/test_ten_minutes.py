@@ -26,6 +26,8 @@ STEPS = (0.0, 30.0, -45.0, 0.5, 3600.0, -3600.0)
 """Where the clock stands, s off the right time, one after the other."""
 BEHIND_S = 5.0
 """A book that says synced is never older."""
+JUDGE_S = 0.25
+"""So long at a time the books are compared, in between."""
 BACK_S = 15.0
 """After a hang a bot has its books again within this."""
 
@@ -66,7 +68,8 @@ def test_nothing_wrong_is_shown_in_ten_minutes_of_hangs_and_stepped_clocks_over_
             now, state = time.monotonic(), rig.state()["symbols"]
             for judge in judges.values():
                 judge.note_sent(now, {symbol: each["last_u_sent"] or 0 for symbol, each in state.items()})
-                judge.take(BEHIND_S)
+                judge.read()
+                judge.judge(BEHIND_S, JUDGE_S)  # the rest at the end: hangs and steps come when they are due
 
         def synced(label: str, since_s: float = 0.0) -> bool:
             for each, process in rig.processes.items():
