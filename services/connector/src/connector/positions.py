@@ -46,10 +46,20 @@ class Positions(Mapping[str, PositionReport]):
         if known is not None and report.time_ns > known.time_ns:
             self._sure(report.symbol, known)
         self._words[report.symbol] = report
-        return report.qty != (ZERO if known is None else known.qty)
+        return known is None or report.qty != known.qty
 
-    def listed(self, reports: Sequence[PositionReport], asked_ns: int) -> list[PositionReport]:
-        """Return what a whole list says: also that positions which are not in it are none, unless they are newer than the question."""
+    def shown(self, symbol: str) -> PositionReport | None:
+        """The exchange's last word on a symbol: none is a position too, once a list without it was seen. None: not known yet."""
+        known = self._words.get(symbol)
+        return PositionReport(symbol, ZERO, self._listed_ns) if known is None and self._listed_ns else known
+
+    def listed(
+        self, reports: Sequence[PositionReport], asked_ns: int, used: Iterable[str] = ()
+    ) -> list[PositionReport]:
+        """Return what a whole list says: also that positions which are not in it are none, unless they are newer than the question.
+
+        Of the symbols in use that is said too where nothing was known: their bots may hold what an earlier process told them.
+        """
         self._listed_ns = max(self._listed_ns, asked_ns)
         told = {report.symbol for report in reports}
         gone = [
@@ -57,6 +67,7 @@ class Positions(Mapping[str, PositionReport]):
             for symbol, known in self._words.items()
             if symbol not in told and known.qty and known.time_ns < asked_ns
         ]
+        gone += [PositionReport(symbol, ZERO, asked_ns) for symbol in sorted({*used} - told - self._words.keys())]
         return [*reports, *gone]
 
     def executed(self, fill: Fill) -> None:

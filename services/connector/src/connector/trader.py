@@ -513,7 +513,7 @@ class Trader:
                 return self._traded(asked, venue.read_trades(body), now)
             case Op.POSITIONS:
                 effects: list[Effect] = []
-                for position in self.positions.listed(venue.read_positions(body), asked.sent_ns):
+                for position in self.positions.listed(venue.read_positions(body), asked.sent_ns, self._used()):
                     effects += self._position(position)
                 self.reconcile.got(Op.POSITIONS, "")
                 return [*effects, *self._compared(now)]
@@ -753,7 +753,7 @@ class Trader:
         """Ask what is due."""
         effects: list[Effect] = []
         self.positions.on_time(self.exchange_ns(now))
-        symbols = {one.symbol for one in self.ledger.active.values()} | set().union(*self._registered.values(), set())
+        symbols = {one.symbol for one in self.ledger.active.values()} | self._used()
         for op, symbol in self.reconcile.due(now.mono, symbols) if self.streaming else ():
             if op is Op.OPEN_ORDERS:
                 effects.append(self._ask(self._venue.open_orders(symbol or None), now, symbol=symbol))
@@ -905,6 +905,10 @@ class Trader:
                     one.requests.pop(Op.CANCEL_MANY, None)
                     self.ledger.ask_cancel(one, self._number)
         return effects
+
+    def _used(self) -> set[str]:
+        """The symbols that bots have registered."""
+        return set().union(*self._registered.values(), set())
 
     def verify(self, now: Moment, *, everything: bool = False) -> list[Effect]:
         """Ask for the open orders of every symbol that had any; `everything`: of every symbol in use."""
