@@ -78,7 +78,7 @@ class Market(Rig):
 
     def ended_well(self, label: str = "live") -> dict[str, Any]:
         """End it, and hold what it says against the exchange: nothing open, and the same position."""
-        assert self.end(label, signal.SIGINT, 40) == 0, self.log(label)
+        assert self.end(label, signal.SIGINT, 60) == 0, self.log(label)
         said = self.summary(label)
         assert self.open() == 0
         assert said["open"] == []

@@ -19,6 +19,7 @@ from obi_mm.exposure import ENDED, Position, admitted_lots, working_lots
 from obi_mm.layout import A_ID, A_KIND, A_LOTS, A_SIDE, A_TICK, BUY, CANCEL, CLOSE, SELL, Rules, Table
 
 CANCEL_AGAIN_S: Final = 1.0
+LONGEST_AGAIN_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,9 @@ class Desk:
     pulled: str = ""  # why everything is cancelled and nothing sent; empty: it is not
     held: int = 0
     refused: dict[str, int] = field(default_factory=dict)  # how often, by what was said
-    _going: dict[int, float] = field(default_factory=dict)  # orders to cancel, and when a cancel was asked for last
+    _going: dict[int, tuple[float, float]] = field(
+        default_factory=dict
+    )  # orders to cancel: when to ask, and how long after that again
 
     def act(self, actions: Table, own: Own, now_s: float) -> list[Effect]:
         """Carry out a decision, as far as it may be: cancels always, orders within the limit, none while pulled or refused of late."""
@@ -106,7 +109,7 @@ class Desk:
         for row in actions.tolist():
             kind, side, tick, lots, order_id = (row[at] for at in (A_KIND, A_SIDE, A_TICK, A_LOTS, A_ID))
             if kind == CANCEL:
-                self._going.setdefault(order_id, -CANCEL_AGAIN_S)
+                self._going.setdefault(order_id, (now_s, CANCEL_AGAIN_S))
                 continue
             closing = kind == CLOSE
             why = self._closed(closing, tick, lots, now_s)
@@ -148,7 +151,7 @@ class Desk:
             said.append(Say(f"nothing is sent{f' and {count} orders are cancelled' if count else ''}: {why}"))
         self.pulled = self.pulled or why
         for order in own.open():
-            self._going.setdefault(order.order_id, -CANCEL_AGAIN_S)
+            self._going.setdefault(order.order_id, (now_s, CANCEL_AGAIN_S))
         return [*said, *self.tend(own, now_s)]
 
     def resume(self) -> list[Effect]:
@@ -162,12 +165,12 @@ class Desk:
         """Ask for the cancels that are due: those not asked for yet, and those whose answer may never come."""
         self.position.on_time(now_s)
         effects: list[Effect] = []
-        for order_id, asked_s in list(self._going.items()):
+        for order_id, (due_s, wait_s) in list(self._going.items()):
             order = own.orders.get(order_id)
             if order is None or order.status in ENDED:
                 del self._going[order_id]
-            elif own.free(order) and now_s - asked_s >= CANCEL_AGAIN_S:
-                self._going[order_id] = now_s
+            elif own.free(order) and now_s >= due_s:
+                self._going[order_id] = (now_s + wait_s, min(2 * wait_s, LONGEST_AGAIN_S))
                 effects.append(Cancel(order_id))
         return effects
 
