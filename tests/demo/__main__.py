@@ -1,6 +1,7 @@
 """`make demo`: a minute of a synthetic market, or a recording (`CAPTURE=file SPEED=n`), through the whole path, with every result checked.
 
-The strategy runs dry beside the recorders, and is backtested on what they recorded. Above SPEED=5, and with SPEED=0, something else is
+The strategy runs dry beside the recorders, and is backtested on what they recorded; on the
+synthetic market it runs a second time, with orders. Above SPEED=5, and with SPEED=0, something else is
 asked: a burst, in which samples may be lost, and nothing wrong is ever called right (tests/demo/burst.py).
 
 Exit code 0: every check held. 1: one did not, or something did not run; it says which.
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from tests.demo import burst, checks, page, strategy
+from tests.demo import burst, checks, page, strategy, trading
 from tests.demo.watch import Watch, sizes_of
 from tests.rig import Rig
 from tests.truth import recorded_lines, symbols_of
@@ -111,19 +112,26 @@ def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: li
         market = ("replay", "--capture", options.capture.resolve(), "--speed", options.speed, "--paused")
     else:
         market = ("synthetic", "--symbols", ",".join(symbols), "--rate", options.rate, "--seed", options.seed)
+    # A synthetic market goes on: it is traded on, and the strategy has its books already. A recording waits: the strategy is
+    # registered, no more.
+    goes_on = options.capture is None
+    keys: dict[str, str] = {}
+    if goes_on:
+        path, keys = trading.accounts(rig)
+        market = (*market, "--accounts", path)
     rig.exchange("--market", *market, "--history", 1_000_000)
     console.print(
         "starting: exchange, connector, strategy, collector on shared memory, collector on the exchange "
         "(a first run compiles its kernels)"
     )
     # The market is paused at the end, until all of it has arrived everywhere: that is no silence of the exchange's.
-    rig.connector(stale_s=PAUSE_S, data_age_s=PAUSE_S)
+    rig.connector(stale_s=PAUSE_S, data_age_s=PAUSE_S, **keys)
     sizes = {symbol: sizes_of(rig)[symbol] for symbol in symbols}
     strategy.start(rig, sizes, out)
     rig.link_collector(out.resolve() / "ipc", symbols)
     rig.direct_collector(out.resolve() / "direct", symbols, "--stale", PAUSE_S)
-    # A synthetic market goes on: the strategy has its books already. A recording waits: the strategy is registered, no more.
-    goes_on = options.capture is None
+    if goes_on:
+        strategy.trade(rig, sizes, out)
     rig.until(
         lambda: _listening(rig, len(symbols)) and strategy.follows(rig, symbols, goes_on),
         STARTUP_S,
@@ -147,12 +155,15 @@ def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: li
             if not console.is_terminal and time.monotonic() - shown > 10:
                 shown = time.monotonic()
                 console.print(watch.line())
-    rig.ask("pause", method="POST") if options.capture is None else None
+    ended, truth = {}, None
+    if goes_on:
+        ended["trading"], truth = trading.end(rig)
+        rig.ask("pause", method="POST")
     watch.settle()
     strategy.settle(rig, out)
     state = rig.state()
     truths = {symbol: rig.state()["symbols"][symbol]["last_u_sent"] for symbol in symbols}
-    ended = {label: rig.end(label) for label in ("strategy", "ipc", "direct", "connector")}
+    ended |= {label: rig.end(label) for label in ("strategy", "ipc", "direct", "connector")}
     books = {symbol: rig.true_book(symbol, last_id) for symbol, last_id in truths.items() if last_id is not None}
     ended["exchange"] = rig.end("exchange")
     watch.close()
@@ -164,7 +175,9 @@ def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: li
         exit_codes=ended,
         final_books=books,
         final_ids=truths,
-        summaries={"strategy": strategy.summary(rig), **{label: rig.summary(label) for label in ("ipc", "direct")}},
+        truth=truth,
+        summaries={label: strategy.summary(rig, label) for label in ("strategy", "trading")}
+        | {label: rig.summary(label) for label in ("ipc", "direct")},
         bot_views=watch.final_views(),
         logs={label: rig.log(label, 400) for label in ended},
     )
@@ -175,7 +188,8 @@ def _listening(rig: Rig, symbols: int) -> bool:
     for label, process in rig.processes.items():
         if process.poll() is not None:
             raise RuntimeError(f"{label} ended with {process.returncode}:\n{rig.log(label)}")
-    return sum(len(connection["streams"]) for connection in rig.state()["connections"]) >= 5 * symbols
+    public = [one for one in rig.state()["connections"] if one["category"] != "private"]
+    return sum(len(connection["streams"]) for connection in public) >= 5 * symbols
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import data_convert as dc
 import numpy as np
@@ -15,7 +15,11 @@ from rich.table import Table
 
 from tests.demo.watch import BotView
 from tests.rig import ROOT, Rig
-from tests.truth import Truth, read_truth, recorded_lines
+from tests.truth import Truth as BookTruth
+from tests.truth import read_truth, recorded_lines
+
+if TYPE_CHECKING:
+    from tests.demo.trading import Truth
 
 Side = list[tuple[float, float]]
 
@@ -34,6 +38,7 @@ class Run:
     summaries: dict[str, dict[str, Any]]
     bot_views: dict[str, BotView]
     logs: dict[str, str]
+    truth: "Truth | None" = None  # the exchange's account of the trading run
 
 
 @dataclass(frozen=True)
@@ -226,7 +231,7 @@ def _link_batches(out: Path, symbol: str) -> Iterator[tuple[int, float, float, f
                 yield line["u"], bid, bid_qty, ask, ask_qty
 
 
-def _link_tops(found: Found, symbol: str, out: Path, truth: Truth, golden: Any) -> None:
+def _link_tops(found: Found, symbol: str, out: Path, truth: BookTruth, golden: Any) -> None:
     seen = {last_id: rest for last_id, *rest in _link_batches(out, symbol)}
     first = min(seen, default=0)
     after = [top for top in truth.tops.values() if top.last_id >= first]
@@ -259,7 +264,7 @@ def _golden(capture: Path, kind: str) -> Any:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-def _goldens(found: Found, symbol: str, capture: Path, truth: Truth) -> None:
+def _goldens(found: Found, symbol: str, capture: Path, truth: BookTruth) -> None:
     by_id = dc.convert_recording([capture], snapshots="by-id", symbol=symbol).events
     for clock in ("exchange", "local"):
         mine = _levels(dc.replay_book(by_id, clock))

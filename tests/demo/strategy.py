@@ -11,8 +11,9 @@ What can be compared, and how exactly:
   both begin with the first book. On a running market one may be seconds older: until the windows of both are full,
   only what has no memory can be equal (best prices, quantities in view); from one volatility interval later on
   everything is, factors up to the rounding of sums with another past (TOLERANCE).
-- **The orders.** Nothing is sent live, so it is the dry backtest that is compared. Equity and position are of a second
-  backtest of the same recording, which trades.
+- **The orders.** The live run that is compared sends nothing, so it is the dry backtest that it is held against. Beside it, on a
+  synthetic market, runs another that trades (tests/demo/trading.py): its fills are the exchange's, and stand in the report beside
+  those of a second backtest of the same recording, which trades too.
 """
 
 import json
@@ -33,6 +34,7 @@ from obi_mm.decisions import DecisionLog, of_symbol, read_log, settled_ns
 from obi_mm.layout import CROSSED, ONE_SIDED, QUOTING, REFUSED, UNSYNCED
 from obi_mm.outputs import DECISIONS, FILES, RECORDS, SUMMARY
 
+from tests.demo import trading
 from tests.demo.checks import Found, Run
 from tests.rig import Rig
 
@@ -61,12 +63,19 @@ class Both:
     figures: dict[str, Any]
     said: dict[str, Any]
     compared: str
+    traded: trading.Traded | None = None
 
 
 def clean(out: Path) -> None:
     """Remove an earlier demonstration's files."""
     folder = out / FOLDER
-    for path in (folder / LIVE, folder / CONFIG, *(one for name in FILES for one in folder.glob(f"**/{name}"))):
+    for path in (
+        folder / LIVE,
+        folder / CONFIG,
+        folder / trading.LOG,
+        folder / trading.CONFIG,
+        *(one for name in FILES for one in folder.glob(f"**/{name}")),
+    ):
         path.unlink(missing_ok=True)
 
 
@@ -78,6 +87,11 @@ def start(rig: Rig, sizes: Sizes, out: Path) -> None:
     symbols = [word for symbol, (tick, lot) in sizes.items() for word in ("--symbol", f"{symbol}:{tick}:{lot}")]
     options = ("--connector-name", "bf", "--config", folder / CONFIG, "--output", folder / LIVE)
     rig.command("strategy", COMMAND, "live", "--dry-run", *symbols, *options, "--plain", "--json")
+
+
+def trade(rig: Rig, sizes: Sizes, out: Path) -> None:
+    """Start it once more, with orders."""
+    trading.start(rig, COMMAND, sizes, SETTINGS.read_text() + quantities(sizes), out.resolve() / FOLDER)
 
 
 def quantities(sizes: Sizes) -> str:
@@ -109,9 +123,10 @@ def settle(rig: Rig, out: Path) -> None:
             return
 
 
-def summary(rig: Rig) -> dict[str, Any]:
-    """What the bot said at its end; nothing if it came to none."""
-    text = (rig.folder / "strategy.out").read_text()
+def summary(rig: Rig, label: str = "strategy") -> dict[str, Any]:
+    """What the bot said at its end; nothing if it came to none, or was never there."""
+    path = rig.folder / f"{label}.out"
+    text = path.read_text() if path.exists() else ""
     said: dict[str, Any] = json.loads(text) if text else {}
     return said
 
@@ -129,6 +144,10 @@ def judge(rig: Rig, run: Run, found: Found, sizes: Sizes, out: Path) -> list[Bot
     counts = f"{said['lost_samples']} lost, {sum(said['skipped'].values())} skipped"
     words = f"{counts}, a decision takes {p50:.0f} / {p99:.0f} µs (p50 / p99)"
     found.add("the strategy lost no sample and skipped no decision", quiet, words)
+    traded: dict[str, trading.Traded] = {}
+    if run.truth is not None:
+        most = config.global_.max_position
+        traded = trading.judge(found, run.summaries["trading"], run.truth, list(sizes), folder, most)
     both = []
     for symbol in sizes:
         array = out.resolve() / f"ipc-{symbol}.npz"
@@ -145,7 +164,7 @@ def judge(rig: Rig, run: Run, found: Found, sizes: Sizes, out: Path) -> list[Bot
         compared = equal(rig, found, symbol, live, folder)
         if len(live.decisions):
             figures = json.loads((folder / symbol / SUMMARY).read_text())["figures"]
-            both.append(Both(symbol, sizes[symbol], live, folder / symbol, figures, said, compared))
+            both.append(Both(symbol, sizes[symbol], live, folder / symbol, figures, said, compared, traded.get(symbol)))
     return both
 
 

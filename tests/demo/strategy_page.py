@@ -14,6 +14,7 @@ from obi_mm.report import stop_spans
 from obi_mm.summary import equity_of
 
 from tests.demo.strategy import DRY, FOLDER, Both
+from tests.demo.trading import equity_of as equity_of_fills
 
 Rows = np.ndarray[Any, Any]
 
@@ -25,7 +26,7 @@ def section(both: Both) -> str:
     traded = read_log(both.folder / DECISIONS)
     moments = np.concatenate((records["timestamp"], both.live.decisions["time_ns"]))
     first, last = int(moments.min()), int(moments.max())
-    charts = (*_live_charts(both), *_backtest_charts(both, records, traded.decisions))
+    charts = (*_live_charts(both), *_trading_charts(both), *_backtest_charts(both, records, traded.decisions))
     link = f"{FOLDER}/{escape(both.symbol)}"
     return (
         f"<section><h2>strategy on {escape(both.symbol)}</h2>"
@@ -56,6 +57,31 @@ def _live_charts(both: Both) -> tuple[Chart, Chart]:
             spans=spans,
         ),
         Chart("live, dry: how far its quotes stand from the mid price, basis points", "", distances, spans=spans),
+    )
+
+
+def _trading_charts(both: Both) -> tuple[Chart, ...]:
+    """The live run with orders: what it wanted, what was filled, what it held."""
+    if both.traded is None or not len(both.traded.log.decisions):
+        return ()
+    decisions, fills, (tick, lot) = both.traded.log.decisions, both.traded.fills, both.sizes
+    times, spans = decisions["time_ns"], stop_spans(decisions)
+    bids, asks = decisions["best_bid_tick"].astype(float), decisions["best_ask_tick"].astype(float)
+    mid = np.where((bids > 0) & (asks < NO_ASK_TICK), (bids + asks) * (tick / 2), np.nan)
+    marks = [
+        Marks(name, fills["exch_ns"][fills["side"] == side], fills["tick"][fills["side"] == side] * tick, colour, up)
+        for name, side, colour, up in (("bought", 1, "var(--b)", True), ("sold", -1, "var(--c)", False))
+    ]
+    held = Line("position", times, decisions["position_lots"] * lot, "var(--a)", True)
+    return (
+        Chart(
+            "live, trading: price, quotes and fills",
+            "",
+            [Line("mid", times, mid, "var(--muted)"), *_quotes(decisions, tick)],
+            marks,
+            spans,
+        ),
+        Chart("live, trading: position", "", [held], spans=spans),
     )
 
 
@@ -96,35 +122,69 @@ def _fills(both: Both, side: str) -> tuple[np.ndarray[Any, np.dtype[np.int64]], 
 
 
 def _table(both: Both, traded: DecisionLog) -> str:
-    """The live run, the dry backtest and the trading one beside each other."""
+    """The live runs and the backtests beside each other, dry and trading."""
     dry = read_log(both.folder / DRY / DECISIONS)
-    logs = (both.live.decisions, dry.decisions, traded.decisions)
-    acted = (both.live.actions, dry.actions, traded.actions)
+    live = both.traded
+    logs = [both.live, *([live.log] if live else []), dry, traded]
+    decisions = [log.decisions for log in logs]
     figures = both.figures
+    names = ["live, dry", *(["live, trading"] if live else []), "backtest, dry", "backtest, trading"]
+
+    def of_trading(mine: str, backtest: str) -> tuple[str, ...]:
+        return ("", *([mine] if live else []), "", backtest)
+
+    said = live.said if live else {}
     rows: list[tuple[str, ...]] = [
-        ("decisions", *(f"{len(log):,}" for log in logs)),
-        ("from", *(_clock(log["time_ns"][:1]) for log in logs)),
-        ("to", *(_clock(log["time_ns"][-1:]) for log in logs)),
-        ("of these quoting", *(f"{int((log['reason'] == QUOTING).sum()):,}" for log in logs)),
-        ("others", *(_others(log) for log in logs)),
-        ("orders and cancels wanted", *(f"{len(actions):,}" for actions in acted)),
+        ("decisions", *(f"{len(log):,}" for log in decisions)),
+        ("from", *(_clock(log["time_ns"][:1]) for log in decisions)),
+        ("to", *(_clock(log["time_ns"][-1:]) for log in decisions)),
+        ("of these quoting", *(f"{int((log['reason'] == QUOTING).sum()):,}" for log in decisions)),
+        ("others", *(_others(log) for log in decisions)),
+        ("orders and cancels wanted", *(f"{len(log.actions):,}" for log in logs)),
         (
             "time of a decision, p50 / p99",
             f"{both.said['decision_us']['p50']:.0f} / {both.said['decision_us']['p99']:.0f} µs",
+            *([""] if live else []),
             "",
             "",
         ),
-        ("samples lost", f"{both.said['lost_samples']}", "", ""),
-        ("trades", "nothing is sent", "nothing is sent", f"{figures['trades']:,}"),
-        ("traded value", "", "", f"{figures['trading_value']:,.2f}"),
-        ("fees (negative: a rebate)", "", "", f"{figures['fee']:,.4f}"),
-        ("equity after fees", "", "", f"{figures['equity']:,.4f}"),
-        ("largest drawdown", "", "", f"{figures['max_drawdown']:,.4f}"),
-        ("position at the end / largest", "", "", f"{figures['position']:,.6g} / {figures['position_abs_max']:,.6g}"),
+        ("samples lost", f"{both.said['lost_samples']}", *([""] if live else []), "", ""),
     ]
-    head = "<tr><th></th><th>live, dry</th><th>backtest, dry</th><th>backtest, trading</th></tr>"
+    mine = {name: f"{said.get(name, 0):,g}" for name in ("submitted", "cancels", "fills", "post_only", "position")}
+    if live:
+        orders = f"{mine['submitted']} / {mine['cancels']} / {mine['post_only']}"
+        rows.append(("orders sent / cancels / post-only refusals", "nothing is sent", orders, "nothing is sent", ""))
+    rows += [
+        ("fills; of the backtest orders filled", *of_trading(mine["fills"], f"{figures['trades']:,}")),
+        ("traded value", *of_trading(f"{said.get('value', 0):,.2f}", f"{figures['trading_value']:,.2f}")),
+        ("fees (negative: a rebate)", *of_trading(f"{live.fee if live else 0:,.4f}", f"{figures['fee']:,.4f}")),
+        ("equity after fees", *of_trading(f"{_equity(both):,.4f}", f"{figures['equity']:,.4f}")),
+        ("largest drawdown", *of_trading("", f"{figures['max_drawdown']:,.4f}")),
+        (
+            "position at the end / largest",
+            *of_trading(
+                f"{mine['position']} / {_largest(both):g}",
+                f"{figures['position']:,.6g} / {figures['position_abs_max']:,.6g}",
+            ),
+        ),
+    ]
+    head = f"<tr><th></th>{''.join(f'<th>{name}</th>' for name in names)}</tr>"
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table>{head}{body}</table>"
+
+
+def _equity(both: Both) -> float:
+    """What the live run made, with what it holds at its last middle price."""
+    if both.traded is None or not len(both.traded.log.decisions):
+        return 0.0
+    last = both.traded.log.decisions[-1]
+    mid = (int(last["best_bid_tick"]) + int(last["best_ask_tick"])) / 2 * both.sizes[0]
+    return equity_of_fills(both.traded, both.sizes, mid) - both.traded.fee
+
+
+def _largest(both: Both) -> float:
+    lots = both.traded.log.events["position_lots"] if both.traded is not None else np.zeros(0)
+    return float(np.abs(lots).max(initial=0)) * both.sizes[1]
 
 
 def _others(decisions: Rows) -> str:

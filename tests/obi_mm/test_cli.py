@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from obi_mm.backtest import Models, Result, describe
 from obi_mm.cli import app
-from obi_mm.config import Config
+from obi_mm.config import Config, Symbol
 from obi_mm.errors import ConfigError
 from obi_mm.outputs import write_results
 from obi_mm.watch import parse_symbols
@@ -76,21 +76,34 @@ def test_backtest_takes_several_files_behind_one_option(golden_npz: Path, tmp_pa
     assert "missing.npz" in result.output
 
 
-def test_live_does_not_run_without_saying_dry(tmp_path: Path) -> None:
-    result = runner.invoke(app, ["live", "-s", "btcusdt", "-o", str(tmp_path / "x")])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--trade", "--dry-run"], "either --trade or --dry-run"),
+        (["--trade"], "--bot-id"),
+        (["--trade", "--bot-id", "0"], "--bot-id"),
+    ],
+)
+def test_orders_are_asked_for_in_so_many_words_and_by_an_id(words: list[str], said: str, tmp_path: Path) -> None:
+    result = runner.invoke(app, ["live", "-s", "btcusdt", "-o", str(tmp_path / "x"), *words])
     assert result.exit_code == 2
-    assert "--dry-run" in result.output
+    assert said in result.output
     assert not (tmp_path / "x").exists()
 
 
 def test_symbols_bring_their_own_sizes() -> None:
-    assert parse_symbols(["btcusdt", "ethusdt:0.01:0.002"], 0.1, 0.001) == {
+    own = {"solusdt": Symbol(0.01, 1.0), "xrpusdt": Symbol(lot_size=0.1)}
+    assert parse_symbols(["btcusdt", "ethusdt:0.01:0.002", "solusdt"], 0.1, 0.001, own) == {
         "btcusdt": (0.1, 0.001),
         "ethusdt": (0.01, 0.002),
+        "solusdt": (0.01, 1.0),
     }
+    assert parse_symbols([], 0.1, 0.001, own) == {"solusdt": (0.01, 1.0), "xrpusdt": (0.1, 0.1)}
+    with pytest.raises(ConfigError, match="is missing"):
+        parse_symbols([], 0.1, 0.001, {})
     for wrong in (["a", "a"], [""], ["a:b:c"], ["a:1"], ["a:1:2:3"]):
         with pytest.raises(ConfigError):
-            parse_symbols(wrong, 0.1, 0.001)
+            parse_symbols(wrong, 0.1, 0.001, {})
 
 
 def test_warmup_says_how_warm(golden_npz: Path) -> None:

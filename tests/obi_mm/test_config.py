@@ -11,7 +11,9 @@ EXAMPLE = Path(__file__).parents[2] / "services" / "obi-mm" / "config.example.to
 
 def test_the_example_names_every_setting_with_its_default() -> None:
     assert load_config(EXAMPLE) == Config()
-    assert tomllib.loads(EXAMPLE.read_text()) == Config().sections()
+    defaults = Config()
+    live = defaults.live.model_dump(exclude_none=True)  # a bot id has no default
+    assert tomllib.loads(EXAMPLE.read_text()) == {**defaults.sections(), "live": live}
 
 
 def test_every_line_of_the_example_says_what_it_is_for() -> None:
@@ -73,3 +75,42 @@ def test_a_missing_or_broken_file_is_a_configuration_error(tmp_path: Path) -> No
     (tmp_path / "bad.toml").write_text("[params\n")
     with pytest.raises(ConfigError, match="no TOML"):
         load_config(tmp_path / "bad.toml")
+
+
+def test_a_symbols_section_changes_what_it_says_and_nothing_else() -> None:
+    both = {
+        "global": {"order_qty": 0.01, "grid_interval": 0.1},
+        "live": {"bot_id": 7},
+        "symbol": {
+            "btcusdt": {"tick_size": 0.1, "lot_size": 0.001},
+            "solusdt": {"lot_size": 1, "min_notional": 5.0, "order_qty": 5, "max_position": 30.0, "params": {"half_spread": 0.001}},
+        },
+    }  # fmt: skip
+    config = parse_config(both, "test")
+    assert (config.live.bot_id, config.symbols["solusdt"].lot_size, config.symbols["solusdt"].min_notional) == (
+        7,
+        1.0,
+        5.0,
+    )
+    other = config.of_symbol("solusdt")
+    assert (other.global_.order_qty, other.global_.max_position, other.params.half_spread) == (5.0, 30.0, 0.001)
+    assert other.global_.grid_interval == 0.1
+    assert config.of_symbol("btcusdt").sections() == config.of_symbol("unknown").sections() == config.sections()
+    # What a log and a sweep know a configuration by is the strategy's part alone.
+    assert config.digest() == parse_config({"global": both["global"]}, "test").digest()
+    assert set(config.sections()) == {"global", "params", "stop_loss"}
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"order_quantity": 1.0}, "order_qty"),
+        ({"tick_size": -1}, "positive"),
+        ({"params": {"half_spred": 1.0}}, "half_spread"),
+        ({"max_position": 0.001}, "below order_qty"),
+        (5, "is a section"),
+    ],
+)
+def test_a_symbols_section_that_can_not_be_used_is_named(own: object, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_config({"symbol": {"btcusdt": own}}, "test")

@@ -18,6 +18,7 @@ from obi_mm.decisions import (
     compare,
     decode_log,
     encode_decision,
+    event_row,
     of_symbol,
     read_log,
     row_of,
@@ -25,7 +26,7 @@ from obi_mm.decisions import (
     write_log,
 )
 from obi_mm.errors import LogError
-from obi_mm.layout import DECISION_DTYPE, NO_BID_TICK, REASONS
+from obi_mm.layout import DECISION_DTYPE, EVENT_DTYPE, FILL, NO_BID_TICK, PROBLEM, REASONS
 from obi_mm.outputs import write_results
 from obi_mm.rows import ClearsSpelledOut
 from typer.testing import CliRunner
@@ -170,3 +171,50 @@ def test_a_log_that_began_later_settles_where_an_earlier_one_agrees_with_it(
     short = tmp_path / "short"
     short.write_bytes(paths[1].read_bytes()[:3000])
     assert CliRunner().invoke(app, ["diff", str(paths[0]), str(short), "--warm"]).output == "no decision to compare\n"
+
+
+def test_orders_stand_between_decisions_and_version_one_is_still_read() -> None:
+    parts = [encode_decision(*part) for part in parts_of([(1, 0, 0, 0.5, [(2, 1, 5, 6, 7)]), (2, 0, 1, 0.5, [])])]
+    event = np.zeros(1, EVENT_DTYPE)
+    event["time_ns"], event["what"], event["side"], event["order_id"] = (
+        1_700_000_000_000_000_000,
+        FILL,
+        -1,
+        (1 << 63) + 5,
+    )
+    event["tick"], event["lots"], event["status"], event["text"] = 500_003, 4, 3, b"why"
+    content = HEADER.encode() + parts[0] + b"E" + event.tobytes() + parts[1]
+    log = decode_log(content)
+    assert (len(log.decisions), len(log.events), log.torn_bytes) == (2, 1, 0)
+    row = event_row(log, 0)
+    assert row["time"] == "2023-11-14T22:13:20.000000000Z"
+    assert (row["what"], row["side"], row["price"], row["qty"], row["status"], row["text"], row["id"]) == (
+        "fill", "sell", 50000.3, 0.004, "filled", "why", (1 << 63) + 5,
+    )  # fmt: skip
+    assert [len(of_symbol(log, name).events) for name in ("btcusdt", "ethusdt")] == [1, 0]
+    torn = decode_log(content[: -len(parts[1]) - 1])
+    assert (len(torn.decisions), len(torn.events)) == (1, 0)
+    assert torn.torn_bytes == event.itemsize
+    first = decode_log(HEADER.encode().replace(b"OBIDEC2", b"OBIDEC1") + b"".join(part[1:] for part in parts))
+    assert first.decisions.tobytes() == log.decisions.tobytes()
+    assert first.actions.tobytes() == log.actions.tobytes()
+    with pytest.raises(LogError, match="unknown kind"):
+        decode_log(HEADER.encode() + b"X" + parts[0][1:])
+    event["what"] = 99
+    with pytest.raises(LogError, match="event 0 is damaged"):
+        decode_log(HEADER.encode() + b"E" + event.tobytes())
+
+
+def test_what_happened_to_orders_is_printed(tmp_path: Path) -> None:
+    events = np.zeros(2, EVENT_DTYPE)
+    events["what"], events["lots"], events["side"] = [FILL, PROBLEM], [4, 0], [1, 0]
+    with Writer(tmp_path / "log", HEADER) as writer:
+        for at in range(2):
+            writer.happened(events[at : at + 1])
+    command = ["decisions", str(tmp_path / "log"), "--orders", "--format"]
+    table, lines = (CliRunner().invoke(app, [*command, form]).output.splitlines() for form in ("table", "csv"))
+    assert len(table) == len(lines) == 3
+    assert "fill" in table[1]
+    assert "problem" in lines[2]
+    only = CliRunner().invoke(app, [*command, "json", "--reason", "fill"]).output.splitlines()
+    assert len(only) == 1

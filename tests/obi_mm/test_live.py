@@ -27,6 +27,7 @@ from obi_mm.layout import (
     STALE,
     UNSYNCED,
     WARMING,
+    Log,
     Table,
 )
 from obi_mm.live import Shell, make_strategies, orders_table, percentiles_us
@@ -76,6 +77,17 @@ class Ticking:
         return MonoNs(next(self._ticks))
 
 
+class Kept:
+    """Writes every decision, and keeps its actions."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer, self.sent = writer, []
+
+    def put(self, decision: Log, actions: Table) -> None:
+        self.writer.put(decision, actions)
+        self.sent.append((int(decision["symbol"][0]), actions))
+
+
 class Rigged:
     """A shell and the connector's end of its link."""
 
@@ -83,16 +95,15 @@ class Rigged:
         self.link = MemoryLink()
         self.connector: MemoryConnectorPort = self.link.connector()
         self.notes: list[str] = []
-        self.sent: list[tuple[int, Table]] = []
         self.path = path
         self.writer = Writer(path, Header(tuple(Instrument(one, 0.1, 0.001) for one in symbols), {}, "test"))
+        self.kept = Kept(self.writer)
         ticks = itertools.count()
         self.shell = Shell(
             "bf",
             make_strategies({one: (0.1, 0.001) for one in symbols}, config, 1),
             port=self.link.bot(7),
-            writer=self.writer,
-            send=lambda number, actions: self.sent.append((number, actions)),
+            writer=self.kept,
             note=self.notes.append,
             clock=Ticking(ticks),
             timer_ns=lambda: next(ticks),
@@ -151,13 +162,13 @@ def test_every_boundary_of_a_silence_is_decided_and_stale_ones_take_no_sample(ri
     assert decisions["sampled"].tolist() == [1, 1, 1, 0, 0, 0, 0, 0]
 
 
-def test_actions_go_to_who_sends_and_the_log_has_them(rigged: Rigged) -> None:
+def test_the_log_has_every_action(rigged: Rigged) -> None:
     rigged.connector.send(book(START))
     for second in range(1, 8):
         rigged.connector.send(change(START + second * SECOND, 1.0 + second % 3))
     rigged.take_all()
     log = read_log(rigged.path)
-    assert sum(len(actions) for _, actions in rigged.sent) == len(log.actions) > 0
+    assert sum(len(actions) for _, actions in rigged.kept.sent) == len(log.actions) > 0
     assert "would" not in line(rigged.shell)
     assert render(rigged.shell, rigged.notes, "title").renderables
 

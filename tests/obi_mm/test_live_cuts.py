@@ -10,7 +10,7 @@ from marketlink.link.port import Peer
 from marketlink.link.wire import encode_event
 from marketlink.messages import TO_ALL, Feed, Heard, LiveRequest
 from obi_mm.config import Config, parse_config
-from obi_mm.layout import Table
+from obi_mm.layout import Log, Table
 from obi_mm.live import Shell, make_strategies
 
 SECOND = 1_000_000_000
@@ -100,14 +100,19 @@ def test_every_decision_that_trusts_its_book_is_made_on_the_exchanges(
         del samples[at : at + count]
     looked = []
 
-    def look(number: int, actions: Table) -> None:
-        depth = shell.bot.depth(number)
-        if depth.confidence is Confidence.SYNCED:
-            levels = depth.levels()
-            mine = {(int(row["ev"]) & (BUY | SELL), round(float(row["px"]) * 10)): float(row["qty"]) for row in levels}
-            looked.append(mine == history[depth.update_id])
+    class Look:
+        def put(self, decision: Log, actions: Table) -> None:
+            depth = shell.bot.depth(0)
+            if depth.confidence is Confidence.SYNCED:
+                mine = {
+                    (int(row["ev"]) & (BUY | SELL), round(float(row["px"]) * 10)): float(row["qty"])
+                    for row in depth.levels()
+                }
+                looked.append(mine == history[depth.update_id])
 
-    shell = Shell("bf", make_strategies({"btcusdt": (0.1, 0.001)}, config(), 1), port=CutPort(samples, most), send=look)
+    shell = Shell(
+        "bf", make_strategies({"btcusdt": (0.1, 0.001)}, config(), 1), port=CutPort(samples, most), writer=Look()
+    )
     while shell.step(0.0):
         pass
     shell.close()

@@ -11,7 +11,8 @@ import typer
 
 _HELP = """An order book imbalance market maker: backtest it, sweep it, warm it up, watch it decide.
 
-Exit codes: 0 done, 1 error (diff: the logs differ; warmup: not warm), 2 wrong usage, also sizes that are not the exchange's.
+Exit codes: 0 done, 1 error (diff: the logs differ; warmup: not warm), 2 wrong usage, also sizes that are not the exchange's. live
+--trade also: 3 the bot id is taken, 4 orders may be open at the end, 5 orders are not taken (no keys, refused again and again).
 """
 
 app = typer.Typer(
@@ -64,13 +65,16 @@ def _edge() -> Iterator[None]:
     from data_convert.errors import ConvertError
     from marketlink.errors import MarketlinkError, SettingsError
 
-    from obi_mm.errors import ObiError
+    from obi_mm.errors import IdTaken, ObiError
 
     try:
         yield
     except SettingsError as error:
         print(f"obi-mm: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
+    except IdTaken as error:
+        print(f"obi-mm: {error}", file=sys.stderr)
+        raise typer.Exit(3) from error
     except (ObiError, MarketlinkError, ConvertError) as error:
         print(f"obi-mm: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
@@ -226,6 +230,13 @@ def decisions(
     reason: Annotated[str, typer.Option(help="Only decisions for this reason, e.g. quoting, stopped.")] = "",
     first: Annotated[int | None, typer.Option("--head", help="Only the first so many.")] = None,
     last: Annotated[int | None, typer.Option("--tail", help="Only the last so many.")] = None,
+    orders: Annotated[
+        bool,
+        typer.Option(
+            "--orders",
+            help="What happened to orders instead: requests, answers, fills, problems; --reason fill: only those.",
+        ),
+    ] = False,
 ) -> None:
     """Print a decision log."""
     if form not in ("table", "csv", "json"):
@@ -233,7 +244,7 @@ def decisions(
     from obi_mm.printing import print_decisions
 
     with _edge():
-        print_decisions(file, form, symbol, reason, first, last)
+        print_decisions(file, form, symbol, reason, first, last, orders=orders)
 
 
 @app.command()
@@ -263,14 +274,34 @@ def diff(
 @app.command()
 def live(
     symbol: Annotated[
-        list[str], typer.Option("--symbol", "-s", metavar="SYMBOL[:TICK:LOT]", help="What to follow; may be repeated.")
-    ],
+        list[str] | None,
+        typer.Option(
+            "--symbol",
+            "-s",
+            metavar="SYMBOL[:TICK:LOT]",
+            help="What to follow; may be repeated. Without it every [symbol.NAME] of the configuration.",
+        ),
+    ] = None,
     config: ConfigOption = None,
-    connector_name: Annotated[str, typer.Option("--connector-name", "-n", help="The running connector.")] = "bf",
-    dry_run: Annotated[
+    connector_name: Annotated[
+        str, typer.Option("--connector-name", "--connector", "-n", help="The running connector.")
+    ] = "bf",
+    trade: Annotated[
         bool,
-        typer.Option("--dry-run", help="Decide, show and record; send nothing. Required: sending is not built in."),
+        typer.Option(
+            "--trade", help="Send orders. Nothing is sent without it. Needs a bot id and a connector with keys."
+        ),
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Decide, show and record; send nothing. So it is without --trade.")
+    ] = False,
+    bot_id: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="With --trade: a number of this strategy's own, by which a restart finds its orders again. Default: live.bot_id.",
+        ),
+    ] = None,
     output: Annotated[
         Path,
         typer.Option(
@@ -304,17 +335,23 @@ def live(
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON at the end.")] = False,
 ) -> None:
-    """Follow books on a running connector and show every decision, without sending orders."""
-    if not dry_run:
-        raise typer.BadParameter("orders can't be sent yet; say --dry-run to watch the decisions")
-    with _edge():
-        from obi_mm.watch import Keeping, parse_symbols, watch
+    """Follow books on a running connector and show every decision; with --trade also carry them out.
 
-        watch(
+    Ends with SIGINT, SIGTERM or --duration; its orders are cancelled and waited for first, and the last line says what is open.
+    """
+    if trade and dry_run:
+        raise typer.BadParameter("either --trade or --dry-run")
+    with _edge():
+        from obi_mm.watch import Keeping, watch
+
+        code = watch(
             connector_name,
-            parse_symbols(symbol, tick_size, lot_size),
+            symbol or [],
+            (tick_size, lot_size),
             config,
             output,
+            trade=trade,
+            bot_id=bot_id,
             duration_s=duration,
             warm_from=warmup_data_dir,
             warm_max_age_s=warmup_max_age,
@@ -323,6 +360,7 @@ def live(
             plain=plain,
             as_json=as_json,
         )
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -25,7 +25,8 @@ def run_one(
     quiet: bool,
 ) -> None:
     """Run one backtest and write its results; raises ObiError."""
-    config = load_config(config_path)
+    name = symbol or data[0].name.split(".")[0]
+    config = load_config(config_path).of_symbol(name.partition("_")[0].lower())
     check_instrument(config, tick_size, lot_size, str(config_path or "defaults"))
     check_output(output, force)
     days = load_days(data, tick_size, lot_size, models.clock)
@@ -43,7 +44,7 @@ def run_one(
     if not quiet and sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     about = {**describe(config, models, [str(path) for path in data], tick_size, lot_size), "dry_run": dry}
-    write_results(output, result, about, symbol or data[0].name.split(".")[0])
+    write_results(output, result, about, name)
     figures = result.figures
     print(
         f"simulated {figures['simulated_seconds']:,.0f} s, {figures['decisions']:,} decisions, {figures['trades']:,} trades"
@@ -79,7 +80,7 @@ def try_warmup(
 
     if clock not in CLOCKS:
         raise ConfigError("warmup", "--clock", f"is one of {', '.join(CLOCKS)}, not {clock!r}")
-    strategy = Strategy(load_config(config_path), tick_size, lot_size)
+    strategy = Strategy(load_config(config_path).of_symbol(symbol.lower()), tick_size, lot_size)
     paths = list(files)
     if len(paths) == 1 and paths[0].is_dir():
         if not symbol:

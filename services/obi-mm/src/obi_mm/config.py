@@ -6,6 +6,8 @@ import json
 import math
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from pathlib import Path
 from typing import Annotated
 
@@ -69,18 +71,46 @@ class StopLossSection(_Section):
     slippage_ticks: Annotated[int, Field(ge=0, le=1_000_000)] = 200
 
 
+class LiveSection(_Section):
+    """How a run that sends orders behaves; a backtest does not look at it."""
+
+    bot_id: Annotated[int, Field(ge=1, le=(1 << 62))] | None = None
+    max_silence_s: Positive = 2.0
+    end_s: Positive = 10.0
+    stop_after: Count = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """One `[symbol.NAME]`: the instrument's sizes where they are given, and which settings are others for it, by `section.field`."""
+
+    tick_size: float | None = None
+    lot_size: float | None = None
+    min_notional: float = 0.0
+    changes: Mapping[str, object] = attribute(default_factory=dict)
+
+
 class Config(_Section):
     """A whole configuration. `global` is a word of Python, hence the alias."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, populate_by_name=True, arbitrary_types_allowed=True
+    )
 
     global_: GlobalSection = Field(default_factory=GlobalSection, alias="global")
     params: ParamsSection = Field(default_factory=ParamsSection)
     stop_loss: StopLossSection = Field(default_factory=StopLossSection)
+    live: LiveSection = Field(default_factory=LiveSection, exclude=True)
+    symbols: Mapping[str, Symbol] = Field(default_factory=dict, exclude=True)
 
     def sections(self) -> dict[str, dict[str, object]]:
-        """Return every section and field with its value, under the names of the TOML."""
+        """Return every section and field of the strategy with its value, under the names of the TOML."""
         return self.model_dump(by_alias=True)
+
+    def of_symbol(self, symbol: str) -> "Config":
+        """Return the strategy's configuration for one symbol: with what its own section says otherwise."""
+        own = self.symbols.get(symbol)
+        return self if own is None else change_config(self, own.changes, f"symbol.{symbol}")
 
     def digest(self) -> str:
         """Return 16 hex digits that name this configuration."""
@@ -91,7 +121,10 @@ _MODELS: dict[str, type[BaseModel]] = {
     "global": GlobalSection,
     "params": ParamsSection,
     "stop_loss": StopLossSection,
+    "live": LiveSection,
 }
+_SYMBOLS = "symbol"
+_SIZES = ("tick_size", "lot_size", "min_notional")
 
 
 def load_config(path: str | Path | None) -> Config:
@@ -109,9 +142,10 @@ def load_config(path: str | Path | None) -> Config:
 
 def parse_config(content: Mapping[str, object], where: str) -> Config:
     """Check a configuration as nested mappings; raises ConfigError as `load_config` does."""
-    for section, fields in content.items():
+    strategy = {section: fields for section, fields in content.items() if section != _SYMBOLS}
+    for section, fields in strategy.items():
         if section not in _MODELS:
-            raise ConfigError(where, section, "is no section" + _nearest(section, list(_MODELS)))
+            raise ConfigError(where, section, "is no section" + _nearest(section, [*_MODELS, _SYMBOLS]))
         if not isinstance(fields, Mapping):
             raise ConfigError(where, section, f"is a section, not {fields!r}")
         for name in fields:
@@ -119,13 +153,45 @@ def parse_config(content: Mapping[str, object], where: str) -> Config:
             if name not in known:
                 raise ConfigError(where, f"{section}.{name}", "is no setting" + _nearest(name, known))
     try:
-        config = Config.model_validate(_whole_floats(content))
+        config = Config.model_validate(_whole_floats(strategy))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise ConfigError(where, field, f"{first['msg']}, not {first['input']!r}") from error
     _check_together(config, where)
+    if _SYMBOLS not in content:
+        return config
+    config = config.model_copy(update={"symbols": _symbols(content[_SYMBOLS], where)})
+    for symbol in config.symbols:
+        config.of_symbol(symbol)  # what does not fit together is said now
     return config
+
+
+def _symbols(content: object, where: str) -> dict[str, Symbol]:
+    """Read the `[symbol.NAME]` sections: sizes, settings of [global], and tables of the other sections."""
+    if not isinstance(content, Mapping):
+        raise ConfigError(where, _SYMBOLS, f"holds a section for each symbol, [symbol.btcusdt], not {content!r}")
+    found: dict[str, Symbol] = {}
+    direct, tables = list(GlobalSection.model_fields), ("params", "stop_loss")
+    for symbol, fields in content.items():
+        if not isinstance(fields, Mapping):
+            raise ConfigError(where, f"symbol.{symbol}", f"is a section, not {fields!r}")
+        sizes: dict[str, float] = {}
+        changes: dict[str, object] = {}
+        for name, value in fields.items():
+            if name in _SIZES:
+                if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                    raise ConfigError(where, f"symbol.{symbol}.{name}", f"is a positive number, not {value!r}")
+                sizes[name] = float(value)
+            elif name in direct:
+                changes[f"global.{name}"] = value
+            elif name in tables and isinstance(value, Mapping):
+                changes |= {f"{name}.{key}": inner for key, inner in value.items()}
+            else:
+                known = [*_SIZES, *direct, *tables]
+                raise ConfigError(where, f"symbol.{symbol}.{name}", "is no setting" + _nearest(name, known))
+        found[symbol] = Symbol(**sizes, changes=changes)
+    return found
 
 
 def change_config(config: Config, changes: Mapping[str, object], where: str) -> Config:

@@ -1,10 +1,12 @@
 """The decision log: one format for backtest and live; written, read, printed, compared.
 
-    "OBIDEC1\\n"  ·  u32 length, little endian  ·  that many bytes of JSON (the header)  ·  decisions
+    "OBIDEC2\\n"  ·  u32 length, little endian  ·  that many bytes of JSON (the header)  ·  records
 
-A decision is one DECISION_DTYPE record (128 bytes) followed by its `actions` ACTION_DTYPE records (40 bytes each). The
-header names symbols, tick and lot sizes, the configuration and who wrote it. A log can be read while it is written; a
-torn end is left out.
+A record is one byte that says of what kind it is, and
+    "D"  a decision: one DECISION_DTYPE (128 bytes) followed by its `actions` ACTION_DTYPE (40 bytes each)
+    "E"  what happened to an order: one EVENT_DTYPE (160 bytes), live only
+The header names symbols, tick and lot sizes, the configuration and who wrote it. A log can be read while it is written; a
+torn end is left out. Version 1 ("OBIDEC1\\n") has decisions only, without the byte; it is still read.
 """
 
 import contextlib
@@ -12,13 +14,14 @@ import itertools
 import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
 import numpy as np
+from marketlink.orders import Status
 
 from obi_mm.errors import LogError
 from obi_mm.layout import (
@@ -26,6 +29,8 @@ from obi_mm.layout import (
     CANCEL,
     CLOSE,
     DECISION_DTYPE,
+    EVENT_DTYPE,
+    EVENT_NAMES,
     NO_ASK_TICK,
     NO_BID_TICK,
     REASONS,
@@ -34,7 +39,10 @@ from obi_mm.layout import (
     Table,
 )
 
-MAGIC: Final = b"OBIDEC1\n"
+MAGIC: Final = b"OBIDEC2\n"
+MAGIC_1: Final = b"OBIDEC1\n"
+DECISION: Final = b"D"
+EVENT: Final = b"E"
 ACTION_NAMES: Final = {CANCEL: "cancel", SUBMIT: "submit", CLOSE: "close"}
 STATUS_NAMES: Final = ("normal", "triggered", "cooldown")
 SIDE_NAMES: Final = {1: "buy", -1: "sell"}
@@ -70,13 +78,17 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class DecisionLog:
-    """A whole log: `decisions`, shape (n,) of DECISION_DTYPE; `actions` of all, and where each decision's begin, shape (n+1,)."""
+    """A whole log: `decisions`, shape (n,) of DECISION_DTYPE; `actions` of all, and where each decision's begin, shape (n+1,).
+
+    `events`, shape (m,) of EVENT_DTYPE, are what happened to orders.
+    """
 
     header: Header
     decisions: Log
     actions: Log
     starts: np.ndarray[Any, np.dtype[np.int64]]
     torn_bytes: int = 0
+    events: Log = field(default_factory=lambda: np.zeros(0, EVENT_DTYPE))
 
     def actions_of(self, number: int) -> Log:
         """Return the actions of one decision."""
@@ -85,7 +97,7 @@ class DecisionLog:
 
 def encode_decision(decision: Log, actions: Table) -> bytes:
     """Return the bytes of one decision, a DECISION_DTYPE array of shape (1,), and its actions."""
-    return decision.tobytes() + np.ascontiguousarray(actions, np.int64).tobytes()
+    return DECISION + decision.tobytes() + np.ascontiguousarray(actions, np.int64).tobytes()
 
 
 class Writer:
@@ -108,6 +120,10 @@ class Writer:
     def put(self, decision: Log, actions: Table) -> None:
         """Write one decision; `actions` as columns of whole numbers, shape (k, 5)."""
         self._write(encode_decision(decision, actions))
+
+    def happened(self, event: Log) -> None:
+        """Write what happened to an order, shape (1,) of EVENT_DTYPE."""
+        self._write(EVENT + event.tobytes())
 
     def _write(self, content: bytes) -> None:
         try:
@@ -170,36 +186,54 @@ def read_log(path: str | Path) -> DecisionLog:
 
 
 def decode_log(content: bytes, path: str | Path = "log") -> DecisionLog:
-    """Read a log from its bytes; raises LogError."""
+    """Read a log from its bytes, of either version; raises LogError."""
     header, at = _decode_header(content, path)
+    tag = 0 if content.startswith(MAGIC_1) else 1
     size, action_size = DECISION_DTYPE.itemsize, ACTION_DTYPE.itemsize
-    places: list[int] = []
+    decisions: list[bytes] = []
+    actions: list[bytes] = []
+    events: list[bytes] = []
     counts: list[int] = []
     offset = DECISION_DTYPE.fields["actions"][1] if DECISION_DTYPE.fields else 0
-    while at + size <= len(content):
-        count = struct.unpack_from("<I", content, at + offset)[0]
-        if at + size + count * action_size > len(content):
-            break
-        places.append(at)
-        counts.append(count)
-        at += size + count * action_size
-    decisions = np.frombuffer(b"".join(content[place : place + size] for place in places), DECISION_DTYPE)
-    actions = np.frombuffer(
-        b"".join(
-            content[place + size : place + size + count * action_size]
-            for place, count in zip(places, counts, strict=True)
-        ),
-        ACTION_DTYPE,
+    while at + tag < len(content):
+        start, kind = at + tag, content[at : at + tag] or DECISION
+        if kind == EVENT:
+            end = start + EVENT_DTYPE.itemsize
+            if end > len(content):
+                break
+            events.append(content[start:end])
+        elif kind == DECISION:
+            if start + size > len(content):
+                break
+            count = struct.unpack_from("<I", content, start + offset)[0]
+            end = start + size + count * action_size
+            if end > len(content):
+                break
+            counts.append(count)
+            decisions.append(content[start : start + size])
+            actions.append(content[start + size : end])
+        else:
+            raise LogError(path, f"record {len(decisions) + len(events)} is of an unknown kind {kind!r}")
+        at = end
+    log = DecisionLog(
+        header,
+        np.frombuffer(b"".join(decisions), DECISION_DTYPE),
+        np.frombuffer(b"".join(actions), ACTION_DTYPE),
+        np.concatenate(([0], np.cumsum(counts, dtype=np.int64))) if counts else np.zeros(1, np.int64),
+        len(content) - at,
+        np.frombuffer(b"".join(events), EVENT_DTYPE),
     )
-    bad = np.flatnonzero((decisions["reason"] >= len(REASONS)) | (decisions["symbol"] >= len(header.instruments)))
-    if len(bad):
-        raise LogError(path, f"decision {int(bad[0])} is damaged")
-    starts = np.concatenate(([0], np.cumsum(counts, dtype=np.int64))) if counts else np.zeros(1, np.int64)
-    return DecisionLog(header, decisions, actions, starts, len(content) - at)
+    symbols = len(header.instruments)
+    for name, rows in (("decision", log.decisions), ("event", log.events)):
+        bad = (rows["symbol"] < 0) | (rows["symbol"] >= symbols)
+        bad |= rows["reason"] >= len(REASONS) if name == "decision" else ~np.isin(rows["what"], list(EVENT_NAMES))
+        if bad.any():
+            raise LogError(path, f"{name} {int(np.flatnonzero(bad)[0])} is damaged")
+    return log
 
 
 def _decode_header(content: bytes, path: str | Path) -> tuple[Header, int]:
-    if content[: len(MAGIC)] != MAGIC or len(content) < len(MAGIC) + 4:
+    if not content.startswith((MAGIC, MAGIC_1)) or len(content) < len(MAGIC) + 4:
         raise LogError(path, "is no decision log")
     length = struct.unpack_from("<I", content, len(MAGIC))[0]
     start = len(MAGIC) + 4
@@ -230,8 +264,7 @@ def row_of(log: DecisionLog, number: int) -> dict[str, object]:
     ]
     return {
         "time_ns": time_ns,
-        "time": datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        + f".{time_ns % 1_000_000_000:09d}Z",
+        "time": _clock(time_ns),
         "symbol": instrument.symbol,
         "reason": REASONS[int(decision["reason"])],
         "stop_loss": STATUS_NAMES[int(decision["stop_loss"])],
@@ -250,7 +283,33 @@ def row_of(log: DecisionLog, number: int) -> dict[str, object]:
         "samples": int(decision["samples"]),
         "returns": int(decision["returns"]),
         "sampled": bool(decision["sampled"]),
+        "missed": bool(decision["missed"]),
         "actions": actions,
+    }
+
+
+def event_row(log: DecisionLog, number: int) -> dict[str, object]:
+    """Return what happened to an order likewise."""
+    event = log.events[number]
+    instrument = log.header.instruments[int(event["symbol"])]
+    tick, lot = instrument.tick_size, instrument.lot_size
+    time_ns, exch_ns = int(event["time_ns"]), int(event["exch_ns"])
+    return {
+        "time_ns": time_ns,
+        "time": _clock(time_ns),
+        "exchange_time": _clock(exch_ns) if exch_ns else None,
+        "symbol": instrument.symbol,
+        "what": EVENT_NAMES[int(event["what"])],
+        "side": SIDE_NAMES.get(int(event["side"])),
+        "price": _price(int(event["tick"]), tick),
+        "qty": _clean(int(event["lots"]) * lot),
+        "left": _clean(int(event["leaves_lots"]) * lot),
+        "status": _status(int(event["status"])),
+        "maker": bool(event["maker"]),
+        "position": _clean(int(event["position_lots"]) * lot),
+        "id": int(event["order_id"]),
+        "code": int(event["code"]),
+        "text": bytes(event["text"]).decode(errors="replace"),
     }
 
 
@@ -261,7 +320,8 @@ def of_symbol(log: DecisionLog, symbol: str) -> DecisionLog:
         return log
     if symbol not in names:
         raise LogError("log", f"has no {symbol!r}, but {', '.join(names)}")
-    return part_of(log, log.decisions["symbol"] == names.index(symbol))
+    number = names.index(symbol)
+    return replace(part_of(log, log.decisions["symbol"] == number), events=log.events[log.events["symbol"] == number])
 
 
 def between(log: DecisionLog, first_ns: int, last_ns: int) -> DecisionLog:
@@ -274,7 +334,9 @@ def part_of(log: DecisionLog, keep: np.ndarray[Any, np.dtype[np.bool_]]) -> Deci
     """Return the decisions where `keep`, shape (n,), is true, with their actions."""
     counts = np.diff(log.starts)
     starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts[keep], dtype=np.int64)))
-    return DecisionLog(log.header, log.decisions[keep], log.actions[np.repeat(keep, counts)], starts, log.torn_bytes)
+    return DecisionLog(
+        log.header, log.decisions[keep], log.actions[np.repeat(keep, counts)], starts, log.torn_bytes, log.events
+    )
 
 
 def settled_ns(log: DecisionLog) -> int | None:
@@ -348,6 +410,16 @@ def _same(left: object, right: object, tolerance: float) -> bool:
     return left == right
 
 
+def _clock(time_ns: int) -> str:
+    second, ns = divmod(time_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
+
+
+def _status(code: int) -> str | None:
+    known = {int(status): status.name.lower() for status in Status}
+    return known.get(code) if code else None
+
+
 def _number(value: object) -> float | None:
     number = float(value)  # type: ignore[arg-type]
     return number if np.isfinite(number) else None
@@ -377,6 +449,11 @@ COLUMNS: Final[Sequence[str]] = (
     "actions",
 )
 """What the printed table shows; JSON and CSV have all fields."""
+
+EVENT_COLUMNS: Final[Sequence[str]] = (
+    "time", "symbol", "what", "side", "qty", "price", "left", "status", "position", "id", "code", "text",
+)  # fmt: skip
+"""What the printed table of order events shows."""
 
 
 def words_of(actions: object) -> str:

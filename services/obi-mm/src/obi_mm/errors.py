@@ -4,7 +4,8 @@ ObiError
 ├── ConfigError     a configuration that can't be used
 ├── DataError       event data that can't be used
 ├── LogError        a decision log that can't be read or written
-└── OutputExists    results are there already
+├── OutputExists    results are there already
+└── IdTaken         another process trades by this id
 """
 
 from pathlib import Path
@@ -44,3 +45,13 @@ class OutputExists(ObiError):
     def __init__(self, path: str | Path) -> None:
         super().__init__(f"{path}: holds results already; choose another directory or give --force")
         self.path = str(path)
+
+
+class IdTaken(ObiError):
+    """Another process of this user sends orders on this connector under the same bot id."""
+
+    def __init__(self, connector: str, bot_id: int) -> None:
+        super().__init__(
+            f"another obi-mm sends orders on {connector!r} as bot {bot_id}: end it, or give this one another --bot-id"
+        )
+        self.connector, self.bot_id = connector, bot_id

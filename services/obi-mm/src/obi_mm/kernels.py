@@ -321,7 +321,7 @@ def decide(
     """
     log[at].fair_ticks, log[at].reservation_ticks = 0.0, 0.0
     log[at].bid_tick, log[at].ask_tick, log[at].change = NO_QUOTE, NO_QUOTE, 0.0
-    log[at].sampled, log[at].spare, log[at].symbol = 0, 0, 0
+    log[at].sampled, log[at].missed, log[at].symbol = 0, 0, 0
     reason = book_reason(best_bid_tick, best_ask_tick, trouble, bids >= 0.0 and asks >= 0.0)
     sound = reason == QUOTING
     if sound:

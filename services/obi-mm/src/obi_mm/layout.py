@@ -84,12 +84,51 @@ DECISION_DTYPE = np.dtype(
         ("reason", "u1"),
         ("stop_loss", "u1"),
         ("sampled", "u1"),
-        ("spare", "u1"),
+        ("missed", "u1"),
         ("actions", "<u4"),
         ("symbol", "<i8"),
     ]
 )
-"""One decision: 128 bytes. `bids` and `asks` are the quantities in view, `symbol` is the number in the log's header."""
+"""One decision: 128 bytes. `bids` and `asks` are the quantities in view, `symbol` is the number in the log's header.
+
+`missed` is 1 where it was due before a newer one that was known already: it was decided, and its actions were not carried out.
+"""
 
 ACTION_DTYPE = np.dtype([("kind", "<i8"), ("side", "<i8"), ("tick", "<i8"), ("lots", "<i8"), ("order_id", "<i8")])
 """One action: 40 bytes, `ACTION_COLUMNS` whole numbers; a decision's follow it."""
+
+# What happened to orders, beside the decisions.
+ASK_SUBMIT, ASK_CANCEL, HELD, ANSWER, FILL, PROBLEM, POSITION, PULL = range(1, 9)
+EVENT_NAMES = {
+    ASK_SUBMIT: "submit",
+    ASK_CANCEL: "cancel",
+    HELD: "held back",
+    ANSWER: "answer",
+    FILL: "fill",
+    PROBLEM: "problem",
+    POSITION: "position",
+    PULL: "pull",
+}
+
+EVENT_DTYPE = np.dtype(
+    [
+        ("time_ns", "<i8"),
+        ("exch_ns", "<i8"),
+        ("symbol", "<i4"),
+        ("what", "u1"),
+        ("side", "i1"),
+        ("status", "u1"),
+        ("maker", "u1"),
+        ("order_id", "<u8"),
+        ("tick", "<i8"),
+        ("lots", "<i8"),
+        ("leaves_lots", "<i8"),
+        ("position_lots", "<i8"),
+        ("code", "<i4"),
+        ("text", "S92"),
+    ]
+)
+"""Something that happened to an order: 160 bytes. `time_ns` is the clock here, `exch_ns` the exchange's (0: none).
+
+`lots` are those of a request or a fill, `position_lots` is what the strategy holds after it; `status` is the order's (marketlink.orders).
+"""

@@ -5,10 +5,13 @@ same events decide on the same books, however the messages happened to arrive to
 """
 
 from collections import deque
+from typing import Final
 
 from marketlink.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, KIND_MASK
 from marketlink.link.port import BotPort, Peer
 from marketlink.messages import Batch, Feed, Heard, LiveRequest
+
+_MOST_ROUNDS: Final = 1000
 
 
 class PacedPort:
@@ -18,6 +21,7 @@ class PacedPort:
         self._port = port
         self._waiting: deque[Heard] = deque()
         self._released = False
+        self.newest_ns: dict[str, int] = {}
 
     @property
     def bot_id(self) -> int:
@@ -37,6 +41,22 @@ class PacedPort:
     def backlog(self) -> int:
         """How many messages wait."""
         return len(self._waiting)
+
+    def fill(self) -> None:
+        """Take everything off the link that is there now, so that `newest_ns` says how far the exchange is, by symbol.
+
+        Bounded: a reader that can't keep up is behind anyway, and hears of it as lost samples.
+        """
+        if not self._waiting:
+            self.newest_ns.clear()  # what was taken in is past
+        for _ in range(_MOST_ROUNDS):
+            heard = self._port.receive()
+            if not heard:
+                return
+            self._waiting.extend(heard)
+            for one in heard:
+                for symbol, time_ns in depth_times(one).items():
+                    self.newest_ns[symbol] = max(self.newest_ns.get(symbol, 0), time_ns)
 
     def peek(self) -> Heard | None:
         """Return the next message, None if there is none."""

@@ -9,10 +9,12 @@ from typing import Final
 
 from obi_mm.decisions import (
     COLUMNS,
+    EVENT_COLUMNS,
     DecisionLog,
     Difference,
     between,
     compare,
+    event_row,
     of_symbol,
     read_log,
     row_of,
@@ -23,11 +25,17 @@ from obi_mm.decisions import (
 _NEVER: Final = (1 << 62, 0)
 
 
-def print_decisions(path: Path, form: str, symbol: str, reason: str, first: int | None, last: int | None) -> None:
-    """Print a log; raises LogError."""
+def print_decisions(
+    path: Path, form: str, symbol: str, reason: str, first: int | None, last: int | None, *, orders: bool = False
+) -> None:
+    """Print a log's decisions, or what happened to its orders; raises LogError."""
     log = read_log(path)
-    rows = [row_of(log, number) for number in range(len(log.decisions))]
-    rows = [row for row in rows if symbol in ("", row["symbol"]) and reason in ("", row["reason"])]
+    columns, about = (EVENT_COLUMNS, "what") if orders else (COLUMNS, "reason")
+    if orders:
+        rows = [event_row(log, number) for number in range(len(log.events))]
+    else:
+        rows = [row_of(log, number) for number in range(len(log.decisions))]
+    rows = [row for row in rows if symbol in ("", row["symbol"]) and reason in ("", row[about])]
     if first is not None:
         rows = rows[: max(first, 0)]
     if last is not None:
@@ -38,13 +46,13 @@ def print_decisions(path: Path, form: str, symbol: str, reason: str, first: int 
         for row in rows:
             print(json.dumps(row))
     elif form == "csv":
-        names = list(rows[0]) if rows else list(COLUMNS)
+        names = list(rows[0]) if rows else list(columns)
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
         for row in rows:
             writer.writerow([words_of(row[name]) if name == "actions" else row[name] for name in names])
     else:
-        _print_table([[_cell(name, row[name]) for name in COLUMNS] for row in rows])
+        _print_table(columns, [[_cell(name, row[name]) for name in columns] for row in rows])
 
 
 def print_difference(
@@ -121,8 +129,8 @@ def _cell(name: str, value: object) -> str:
     return str(value)
 
 
-def _print_table(rows: list[list[str]]) -> None:
-    table = [list(COLUMNS), *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(COLUMNS))]
+def _print_table(columns: Sequence[str], rows: list[list[str]]) -> None:
+    table = [list(columns), *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(columns))]
     for row in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

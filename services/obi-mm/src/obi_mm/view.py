@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from obi_mm.decisions import ACTION_NAMES, SIDE_NAMES, STATUS_NAMES
+from obi_mm.exposure import ENDED
 from obi_mm.layout import A_KIND, A_LOTS, A_SIDE, A_TICK, REASONS
 from obi_mm.live import Asset, Shell, percentiles_us
 
@@ -27,10 +28,15 @@ def render(shell: Shell, notes: list[str], title: str) -> Group:
             *_decided(asset),
         )
     parts: list[Table | Text] = [table]
+    parts.extend(
+        Text(f"{asset.symbol}: {orders_line(shell, number)}")
+        for number, asset in enumerate(shell.assets)
+        if shell.trading
+    )
     for asset in shell.assets:
         words = action_words(asset)
         if words:
-            parts.append(Text(f"{asset.symbol} would: {words}"))
+            parts.append(Text(f"{asset.symbol} {'would' if shell.trading is None else 'decided'}: {words}"))
     median, high = percentiles_us(shell.timings_ns)
     parts.append(
         Text(f"decision time p50 {median:.0f} µs, p99 {high:.0f} µs; {shell.backlog} messages waiting", style="dim")
@@ -48,8 +54,18 @@ def line(shell: Shell) -> str:
         parts.append(
             f"{asset.symbol} {depth.confidence.value} {depth.best_bid:.12g}/{depth.best_ask:.12g} alpha {alpha} "
             f"volatility {volatility} wants {wants} position {position} ({why}, {warm}), {decided} decisions"
+            + (f", {orders_line(shell, number)}" if shell.trading else "")
         )
     return "; ".join(parts)
+
+
+def orders_line(shell: Shell, number: int) -> str:
+    """Say in one line what stands at the exchange and what came of it."""
+    assert shell.trading is not None
+    tally, desk = shell.trading.tally(number), shell.trading.desk(number)
+    working = sum(order.status not in ENDED for order in shell.bot.orders(number).values())
+    state = f", nothing is sent: {desk.pulled}" if desk.pulled else ""
+    return f"{working} orders open, {tally.submitted:,} sent, {tally.fills:,} fills{state}"
 
 
 def action_words(asset: Asset) -> str:
