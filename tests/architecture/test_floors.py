@@ -69,6 +69,8 @@ CORES = [
     "connector/risk.py",
     "connector/tracked.py",
     "connector/trader.py",
+    "connector/absence.py",
+    "connector/guard.py",
     "collector/record.py",
     "collector/rotation.py",
     "collector/from_link.py",

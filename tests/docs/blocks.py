@@ -1,7 +1,7 @@
 """Fenced blocks of a Markdown page, and the commands of a shell block.
 
 Every block is of a known kind: `sh` and `python` are run, `toml` becomes the file that its first line names, `text` is
-output, a formula or a synopsis and no command. Any other kind is an error, so that nothing is passed over in silence.
+output, a formula or a synopsis and no command, `mermaid` a drawing. Any other kind is an error, so that nothing is passed over in silence.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-KINDS = ("sh", "python", "toml", "text")
+KINDS = ("sh", "python", "toml", "text", "mermaid")
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<kind>\S*)\s*$")
 _NAMED = re.compile(r"# (?P<name>[\w.-]+\.\w+)\b")
 

@@ -17,7 +17,9 @@ PROGRAMS = Path(sys.executable).parent
 WITH_COMMANDS = [
     page
     for page in pages(ROOT)
-    if any(block.kind != "text" for block in blocks_of(page, (ROOT / page).read_text(encoding="utf-8")))
+    if any(
+        block.kind not in ("text", "mermaid") for block in blocks_of(page, (ROOT / page).read_text(encoding="utf-8"))
+    )
 ]
 
 

@@ -45,7 +45,7 @@ told: list[LiveError] = []
 def start(rig: Rig, **settings: Any) -> LiveBot:
     told.clear()
     rig.exchange("--market", "synthetic", "--symbols", "btcusdt", "--accounts", rig.folder / "accounts.toml")
-    rig.connector(**KEYS, **settings)
+    rig.connector(**{**KEYS, **settings})
     ready = "compared with the exchange"
     rig.until(lambda: ready in rig.log("connector", 200), 60, "the connector to be ready to trade")
     bot = LiveBot([Instrument("bf", "btcusdt")], bot_id=7, on_error=told.append)

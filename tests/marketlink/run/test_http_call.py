@@ -18,7 +18,7 @@ from marketlink.run.limits import SECOND_NS, OrderBudget, WeightBudget
 from marketlink.venues.base import WeightLimit
 from marketlink.venues.binance import USDM, USDM_TRADING
 from marketlink.venues.signing import HmacSigner
-from marketlink.venues.trading import OrderLimit, Placement
+from marketlink.venues.trading import ApiAnswer, OrderLimit, Placement
 from venue_sim.auth import Key, admit, payload_of
 
 SIGNER = HmacSigner("the-key", "the-secret")
@@ -322,3 +322,29 @@ def test_a_client_without_the_trading_half_says_so() -> None:
                 await http.call(CANCEL, signer=SIGNER)
 
     asyncio.run(main())
+
+
+def test_both_roads_share_the_limits() -> None:
+    async def scene() -> None:
+        clock = ManualClock(mono_ns=1, wall_ns=NOW_MS * 1_000_000)
+        budget, orders = WeightBudget(WeightLimit(100, 60), 0.0), OrderBudget([OrderLimit(10, 10)])
+        async with VenueHttp(
+            USDM, "http://127.0.0.1:9", budget, clock=clock, trading=USDM_TRADING, orders=orders
+        ) as http:
+            async with http.turn(ORDER, urgent=False, patience_s=0):
+                pass
+            http.observe_api(ApiAnswer("1", 200, DONE, 60, ((10, 10),)))
+            assert (budget.used(clock.mono_ns()), orders.wait_ns(1, clock.mono_ns()) > 0) == (60, True)
+            with pytest.raises(NotSent):
+                async with http.turn(ORDER, urgent=False, patience_s=0):
+                    pass
+            async with http.turn(CANCEL, urgent=True, patience_s=0):
+                pass
+            told = b'{"code":-1003,"msg":"Too many requests"}'
+            http.observe_api(ApiAnswer("2", 418, told, retry_at_ms=NOW_MS + 30_000))
+            assert budget.banned_for_ns(clock.mono_ns()) == 30 * SECOND_NS
+            with pytest.raises(NotSent, match="banned"):
+                async with http.turn(CANCEL, urgent=True, patience_s=0):
+                    pass
+
+    asyncio.run(scene())

@@ -23,6 +23,7 @@ from marketlink.venues.trading import Call, Change, Fill, Op, OrderReport, Place
 from venue_sim.accounts import Account
 from venue_sim.auth import Key, admit, payload_of
 from venue_sim.face import Body
+from venue_sim.limits import OrderPool
 from venue_sim.market import BookState, Instrument
 from venue_sim.matching import BUY, SELL, Tif
 from venue_sim.trade_face import (
@@ -257,6 +258,13 @@ def test_answers_about_orders_are_read_as_the_exchange_meant_them() -> None:
     assert VENUE.read_order(read.body) == partly
     wrong = VENUE.read_api(judge.api_answer(5, gone, 1, ()))
     assert wrong.request_id == "5"
+    pools = [(OrderPool(10, 300), 7), (OrderPool(60, 1200), 8)]
+    counted = VENUE.read_api(judge.api_answer("r-2", gone, 123, pools))
+    assert (counted.weight_used, counted.orders_used) == (123, ((10, 7), (60, 8)))
+    banned = (
+        b'{"id":"1","status":418,"error":{"code":-1003,"msg":"x","data":{"retryAfter":1700000001000}},"rateLimits":7}'
+    )
+    assert (VENUE.read_api(banned).retry_at_ms, VENUE.read_api(banned).weight_used) == (1_700_000_001_000, None)
     assert VENUE.read_refusal(wrong.status, wrong.body) == Refusal(400, -2011, "Unknown order sent.")
 
 

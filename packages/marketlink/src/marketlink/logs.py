@@ -15,8 +15,9 @@ def formatter() -> logging.Formatter:
 
 
 def set_up(level: int, stream: TextIO) -> None:
-    """Log to a stream from here on. HTTP requests are not logged: their addresses may hold what is secret."""
+    """Log to a stream from here on. Requests and websocket frames are not logged, at no level: they may hold what is secret."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "httpcore", "websockets"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -21,6 +21,7 @@ from marketlink.run.retry import Backoff
 from marketlink.times import SECOND_NS, Moment
 from marketlink.venues.trading import ORDER_OPS, Call, Op, Signer, TradingVenue, Verdict, judge
 
+from connector.api_socket import ApiSocket
 from connector.effects import Ask, Effect, Level, Note
 from connector.errors import AccountUnusable
 from connector.journal import JournalFile
@@ -62,7 +63,10 @@ class Account:
         clock: Clock,
         rng: random.Random,
         tls: ssl.SSLContext | None = None,
+        api: ApiSocket | None = None,
     ) -> None:
+        """`api`: the road of orders, where it is not REST's; what it can't carry goes by REST."""
+        self._api = api
         self._trader, self._venue, self._http, self._signer = trader, venue, http, signer
         self._settings, self._journal, self._carry_out = settings, journal, carry_out
         self._clock, self._rng, self._tls = clock, rng, tls
@@ -100,6 +104,8 @@ class Account:
         await self._measure_clock()
         await self._check_mode()
         tasks.create_task(self._watch_clock())
+        if self._api is not None:
+            tasks.create_task(self._api.run())
         backoff = Backoff(self._rng)
         while True:
             started = self._clock.mono_ns()
@@ -119,13 +125,21 @@ class Account:
     async def _call(self, call: Call, urgent: bool, number: int = 0) -> Outcome:
         before = self._clock.mono_ns()
         patience_s = self._settings.timeout_s if call.op in ORDER_OPS else PATIENCE_S
+
+        def on_stamp(stamp_ms: int) -> None:
+            self._trader.on_sent(number, stamp_ms * _MS_NS)
+
         try:
+            if self._api is not None and self._api.carries(call, urgent=urgent):
+                answer = await self._api.call(call, urgent=urgent, patience_s=patience_s, on_stamp=on_stamp)
+                if answer is not None:
+                    return Replied(answer.status, answer.body)
             status, body, _ = await self._http.call(
                 call,
                 signer=self._signer if call.keyed else None,
                 urgent=urgent,
                 patience_s=patience_s,
-                on_stamp=lambda stamp_ms: self._trader.on_sent(number, stamp_ms * _MS_NS),
+                on_stamp=on_stamp,
             )
         except errors.NotSent as error:
             return NotSent(str(error))
@@ -174,6 +188,8 @@ class Account:
         decision = judge(self._venue.decisions, call.op, refusal)
         if decision.verdict is Verdict.FATAL:
             raise AccountUnusable(f"{what}: code {refusal.code}: {refusal.text}. {decision.meaning}")
+        if decision.verdict is Verdict.CLOCK:  # whoever asks again does so with a better time
+            await self._call(self._venue.server_time(), True)
         log.warning("%s: HTTP %d code %s: %s", what, refusal.status, refusal.code, refusal.text)
         return None
 

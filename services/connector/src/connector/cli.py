@@ -1,13 +1,15 @@
 """The command line: `connector NAME CONNECTOR CONFIG`."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from marketlink.venues.registry import NAMES, Exchange, find
@@ -16,12 +18,18 @@ from connector import __version__
 from connector.exits import (
     COMMANDS,
     EXIT_ACCOUNT,
+    EXIT_ACTED,
     EXIT_ALREADY_RUNNING,
     EXIT_FAILED,
     EXIT_ORDERS_LEFT,
     EXIT_USAGE,
     RESERVED,
 )
+
+if TYPE_CHECKING:
+    from marketlink.venues.trading import Signer
+
+    from connector.config import ConnectorConfig
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -64,9 +72,56 @@ def connect(
     name is already running, 4 orders are open at the end, or not known to be closed, 5 the account can't be used. A second
     signal ends it at once.
     """
+    with _said(log_level):
+        _check_name(name)
+        code = _run(name, find(exchange), config_path)
+    if code:
+        raise typer.Exit(code)
+
+
+def run_watchdog(name: str, exchange: str, config_path: Path, silence_s: float, log_level: str) -> None:
+    """Run a watchdog; see `connector watchdog --help`."""
+    from marketlink.errors import AlreadyRunning, SettingsError
+
+    from connector.config import read_config
+    from connector.watchdog import Watchdog
+
+    with _said(log_level):
+        _check_name(name)
+        found = find(exchange)
+        config, _ = read_config(config_path, found.public)
+        signer = _signer(config)
+        if signer is None or found.trading is None:
+            raise SettingsError(
+                str(config_path), "api_key", "no keys are given", "A watchdog needs them to cancel orders."
+            )
+
+        async def main() -> bool:
+            assert found.trading is not None
+            try:
+                dog = Watchdog(name, found.public, found.trading, config, signer, silence_s)
+            except AlreadyRunning:
+                _quit(f"another watchdog guards {name!r} already", EXIT_ALREADY_RUNNING)
+            return await dog.run()
+
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            acted = runner.run(main())
+    raise typer.Exit(EXIT_ACTED if acted else 0)
+
+
+def _check_name(name: str) -> None:
+    from marketlink.link.names import check_name
+
+    check_name(name)
+    if name in RESERVED:
+        _quit(f"{name!r} can't be a NAME: it is the first word of a command, or kept for one", EXIT_USAGE)
+
+
+@contextlib.contextmanager
+def _said(log_level: str) -> Iterator[None]:
+    """Log to stderr, and turn what makes going on impossible into a sentence and an exit code."""
     from marketlink import logs
     from marketlink.errors import AlreadyRunning, MarketlinkError, SettingsError
-    from marketlink.link.names import check_name
 
     from connector.errors import AccountUnusable
 
@@ -75,10 +130,7 @@ def connect(
         _quit(f"--log-level: {log_level!r} is no level; use debug, info, warning or error", EXIT_USAGE)
     logs.set_up(level, sys.stderr)
     try:
-        check_name(name)
-        if name in RESERVED:
-            _quit(f"{name!r} can't be a NAME: it is the first word of a command, or kept for one", EXIT_USAGE)
-        code = _run(name, find(exchange), config_path)
+        yield
     except AlreadyRunning as error:
         _quit(str(error), EXIT_ALREADY_RUNNING)
     except SettingsError as error:
@@ -87,11 +139,27 @@ def connect(
         _quit(str(error), EXIT_ACCOUNT)
     except MarketlinkError as error:
         _quit(str(error), EXIT_FAILED)
-    if code:
-        raise typer.Exit(code)
+
+
+def _signer(config: "ConnectorConfig") -> "Signer | None":
+    """What signs with the configured keys; None where there are none. What the environment held of them, no child inherits."""
+    from marketlink.errors import SettingsError
+    from marketlink.venues.signing import HmacSigner
+
+    for key in ("CONNECTOR_API_KEY", "CONNECTOR_SECRET"):
+        os.environ.pop(key, None)
+    if not config.has_keys:
+        return None
+    try:
+        return HmacSigner(config.api_key.get_secret_value(), config.secret.get_secret_value())
+    except ValueError as error:
+        raise SettingsError(
+            "configuration", "api_key, secret", str(error), "Copy both from the exchange as they are."
+        ) from None
 
 
 def _run(name: str, exchange: Exchange, config_path: Path) -> int:
+    from marketlink.errors import SettingsError
     from marketlink.link.iceoryx import IceoryxConnectorPort
 
     from connector.config import read_config
@@ -102,10 +170,13 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
     ):  # until the event loop takes them; asyncio's own would make it an error
         signal.signal(number, _leave)
     config, remarks = read_config(config_path, exchange.public)
+    if config.order_route == "ws" and not config.trade_ws_url and config.api_url.rstrip("/") != exchange.rest_root:
+        what = "is needed beside an api_url that is not production's"  # else a test's keys would go to production
+        raise SettingsError(
+            str(config_path), "trade_ws_url", what, "Give the WebSocket API's address of the same exchange."
+        )
     port = IceoryxConnectorPort(name)  # the lock of the name: before anything is said to the exchange
     try:
-        from marketlink.venues.signing import HmacSigner
-
         from connector.shell import Shell
 
         log = logging.getLogger("connector")
@@ -113,9 +184,8 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
         for remark in remarks:
             log.warning("%s", remark)
 
-        signer = None
-        if config.has_keys:
-            signer = HmacSigner(config.api_key.get_secret_value(), config.secret.get_secret_value())
+        signer = _signer(config)
+        if signer is not None:
             port.open_private()
         shell = None
 
@@ -128,12 +198,8 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
 
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main())
-        if shell is not None and shell.left_open:
-            for one in shell.left_open:
-                side, price, qty = one.side.name.lower(), one.terms.price, one.terms.qty
-                text = "left open, or not known to be closed: %s %s %s at %s (%s, bot %d, order %d): %s"
-                log.error(text, one.symbol, side, qty, price, one.client_id, one.bot_id, one.order_id, one.phase.value)
-            return EXIT_ORDERS_LEFT if config.shutdown != "keep" else 0
+        if shell is not None and shell.left_open and config.shutdown != "keep":
+            return EXIT_ORDERS_LEFT
         return 0
     finally:
         port.close()

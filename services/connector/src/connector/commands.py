@@ -65,6 +65,32 @@ def status(name: Name) -> None:
     typer.echo(f"{name}: process {facts.get('pid')}, {facts.get('exchange', 'starting')}, {_words(facts)}")
 
 
+@app.command()
+def watchdog(
+    name: Name,
+    config_path: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="The connector's own configuration, with its keys.")
+    ],
+    exchange: Annotated[str, typer.Option(help="Exchange of the connector.")] = "binancefutures",
+    silence_s: Annotated[
+        float, typer.Option(help="A connector without a heartbeat for so long stands still, s.", min=0.5)
+    ] = 3.0,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.", envvar="CONNECTOR_LOG")] = "info",
+) -> None:
+    """Guard a connector from a process of its own: when it dies or stands still, its orders are cancelled.
+
+    Only orders of its own prefix are cancelled, on all symbols, and the exchange is asked until nothing of them is open. The ordinary end
+    of a connector is none of its business. It may be started before the connector. When it has acted it ends: start it again with the
+    connector. A connector that moves again meanwhile holds its orders itself, and is left alone.
+
+    Exit codes: 0 ended by a signal, 1 could not go on, 2 wrong arguments or configuration, 3 another watchdog guards this name, 5 the
+    account can't be used, 6 it had to act.
+    """
+    from connector.cli import run_watchdog
+
+    run_watchdog(name, exchange, config_path, silence_s, log_level)
+
+
 def _words(facts: dict[str, Any]) -> str:
     if "mode" not in facts:
         return "serves data only, carries out no orders"

@@ -1,7 +1,7 @@
 """The connector's configuration: a flat TOML as the source's, completed from the environment, checked before anything starts.
 
 Order of precedence: the environment (`CONNECTOR_API_KEY`, `CONNECTOR_SECRET`, ... any key in upper case behind
-`CONNECTOR_`), then the file, then the default. Secrets are held as such: they show in no log and no error.
+`CONNECTOR_`), then the file, then `secret_file`, then the default. Secrets are held as such: they show in no log and no error.
 """
 
 import difflib
@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from marketlink.errors import SettingsError
 from marketlink.run.network import ssl_context
@@ -68,6 +68,9 @@ class ConnectorConfig(BaseModel):
     order_prefix: str = Field(default="", description="begins every client order id; for trading")
     api_key: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_API_KEY")
     secret: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_SECRET")
+    secret_file: Path | None = Field(
+        default=None, description="file that holds the secret and nothing else, readable by its owner alone"
+    )
     state_dir: str = Field(
         default="", description="folder for what outlives the process; empty: ~/.local/state/marketlink"
     )
@@ -121,6 +124,17 @@ class ConnectorConfig(BaseModel):
         default="off",
         description='choice "off", "optional" (said when none is there) or "required" (no orders without one)',
     )
+    bot_timeout_s: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="time after which the orders of a bot whose process is gone are cancelled; 0: never"
+    )
+    orphans: Literal["keep", "cancel", "first_registrant"] = Field(
+        default="keep",
+        description='choice "keep", "cancel" or "first_registrant" for orders whose bot does not come back',
+    )
+    order_route: Literal["rest", "ws"] = Field(
+        default="rest", description='choice "rest" or "ws": the WebSocket API for submit, modify and cancel'
+    )
+    trade_ws_url: str = Field(default="", description="address of the WebSocket API; empty: the exchange's own")
     risk: RiskTable = Field(default_factory=lambda: RiskTable(), description="table of limits; see docs/trading.md")
 
     @property
@@ -149,13 +163,20 @@ def read_config(
         raise SettingsError(where, "CONFIG", f"not TOML: {error}", "Mend the file there.") from error
     known = ConnectorConfig.model_fields
     for key in content:
+        if key == "secret_keyring":
+            what = "is not built: a keyring needs a desktop session to be unlocked, which servers have not"
+            raise SettingsError(where, key, what, "Use secret_file, for instance with systemd's LoadCredential.")
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             remedy = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(known)}."
             raise SettingsError(where, key, "unknown key", remedy)
-    for key in known:
-        if (value := environment.get(ENVIRONMENT_PREFIX + key.upper())) is not None:
-            content[key] = value
+    remarks: list[str] = []
+    if content.get("secret"):
+        if content.get("secret_file"):
+            raise SettingsError(where, "secret_file", "secret is given too", "Keep one of both.")
+        if path.stat().st_mode & 0o077:
+            remarks.append(f"{path} holds a secret and others can read it: `chmod 600 {path}`, or use secret_file")
+    _merge(content, _from_environment(environment))
     try:
         config = ConnectorConfig.model_validate(content)
     except ValidationError as error:
@@ -163,7 +184,6 @@ def read_config(
         key = ".".join(map(str, first["loc"])) or "CONFIG"
         remedy = f"It is the {known[key].description}." if key in known else "See docs/connector.md."
         raise SettingsError(where, key, str(first["msg"]), remedy) from None
-    remarks: list[str] = []
     root = venue.reduced_root(config.stream_url)
     if root is not None:
         remarks.append(
@@ -183,6 +203,8 @@ def read_config(
         except SettingsError as error:
             raise SettingsError(where, "ca_file", error.what, error.remedy) from error
         config = config.model_copy(update={"ca_file": ca_file})
+    if config.secret_file is not None and not config.secret.get_secret_value():
+        config = config.model_copy(update={"secret": _secret_in(where, path.parent / config.secret_file)})
     if config.has_keys:
         prefix = f"prefix {config.order_prefix!r}" if config.order_prefix else "no prefix"
         remarks.append(f"keys are given: bots' orders are carried out, with {prefix} in their ids")
@@ -196,3 +218,48 @@ def read_config(
     except ValueError as error:
         raise SettingsError(where, "order_prefix", str(error), "Shorten it.") from error
     return config, remarks
+
+
+def _merge(content: dict[str, Any], over: Mapping[str, Any]) -> None:
+    """Let what is said over it win, table by table."""
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(content.get(key), dict):
+            _merge(content[key], value)
+        else:
+            content[key] = value
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    """What the environment says: a list with commas, a limit as `CONNECTOR_RISK_<LIMIT>` or `CONNECTOR_RISK_<SYMBOL>_<LIMIT>`."""
+    content: dict[str, object] = {}
+    for key in ConnectorConfig.model_fields:
+        value = environment.get(ENVIRONMENT_PREFIX + key.upper())
+        if value is not None and key != "risk":
+            content[key] = value.split(",") if key == "unknown_query_ms" else value
+    risk: dict[str, object] = {}
+    begin = f"{ENVIRONMENT_PREFIX}RISK_"
+    for name, value in environment.items():
+        limit = next((one for one in RiskRow.model_fields if name.lower().endswith(one)), None)
+        if not name.startswith(begin) or limit is None:
+            continue
+        symbol = name[len(begin) : -len(limit)].rstrip("_").lower()
+        table = risk.setdefault(symbol, {}) if symbol else risk
+        assert isinstance(table, dict)
+        table[limit] = value
+    return {**content, "risk": risk} if risk else content
+
+
+def _secret_in(where: str, path: Path) -> SecretStr:
+    try:
+        with path.open() as file:
+            if os.fstat(file.fileno()).st_mode & 0o077:
+                what = f"{path} can be read by other users"
+                raise SettingsError(where, "secret_file", what, f"`chmod 600 {path}`.")
+            text = file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            where, "secret_file", f"can't be read: {error}", "Name a file with the secret in it."
+        ) from None
+    if not text:
+        raise SettingsError(where, "secret_file", f"{path} is empty", "Write the secret into it, and nothing else.")
+    return SecretStr(text)

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from marketlink.errors import MalformedMessage, MarketlinkError, RateLimited, VenueRefused
 from marketlink.events import EVENT_DTYPE
-from marketlink.link.port import ConnectorPort
+from marketlink.link.port import ConnectorPort, Present
 from marketlink.messages import Batch, ErrorEvent, Progress, Request
 from marketlink.messages import Feed as FeedEvent
 from marketlink.notices import Farewell, to_error
@@ -33,7 +33,9 @@ from marketlink.times import SECOND_NS, Moment, WallNs
 from marketlink.venues.base import ExchangeInfo, PublicVenue
 from marketlink.venues.trading import Signer, TradingVenue
 
+from connector.absence import Orphans
 from connector.account import Account, AccountSettings
+from connector.api_socket import ApiSocket
 from connector.client_ids import ClientIds
 from connector.config import ConnectorConfig
 from connector.effects import (
@@ -56,7 +58,6 @@ from connector.left import Left
 from connector.outbox import Holding, Outbox
 from connector.places import state_folder
 from connector.risk import Risk
-from connector.tracked import Tracked
 from connector.trader import Settings, Trader
 from connector.upkeep import Upkeep
 
@@ -64,6 +65,7 @@ log = logging.getLogger("connector")
 
 TICK_S: Final = 0.05
 STATUS_S: Final = 60.0
+PRESENT_S: Final = 1.0
 NO_ROOM_S: Final = 0.001
 MOST_FAULTS: Final = 20
 """Faults of this program in a minute that are survived; with more it is better gone than wrong."""
@@ -161,7 +163,8 @@ class Shell:
         self._fetches: dict[str, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
         self._failure: Exception | None = None
-        self.left_open: list[Tracked] = []  # orders that are open, or may be, at the end
+        self.left_open: list[str] = []  # orders that are open, or may be, at the end
+        self._silent = False  # the farewell was said
         budget = WeightBudget(venue.weight_limit, config.weight_reserve)
         self.tls = ssl_context(config.ca_file) if config.ca_file is not None else None
         timeout_s = config.request_timeout_s
@@ -199,6 +202,7 @@ class Shell:
                 self.clock,
                 rng,
                 self.tls,
+                self._make_api(trading, trader, signer) if config.order_route == "ws" else None,
             )
         self._tasks: asyncio.TaskGroup | None = None
         self._upkeep: Upkeep | None = None
@@ -207,7 +211,7 @@ class Shell:
         """Show on this machine that a connector of this name runs, and obey what a person wants of it. Raises AlreadyRunning."""
         folder = state_folder(self.config.state_dir, self.name)
         self._upkeep = Upkeep(self.name, self.venue.name, folder, self.hub.trader, self.config.watchdog)
-        self.carry_out(self._upkeep.tick(self.now()))
+        self.carry_out(self._upkeep.tick(self.now(), moving=False))
 
     def _make_trader(self, trading: TradingVenue) -> Callable[[Callable[[str, Moment], Look]], Trader]:
         config = self.config
@@ -218,9 +222,26 @@ class Shell:
             int(config.user_stream_silence_s * SECOND_NS),
             int(config.dead_man_s * SECOND_NS),
             int(config.order_timeout_s * SECOND_NS),
+            int(config.bot_timeout_s * SECOND_NS),
+            Orphans(config.orphans),
         )
         risk = Risk(*config.risk.limits())
         return lambda look: Trader(trading, ClientIds(config.order_prefix), risk, settings, look)
+
+    def _make_api(self, trading: TradingVenue, trader: Trader, signer: Signer) -> ApiSocket:
+        config = self.config
+        return ApiSocket(
+            trading,
+            config.trade_ws_url or trading.trade_api_url,
+            self._account_http,
+            signer,
+            lambda: trader.exchange_ns(self.now()) // 1_000_000,
+            config.recv_window_ms,
+            config.order_timeout_s,
+            self.clock,
+            self.rng,
+            self.tls,
+        )
 
     def now(self) -> Moment:
         """This moment."""
@@ -230,6 +251,8 @@ class Shell:
         """Do what the hub wants, in order."""
         for effect in effects:
             match effect:
+                case Publish() | Answer() if self._silent:
+                    pass
                 case Publish(batch):
                     if self._left.symbols:
                         self._keep(batch)
@@ -419,11 +442,22 @@ class Shell:
                     effects = self.hub.on_failed_request(request, error)
                 self.carry_out(effects)
 
+        trader = self.hub.trader
+        asks = trader is not None and trader.cares_for_absent
+
+        def look(present: Present) -> None:
+            assert trader is not None
+            self.carry_out(trader.on_present(present, self.now()))
+
+        due = time.monotonic() + PRESENT_S
         try:
             while not stopping.is_set():
                 self.port.wait(TICK_S)
                 if requests := self.port.requests():
                     loop.call_soon_threadsafe(take, requests)
+                if asks and time.monotonic() >= due:
+                    due = time.monotonic() + PRESENT_S
+                    loop.call_soon_threadsafe(look, self.port.present())
         except Exception as error:  # noqa: BLE001 a thread's edge: whatever it is ends the process, with its reason
             if not stopping.is_set():
                 loop.call_soon_threadsafe(self._fail, error)
@@ -436,36 +470,54 @@ class Shell:
         self._stop.set()
 
     async def _wind_down(self) -> None:
-        """End in order: no new orders, ours cancelled and seen to be gone, bots told."""
+        """End in order: no new orders, ours cancelled and seen to be gone, bots told. The farewell is the last thing they hear."""
         trader = self.hub.trader
         if trader is not None and self._account is not None:
             trader.accepting = False
-            if self.config.shutdown != "keep" and trader.ledger.orders:
+            if self.config.shutdown != "keep":
                 await self._cancel_all(trader)
-            self.left_open = sorted(trader.ledger.active.values(), key=lambda one: one.client_id)
+            self._account_for(trader, self._account)
             await self._account.end_stream()
         farewell = Batch((ErrorEvent(to_error(Farewell("the connector has stopped"))),), framed=False)
         self.carry_out([Publish(farewell)])
+        self._silent = True
         for _ in range(200):  # a long batch may still be on its way
             if not self.outbox.busy or self._failure is not None:
                 break
             await asyncio.sleep(NO_ROOM_S)
 
     async def _cancel_all(self, trader: Trader) -> None:
+        """Cancel until the exchange says that nothing is open, or the deadline comes."""
+        everything = self.config.shutdown == "all"
         start_ns = trader.exchange_ns(self.now())
-        log.info("cancelling %d orders", len(trader.ledger.active))
-        if self.config.shutdown == "all":
-            self.carry_out(trader.cancel_everything(self.now()))
-        again = 0.0
+        if trader.is_clean(start_ns, everything=everything):
+            return  # nothing was ever there
+        log.info("cancelling %s", "everything" if everything else f"{len(trader.ledger.active)} orders")
         end = time.monotonic() + self.config.shutdown_deadline_s
-        while (now_s := time.monotonic()) < end and not trader.is_clean(start_ns):
+        again, whose = 0.0, everything
+        while (now_s := time.monotonic()) < end and not trader.is_clean(start_ns, everything=everything):
             if now_s >= again:
                 again = now_s + 0.5
-                effects = trader.cancel_own(self.now())
-                self.carry_out(effects or trader.verify(self.now()))
+                effects = trader.cancel_everything(self.now()) if whose else trader.cancel_own(self.now())
+                self.carry_out(effects or trader.verify(self.now(), everything=everything))
+                whose = False
             await asyncio.sleep(0.01)
-        if trader.is_clean(start_ns):
-            log.info("nothing of this connector is open at the exchange")
+        if trader.is_clean(start_ns, everything=everything):
+            log.info("nothing of %s is open at the exchange", "the symbols in use" if everything else "this connector")
+        elif not trader.ledger.active:
+            self.left_open.append("the exchange has not confirmed in time that nothing is open")
+
+    def _account_for(self, trader: Trader, account: Account) -> None:
+        """Say what is open, or may be, now that nothing more is done about it."""
+        for one in sorted(trader.ledger.active.values(), key=lambda one: one.client_id):
+            side, price, qty = one.side.name.lower(), one.terms.price, one.terms.qty
+            whose = f"{one.client_id}, bot {one.bot_id}, order {one.order_id}"
+            self.left_open.append(f"{one.symbol} {side} {qty:f} at {price:f} ({whose}): {one.phase.value}")
+        if not trader.instruments:  # what an earlier process left was never asked for
+            self.left_open += [f"{client_id}: not asked for since the start" for client_id in account.left.orders]
+        kept = self.config.shutdown == "keep"
+        for text in self.left_open:
+            log.log(logging.INFO if kept else logging.ERROR, "left open, or not known to be closed: %s", text)
 
     async def run(self) -> None:
         """Run until a signal. Raises what made going on impossible."""

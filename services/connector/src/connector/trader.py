@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Final
 
 from marketlink.errors import MalformedMessage
+from marketlink.link.port import Present
 from marketlink.messages import Batch, ErrorEvent, LiveEvent, OrderEvent, PositionEvent, SubmitOrder
 from marketlink.notices import OrderProblem, to_error
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
@@ -41,6 +42,7 @@ from marketlink.venues.trading import (
     judge,
 )
 
+from connector.absence import Absence, Orphans
 from connector.client_ids import ClientIds, digest_of
 from connector.effects import Ask, Effect, Journal, Level, Note, Publish, Restream, TellPrivate
 from connector.ledger import MARGIN_NS, CancelAgain, Executed, Ledger, LedgerEffect, Problem, Remarked, Told
@@ -72,6 +74,8 @@ class Settings:
     silence_ns: int = 10 * SECOND_NS
     dead_man_ns: int = 0
     timeout_ns: int = 3 * SECOND_NS  # how long an order request may wait for its turn
+    bot_timeout_ns: int = 0
+    orphans: Orphans = Orphans.KEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +162,10 @@ class Trader:
         self.guarded = True  # whether a watchdog is there, where one is demanded
         self.offset_ns = 0
         self._clean: dict[str, int] = {}  # by symbol: when the exchange last listed no open order of ours
+        self._empty: dict[str, int] = {}  # ... and none of anybody
         self._dead_man_due = MonoNs(0)
         self._countdowns: set[str] = set()
+        self._absence = Absence(settings.bot_timeout_ns, settings.orphans)
 
     # -- bots ---------------------------------------------------------------------------------------------------------
 
@@ -689,6 +695,8 @@ class Trader:
             out += self.ledger.on_report(tracked, report, asked.sent_ns, now)
         if asked.symbol and not found:
             self._clean[asked.symbol] = asked.sent_ns
+        if asked.symbol and not reports:
+            self._empty[asked.symbol] = asked.sent_ns
         out += self.ledger.on_listed((asked.symbol,) if asked.symbol else None, found, asked.sent_ns, now)
         self.reconcile.got(Op.OPEN_ORDERS, asked.symbol)
         return [*effects, *self._carry(out, now), *self._compared(now)]
@@ -819,6 +827,39 @@ class Trader:
             *(self._ask(self._venue.countdown(symbol, 0), now, symbol=symbol) for symbol in sorted(idle)),
         ]
 
+    # -- bots that are gone -------------------------------------------------------------------------------------------
+
+    @property
+    def cares_for_absent(self) -> bool:
+        """Whether anything happens when a bot is gone."""
+        return self._absence.matters
+
+    def on_present(self, present: Present, now: Moment) -> list[Effect]:
+        """Take which bots' processes live, once a second: orders of those that are gone get what is configured."""
+        if not self.reconcile.done_once or not self.accepting:
+            return []
+        owners = {one.bot_id for one in self.ledger.active.values()}
+        leave, orphaned = self._absence.look(owners, present, now.mono)
+        effects: list[Effect] = []
+        if leave and (cancels := self.cancel_own(now, lambda one: one.bot_id in leave)):
+            whose = ", ".join(map(str, sorted(leave)))
+            effects += [Note(Level.WARNING, f"bots that are gone: {whose}: their orders are cancelled"), *cancels]
+        for one in [one for one in self.ledger.active.values() if one.bot_id in orphaned]:
+            effects += self._adopt(one, present)
+        return effects
+
+    def _adopt(self, one: Tracked, present: Present) -> list[Effect]:
+        """Give an order whose bot does not come back to the first bot that registered its symbol and has no order of that number."""
+        for bot_id, symbols in self._registered.items():
+            known = self.ledger.find(bot_id, one.symbol, one.order_id)
+            if one.symbol in symbols and bot_id in present.bots and (known is None or known.phase is Phase.ENDED):
+                before = one.bot_id
+                self.ledger.own(one, bot_id)
+                text = f"{one.symbol}: order {one.order_id} of bot {before}, which is gone, belongs to bot {bot_id} now"
+                told = Publish(Batch((OrderEvent(one.symbol, one.as_order()),), bot_id, framed=False))
+                return [Note(Level.WARNING, text), Journal(record_of(one)), told]
+        return []
+
     # -- ending -------------------------------------------------------------------------------------------------------
 
     def halt(self, why: str) -> list[Effect]:
@@ -833,12 +874,17 @@ class Trader:
         note = Note(Level.INFO if mode is Mode.ACTIVE else Level.WARNING, f"{mode.name}: {why}")
         return [note, TellPrivate(RiskState(mode.value, why))]
 
-    def cancel_own(self, now: Moment) -> list[Effect]:
+    def cancel_own(self, now: Moment, of: Callable[[Tracked], bool] = lambda one: True) -> list[Effect]:
         """Cancel every order of this connector that is not being cancelled yet, ten at a time; those whose submit is open by themselves."""
         effects: list[Effect] = []
         by_symbol: dict[str, list[Tracked]] = {}
         for one in self.ledger.active.values():
-            if one.done or one.phase is Phase.CANCELING or (one.wants_cancel and Op.CANCEL in one.requests):
+            if (
+                not of(one)
+                or one.done
+                or one.phase is Phase.CANCELING
+                or (one.wants_cancel and Op.CANCEL in one.requests)
+            ):
                 continue
             if one.phase in (Phase.SENT, Phase.SUBMIT_IN_DOUBT, Phase.CANCEL_IN_DOUBT):
                 effects.append(self._send_cancel(one, now))
@@ -857,21 +903,23 @@ class Trader:
                     self.ledger.ask_cancel(one, self._number)
         return effects
 
-    def verify(self, now: Moment) -> list[Effect]:
-        """Ask for the open orders of every symbol that had any."""
-        return [effect for symbol in sorted(self._touched()) for effect in self._ask_open(symbol, now)]
+    def verify(self, now: Moment, *, everything: bool = False) -> list[Effect]:
+        """Ask for the open orders of every symbol that had any; `everything`: of every symbol in use."""
+        return [effect for symbol in self._concerned(everything) for effect in self._ask_open(symbol, now)]
 
-    def is_clean(self, since_ns: int) -> bool:
-        """Whether the exchange has said since then, of every symbol, that nothing of ours is open there."""
-        return not self.ledger.active and all(self._clean.get(symbol, 0) > since_ns for symbol in self._touched())
+    def is_clean(self, since_ns: int, *, everything: bool = False) -> bool:
+        """Whether the exchange has said since then, of every symbol, that nothing of ours is open there; `everything`: of anybody."""
+        last = self._empty if everything else self._clean
+        return not self.ledger.active and all(last.get(symbol, 0) > since_ns for symbol in self._concerned(everything))
 
     def cancel_everything(self, now: Moment) -> list[Effect]:
         """Cancel every order of the account on the symbols in use, whoever placed it."""
-        symbols = self._touched() | set().union(*self._registered.values(), set())
-        return [self._ask(self._venue.cancel_all(symbol), now, symbol=symbol) for symbol in sorted(symbols)]
+        symbols = [one for one in self._concerned(True) if not self._is_asked(Op.CANCEL_ALL, one)]
+        return [self._ask(self._venue.cancel_all(symbol), now, symbol=symbol) for symbol in symbols]
 
-    def _touched(self) -> set[str]:
-        return {one.symbol for one in self.ledger.orders.values()}
+    def _concerned(self, everything: bool) -> list[str]:
+        touched = {one.symbol for one in self.ledger.orders.values()}
+        return sorted(touched.union(*self._registered.values()) if everything else touched)
 
     # -- effects ------------------------------------------------------------------------------------------------------
 

@@ -38,8 +38,8 @@ class Upkeep:
         if trader is not None:
             trader.guarded = watchdog != "required"
 
-    def tick(self, now: Moment) -> list[Effect]:
-        """Do all of it; what is to be said comes back."""
+    def tick(self, now: Moment, *, moving: bool = True) -> list[Effect]:
+        """Do all of it; what is to be said comes back. `moving`: the event loop runs, and a watchdog may count on the next one."""
         effects = self._take_wish()
         if self._trader is not None and self._watchdog != "off" and now.mono >= self._guard_due:
             self._guard_due = now.mono + _LOOK_NS
@@ -48,7 +48,8 @@ class Upkeep:
         if (facts := self._facts()) != self._told:
             self._told = facts
             self._presence.tell(facts)
-        self._presence.beat(now.mono)
+        if moving:
+            self._presence.beat(now.mono)
         return effects
 
     def ends(self, *, orders_left: bool) -> None:

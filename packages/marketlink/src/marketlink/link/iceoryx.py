@@ -29,7 +29,7 @@ from marketlink.link.leftovers import (
 )
 from marketlink.link.names import check_name
 from marketlink.link.places import claim_root, place_of, turn
-from marketlink.link.port import Peer
+from marketlink.link.port import Peer, Present
 from marketlink.link.room import (
     SLICE,
     check_descriptors,
@@ -407,6 +407,12 @@ class _Receiver:
             check_descriptors(node.name)  # with none left, everything fails under other names
             raise
         self._has_samples = self._subscriber.has_samples
+        self.nodes: dict[int, int] = {}  # by publisher: the node of its process, of those that were identified
+
+    @property
+    def publishers(self) -> int:
+        """How many publishers there are."""
+        return int(self._service.dynamic_config.number_of_publishers)
 
     def runs(self, identify: bool) -> list[tuple[int, list[Sample]]]:
         """Copy out the samples that have arrived, 4,096 at most, as runs of one publisher: its number, or 0 when none is asked for."""
@@ -422,6 +428,7 @@ class _Receiver:
                 if identify and (sender := sample.header.publisher_id.value) != publisher:
                     samples = []
                     publisher = sender
+                    self.nodes[publisher] = sample.header.node_id.value
                 if not samples:
                     runs.append((publisher, samples))
                 header, size = sample.user_header_ptr, getattr(sample, "__slice_len")
@@ -508,8 +515,26 @@ class IceoryxConnectorPort:
             except (iox.NotifierCreateError, iox.ListenerCreateError) as error:
                 raise _no_port(name, error) from error
             reserve(name, place, self._to_bot.publisher_id)
+        self._bots: dict[int, int] = {}  # by publisher
         self._node: _Node | None = node
         self._private: _Sender | None = None
+
+    def present(self) -> Present:
+        """Return which bots' processes live. Reads files: for once a second, in the thread that takes requests."""
+        assert self._node is not None
+        self._node.remove_dead()
+        try:
+            states = iox.Node.list(iox.ServiceType.Ipc, self._node.config)
+        except Exception as error:  # noqa: BLE001 then nobody is called gone
+            log.debug("link %s: nodes can't be listed: %r", self.name, error)
+            return Present(frozenset(self._bots.values()), False)
+        living = {
+            getattr(state[0], "id", state[0]).value for state in states if not isinstance(state, iox.NodeState.Dead)
+        }
+        nodes = self._from_bot.nodes
+        for publisher in [one for one in self._bots if nodes[one] not in living]:
+            del self._bots[publisher], nodes[publisher]
+        return Present(frozenset(self._bots.values()), self._from_bot.publishers <= len(self._bots))
 
     @property
     def session(self) -> int:
@@ -586,9 +611,10 @@ class IceoryxConnectorPort:
     def requests(self) -> list[Request]:
         """Return every request that has arrived; what can't be read is logged and left out."""
         requests: list[Request] = []
-        samples = (sample for _, run in self._from_bot.runs(identify=False) for sample in run)
-        for sample in samples:
+        samples = ((publisher, sample) for publisher, run in self._from_bot.runs(identify=True) for sample in run)
+        for publisher, sample in samples:
             bot_id, length = TRAILER.unpack_from(sample)
+            self._bots[publisher] = bot_id
             try:
                 numbered = len(sample) == HEADER_BYTES + length + TRAILER_BYTES
                 request = decode_request(sample[HEADER_BYTES : HEADER_BYTES + length])

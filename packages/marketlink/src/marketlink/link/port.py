@@ -5,6 +5,7 @@ Every implementation runs the same conformance suite (tests/marketlink/link/conf
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -18,6 +19,14 @@ class Peer(Enum):
     NOBODY = "nobody"
     SOURCE = "the source's own connector"  # takes sizes from its bots, numbers nothing, wakes nobody
     OURS = "a connector of this project"
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Bots of which something was heard and whose process lives; `whole`: nobody else is on the link of whom nothing was heard yet."""
+
+    bots: frozenset[int]
+    whole: bool
 
 
 class ConnectorPort(Protocol):
@@ -37,6 +46,9 @@ class ConnectorPort(Protocol):
 
     def readers(self) -> int:
         """How many bots and recorders are on the link now."""
+
+    def present(self) -> Present:
+        """Return which bots' processes live; takes a moment: for once a second, where requests are taken."""
 
     def send(self, batch: Batch) -> None:
         """Publish a batch; never waits for a bot. Raises LinkError when the link itself is broken."""
@@ -138,6 +150,10 @@ class MemoryConnectorPort:
     def readers(self) -> int:
         """How many bots there are."""
         return len(self._link._bots)
+
+    def present(self) -> Present:
+        """Every bot's end that is open."""
+        return Present(frozenset(bot.bot_id for bot in self._link._bots), True)
 
     def sending(self, batch: Batch, most: int) -> Iterator[None]:
         """Hand the batch over at the last step: a batch is the smallest thing here."""

@@ -6,10 +6,11 @@ answer, good or bad, for the caller to judge. Whoever wants another try asks aga
 """
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -23,7 +24,7 @@ from marketlink.run.network import proxy_of, ssl_context, tls_words
 from marketlink.run.retry import MAX_RETRY_AFTER_S, retry_after_remark, retry_after_s
 from marketlink.times import SECOND_NS
 from marketlink.venues.base import ExchangeInfo, Get, PublicVenue, Refusal
-from marketlink.venues.trading import Call, Signer, TradingVenue
+from marketlink.venues.trading import ApiAnswer, Call, Signer, TradingVenue
 
 log = logging.getLogger(__name__)
 
@@ -169,20 +170,45 @@ class VenueHttp:
         """
         if self._trading is None:
             raise ValueError("this client was made without the trading half of a venue")
+        async with self.turn(call, urgent=urgent, patience_s=patience_s) as wanted:
+            stamp_ms = self._stamp_ms()
+            target, headers, content = self._trading.rest_request(call, signer, stamp_ms, self._window_ms)
+            if on_stamp is not None:
+                on_stamp(stamp_ms)
+            response, body = await self._send(wanted, call.method, target, headers=headers, content=content)
+        held_s = self._limited(response.status_code, self._refusal(response, body), self._stated_s(response))
+        return Answered(response.status_code, body, held_s or 0.0)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, call: Call, *, urgent: bool, patience_s: float | None) -> AsyncIterator[_Wanted]:
+        """Wait until a request may be sent by whatever road, and hold its place among those under way. Raises NotSent as `call` does."""
         wanted = _Wanted(call.path, call.weight, call.orders, urgent)
         try:
             await self._turn(wanted, patience_s)
         except _Banned as banned:
             raise NotSent(self._venue.name, call.path, "banned", banned.wait_s) from None
         try:
-            stamp_ms = self._stamp_ms()
-            target, headers, content = self._trading.rest_request(call, signer, stamp_ms, self._window_ms)
-            if on_stamp is not None:
-                on_stamp(stamp_ms)
-            response, body = await self._send(wanted, call.method, target, headers=headers, content=content)
+            yield wanted
         finally:
             self._leave(wanted)
-        return Answered(response.status_code, body, self._limited(response, self._refusal(response, body)) or 0.0)
+
+    def observe_api(self, answer: ApiAnswer) -> None:
+        """Take what an answer of the WebSocket API says of the limits, which both roads share."""
+        now_ns = self._clock.mono_ns()
+        if answer.weight_used is not None:
+            self.budget.observe(answer.weight_used, now_ns)
+        if self.orders is not None:
+            for limit in self.orders.limits:
+                for per_s, count in answer.orders_used:
+                    if per_s == limit.per_s:
+                        self.orders.observe(limit, count, now_ns)
+        if answer.status in UNSTATED_WAIT_S:
+            stated_s = None
+            if answer.retry_at_ms is not None:
+                stated_s = min(
+                    max(0.0, answer.retry_at_ms / 1000 - self._clock.wall_ns() / SECOND_NS), MAX_RETRY_AFTER_S
+                )
+            self._limited(answer.status, self._venue.refusal(answer.body), stated_s)
 
     async def _turn(self, wanted: _Wanted, patience_s: float | None) -> None:
         me, lane = object(), self._lanes[wanted.lane]
@@ -312,16 +338,18 @@ class VenueHttp:
     def _refusal(self, response: httpx.Response, body: bytes) -> Refusal | None:
         return self._venue.refusal(body) if response.status_code != 200 or len(body) < 1024 else None
 
-    def _limited(self, response: httpx.Response, refusal: Refusal | None) -> float | None:
+    def _stated_s(self, response: httpx.Response) -> float | None:
+        """How long the answer says to wait; what can't be taken at its word is said."""
+        stated = response.headers.get("Retry-After")
+        wait_s = retry_after_s(stated, self._clock.wall_ns())
+        if response.status_code in UNSTATED_WAIT_S and (remark := retry_after_remark(stated, wait_s)) is not None:
+            log.warning("%s: HTTP %d: %s", self._venue.name, response.status_code, remark)
+        return wait_s
+
+    def _limited(self, status: int, refusal: Refusal | None, wait_s: float | None) -> float | None:
         """Hold what an answer says must wait, and return for how long; None when it says nothing of the kind."""
-        status = response.status_code
         if status not in (418, 429) and (status != 403 or refusal is not None):
             return None
-        wall_ns = self._clock.wall_ns()
-        stated = response.headers.get("Retry-After")
-        wait_s = retry_after_s(stated, wall_ns)
-        if (remark := retry_after_remark(stated, wait_s)) is not None:
-            log.warning("%s: HTTP %d: %s", self._venue.name, status, remark)
         if self._is_of_orders(status, refusal) and self.orders is not None:  # cancels must go on
             if wait_s is None:
                 wait_s = min((limit.per_s for limit in self.orders.limits), default=UNSTATED_WAIT_S[status])
@@ -329,7 +357,7 @@ class VenueHttp:
             self.orders.on_limited(wait_s, self._clock.mono_ns())
             return wait_s
         if wait_s is None and refusal is not None and refusal.until_ns is not None:
-            wait_s = min(max(0.0, (refusal.until_ns - wall_ns) / SECOND_NS), MAX_RETRY_AFTER_S)
+            wait_s = min(max(0.0, (refusal.until_ns - self._clock.wall_ns()) / SECOND_NS), MAX_RETRY_AFTER_S)
         return self._hold(status, UNSTATED_WAIT_S[status] if wait_s is None else wait_s)
 
     def _is_of_orders(self, status: int, refusal: Refusal | None) -> bool:
@@ -338,7 +366,7 @@ class VenueHttp:
 
     def _judge(self, what: str, response: httpx.Response, body: bytes) -> bytes:
         venue, status, refusal = self._venue.name, response.status_code, self._refusal(response, body)
-        wait_s = self._limited(response, refusal)
+        wait_s = self._limited(status, refusal, self._stated_s(response))
         if wait_s is not None:
             words = refusal.text if refusal is not None else body[:200].decode(errors="replace")
             raise RateLimited(venue, what, status, words, wait_s)

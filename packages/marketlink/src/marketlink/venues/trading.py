@@ -220,11 +220,17 @@ class OrderLimit:
 
 @dataclass(frozen=True, slots=True)
 class ApiAnswer:
-    """An answer on the WebSocket API, as REST would have given it: `body` is the result or the error."""
+    """An answer on the WebSocket API, as REST would have given it: `body` is the result or the error.
+
+    `orders_used` has for each limit on orders its period in seconds and the orders that count; `retry_at_ms` is when to come back.
+    """
 
     request_id: str
     status: int
     body: bytes
+    weight_used: int | None = None
+    orders_used: tuple[tuple[int, int], ...] = ()
+    retry_at_ms: int | None = None
 
 
 class Signer(Protocol):
@@ -259,6 +265,10 @@ class TradingVenue(Protocol):
 
     def order_count_header(self, limit: OrderLimit) -> str:
         """The answer header that says how many orders count against a limit."""
+
+    @property
+    def trade_api_url(self) -> str:
+        """The WebSocket API for orders, in production; empty where there is none."""
 
     @property
     def decisions(self) -> Sequence[Decision]:

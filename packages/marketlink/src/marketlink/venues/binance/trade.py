@@ -226,7 +226,8 @@ class BinanceUsdmTrading:
                 body = orjson.dumps(content)
             except orjson.JSONEncodeError as error:  # it reads deeper than it writes
                 raise Unusable("result") from error
-            return ApiAnswer(request_id, whole(message, "status", 999), body)
+            weight, orders = _used(message.get("rateLimits"))
+            return ApiAnswer(request_id, whole(message, "status", 999), body, weight, orders, _retry_at(content))
 
         return self._decoded(frame, "api", read)
 
@@ -322,6 +323,29 @@ def _of_known(value: OrderType | TimeInForce, none: OrderType | TimeInForce) -> 
 
 def _named(symbol: str, client_id: str) -> tuple[tuple[str, str], ...]:
     return ("symbol", symbol.upper()), ("origClientOrderId", client_id)
+
+
+_UNITS: Final = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400}
+
+
+def _used(limits: object) -> tuple[int | None, tuple[tuple[int, int], ...]]:
+    """What an answer of the WebSocket API says of the limits; what can't be read is left out: the answer itself is worth more."""
+    weight, orders = None, []
+    for row in limits if type(limits) is list else []:
+        count, number = (row.get("count"), row.get("intervalNum")) if type(row) is dict else (None, None)
+        if type(count) is not int or type(number) is not int or row.get("interval") not in _UNITS:
+            continue
+        if row.get("rateLimitType") == "REQUEST_WEIGHT":
+            weight = count
+        elif row.get("rateLimitType") == "ORDERS":
+            orders.append((number * _UNITS[row["interval"]], count))
+    return weight, tuple(orders)
+
+
+def _retry_at(content: object) -> int | None:
+    data = content.get("data") if type(content) is dict else None
+    stated = data.get("retryAfter") if type(data) is dict else None
+    return stated if type(stated) is int and 0 < stated <= MAX_MS else None
 
 
 def _object(data: object) -> Mapping[str, object]:
