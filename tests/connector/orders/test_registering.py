@@ -1,5 +1,6 @@
 """What a bot that registers is told of its orders."""
 
+from connector.lifecycle import Phase
 from marketlink.orders import OrderType, Status
 
 from tests.connector.orders.world import World
@@ -49,3 +50,17 @@ def test_a_position_that_was_closed_while_nothing_was_heard_is_found_closed() ->
     world.settle()
     assert world.positions[-1].qty == 0.0
     world.check()
+
+
+def test_what_an_earlier_process_left_is_cancelled_at_registration_only_where_that_is_configured() -> None:
+    for wanted, phase in ((True, Phase.ENDED), (False, Phase.LIVE)):
+        world = World(cancel_on_register=wanted).start(7)
+        world.submit(7, 1)
+        world.settle()
+        world.kill()
+        world.submit(7, 2, price_tick=998)
+        world.settle()
+        world.run(500)
+        found = {one.order_id: one.phase for one in world.trader.ledger.orders.values()}
+        assert found == {1: phase, 2: Phase.LIVE}
+        world.check()

@@ -512,3 +512,11 @@ def test_every_operation_has_its_request_or_is_not_of_this_exchange() -> None:
     ]
     assert {call.op for call in calls} == set(Op) - {Op.ORDER_LIMITS}
     assert {call.op for call in calls if call.orders} == {Op.SUBMIT, Op.MODIFY}, "a cancel never counts as an order"
+
+
+def test_self_trade_prevention_is_said_with_each_order_where_it_is_configured() -> None:
+    order = Placement("btcusdt", "a", Side.BUY, OrderType.MARKET, TimeInForce.GTC, None, Decimal(1))
+    assert "selfTradePreventionMode" not in dict(VENUE.submit(order).params)
+    assert dict(VENUE.with_self_trade("EXPIRE_BOTH").submit(order).params)["selfTradePreventionMode"] == "EXPIRE_BOTH"
+    with pytest.raises(ValueError, match="EXPIRE_MAKER"):
+        VENUE.with_self_trade("DECREMENT")

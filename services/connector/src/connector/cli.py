@@ -175,6 +175,14 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
         raise SettingsError(
             str(config_path), "trade_ws_url", what, "Give the WebSocket API's address of the same exchange."
         )
+    trading = exchange.trading if config.has_keys else None
+    if trading is not None and config.stp:
+        try:
+            trading = trading.with_self_trade(config.stp)
+        except ValueError as error:
+            raise SettingsError(
+                str(config_path), "stp", str(error), "Leave it out: the account's own mode holds."
+            ) from None
     port = IceoryxConnectorPort(name)  # the lock of the name: before anything is said to the exchange
     try:
         from connector.shell import Shell
@@ -191,7 +199,6 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
 
         async def main() -> None:
             nonlocal shell
-            trading = exchange.trading if signer is not None else None
             shell = Shell(name, exchange.public, config, port, random.Random(), trading=trading, signer=signer)
             shell.attend()
             await shell.run()

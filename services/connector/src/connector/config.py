@@ -134,6 +134,13 @@ class ConnectorConfig(BaseModel):
     order_route: Literal["rest", "ws"] = Field(
         default="rest", description='choice "rest" or "ws": the WebSocket API for submit, modify and cancel'
     )
+    cancel_on_register: bool = Field(
+        default=False,
+        description="choice true or false: cancel what an earlier process left when a symbol is registered",
+    )
+    stp: str = Field(
+        default="", description="what happens when orders of the account would meet; empty: as the account says"
+    )
     trade_ws_url: str = Field(default="", description="address of the WebSocket API; empty: the exchange's own")
     risk: RiskTable = Field(default_factory=lambda: RiskTable(), description="table of limits; see docs/trading.md")
 

@@ -224,6 +224,7 @@ class Shell:
             int(config.order_timeout_s * SECOND_NS),
             int(config.bot_timeout_s * SECOND_NS),
             Orphans(config.orphans),
+            config.cancel_on_register,
         )
         risk = Risk(*config.risk.limits())
         return lambda look: Trader(trading, ClientIds(config.order_prefix), risk, settings, look)

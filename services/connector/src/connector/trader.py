@@ -76,6 +76,7 @@ class Settings:
     timeout_ns: int = 3 * SECOND_NS  # how long an order request may wait for its turn
     bot_timeout_ns: int = 0
     orphans: Orphans = Orphans.KEEP
+    cancel_on_register: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ class Trader:
         self._empty: dict[str, int] = {}  # ... and none of anybody
         self._dead_man_due = MonoNs(0)
         self._countdowns: set[str] = set()
+        self._to_clear: set[str] = set()
         self._absence = Absence(settings.bot_timeout_ns, settings.orphans)
 
     # -- bots ---------------------------------------------------------------------------------------------------------
@@ -190,6 +192,8 @@ class Trader:
         if symbol in self._registered.get(bot_id, ()):
             self._again.add((bot_id, symbol))
         self.bots[digest] = bot_id
+        if self._settings.cancel_on_register and not any(symbol in symbols for symbols in self._registered.values()):
+            self._to_clear.add(symbol)
         self._registered.setdefault(bot_id, set()).add(symbol)
         effects: list[Effect] = [Journal({"t": "bot", "id": bot_id})] if fresh else []
         for one in list(self.ledger.active.values()):
@@ -764,6 +768,9 @@ class Trader:
         effects += self._questions(now)
         effects += self._silence(now)
         effects += self._dead_man(now)
+        if self._to_clear and self.reconcile.done_once:  # what is of this process was placed after the registration
+            cleared, self._to_clear = self._to_clear, set()
+            effects += self.cancel_own(now, lambda one: one.adopted and one.symbol in cleared)
         return effects
 
     def _questions(self, now: Moment) -> list[Effect]:

@@ -266,6 +266,9 @@ class TradingVenue(Protocol):
     def order_count_header(self, limit: OrderLimit) -> str:
         """The answer header that says how many orders count against a limit."""
 
+    def with_self_trade(self, mode: str) -> "TradingVenue":
+        """The same, with orders that say what happens when they would meet one of their own account. Raises ValueError."""
+
     @property
     def trade_api_url(self) -> str:
         """The WebSocket API for orders, in production; empty where there is none."""

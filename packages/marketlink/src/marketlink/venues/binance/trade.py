@@ -5,7 +5,7 @@ Answers are read for what is needed only: acknowledgements lost `avgPrice`, `cum
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -54,6 +54,7 @@ API_METHODS: Final = {
     Op.POSITIONS: "v2/account.position",
     Op.BALANCES: "v2/account.balance",
 }
+SELF_TRADE_MODES: Final = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
 SIDE_WORDS: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}
 _CODE: Final = re.compile(r"-?[0-9]{1,9}")
 _LIMIT_WORDS: Final = ((86400, "D"), (3600, "H"), (60, "M"), (1, "S"))
@@ -75,6 +76,12 @@ class BinanceUsdmTrading:
     product: int = 1  # of the field `st`: 1 USD-M, 2 COIN-M
     trade_api_url: str = "wss://ws-fapi.binance.com/ws-fapi/v1"
     self_trade: str = ""  # `selfTradePreventionMode` of orders; empty: the account's
+
+    def with_self_trade(self, mode: str) -> TradingVenue:
+        """The same with `selfTradePreventionMode`. Raises ValueError, which lists the known ones."""
+        if mode not in SELF_TRADE_MODES:
+            raise ValueError(f"{mode!r} is none of {', '.join(SELF_TRADE_MODES)}")
+        return replace(self, self_trade=mode)
 
     def order_count_header(self, limit: OrderLimit) -> str:
         """The answer header that says how many orders count against a limit: `X-MBX-ORDER-COUNT-10S`, `-1M`."""
