@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 from convert_naive import freeze, play, states
-from data_convert import book as book_module
 from data_convert import replay_book
-from data_convert.book import number_levels, walk_rows
+from data_convert.arrays import book as book_module
+from data_convert.arrays.book import number_levels, walk_rows
 from data_convert.events import BUY, EVENT_DTYPE, EXCH, LOCAL, SELL
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -8,11 +8,11 @@ import gzip
 import zlib
 
 import pytest
-from data_convert import readers
 from data_convert.errors import StrictError
-from data_convert.ingest import ingest
-from data_convert.pieces import Pieces
-from data_convert.readers import ReadStats, read_lines
+from data_convert.files import readers
+from data_convert.files.pieces import Pieces
+from data_convert.files.readers import ReadStats, read_lines
+from data_convert.recordings.ingest import ingest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from own_process import run_alone as rss_of

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 from data_convert import load
-from data_convert.sample import write_sample
+from data_convert.tardis.sample import write_sample
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_terminated_conversion_leaves_no_file(sample, tmp_path):
     program = (
         "import os, signal, sys\n"
         "from data_convert.cli import main\n"
-        "from data_convert.stream import sinks\n"
+        "from data_convert.tardis import sinks\n"
         "def stopped(self):\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "sinks.FileSink.flush = stopped\n"

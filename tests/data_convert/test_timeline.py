@@ -7,10 +7,8 @@ import json
 import numpy as np
 import pytest
 from convert_naive import merged
-from data_convert import timeline
-from data_convert.errors import ClockError, OrderError
-from data_convert.events import BUY, DEPTH, EVENT_DTYPE, EXCH, LOCAL, SELL, TRADE, count_kinds
-from data_convert.timeline import (
+from data_convert.arrays import timeline
+from data_convert.arrays.timeline import (
     Ordered,
     check_order,
     check_places,
@@ -19,7 +17,9 @@ from data_convert.timeline import (
     order_times,
     write_events,
 )
-from data_convert.unit_rows import UnitRows
+from data_convert.arrays.units import UnitRows
+from data_convert.errors import ClockError, OrderError
+from data_convert.events import BUY, DEPTH, EVENT_DTYPE, EXCH, LOCAL, SELL, TRADE, count_kinds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

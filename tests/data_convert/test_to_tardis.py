@@ -9,8 +9,8 @@ import pytest
 from convert_feed import line, record
 from data_convert import convert_recording, replay_book, validate
 from data_convert.events import LOCAL, has_flag
-from data_convert.tardis_fuse import fuse_tardis
-from data_convert.to_tardis import recording_to_tardis
+from data_convert.recordings.to_tardis import recording_to_tardis
+from data_convert.tardis.fuse import fuse_tardis
 
 
 def run(tmp_path, text, **options):
