@@ -15,9 +15,8 @@ from data_convert.archives.convert import convert_history
 from data_convert.archives.latency import ConstantLatency, RecordedLatency
 from data_convert.archives.rows import TradeRows
 from data_convert.errors import ConvertError
-from data_convert.files.archive_text import archive_blocks
+from data_convert.files.lines import archive_blocks, text_lines
 from data_convert.files.readers import ReadStats
-from data_convert.files.tables import text_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -8,9 +8,9 @@ import gzip
 import pytest
 from data_convert.errors import InputError
 from data_convert.files import readers
-from data_convert.files.lines import PADDING
+from data_convert.files.lines import PADDING, read_lines
 from data_convert.files.pieces import Pieces
-from data_convert.files.readers import ReadStats, read_lines
+from data_convert.files.readers import ReadStats
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

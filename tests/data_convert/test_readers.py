@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from data_convert.errors import InputError
 from data_convert.files import readers
-from data_convert.files.readers import ReadStats, lose_line, read_lines
+from data_convert.files.lines import read_lines
+from data_convert.files.readers import ReadStats, lose_line
 
 LINES = [f'{1_700_000_000_000_000_000 + i} {{"n":{i},"x":"{random.Random(i).random()}"}}'.encode() for i in range(60)]
 

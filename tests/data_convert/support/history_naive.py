@@ -16,9 +16,9 @@ from data_convert.archives.bybit import seconds_to_ns
 from data_convert.archives.fields import fields, number, whole
 from data_convert.errors import BadLine, ClockError, FormatError, InputError, StrictError
 from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, SELL, TRADE
+from data_convert.files.lines import text_lines
 from data_convert.files.paths import listed_paths
 from data_convert.files.readers import ReadStats
-from data_convert.files.tables import text_lines
 from data_convert.messages.columns import NO_ID, Messages, MessagesBuilder, What
 from data_convert.recordings.assemble import assemble, one_symbol
 from data_convert.recordings.ingest import Ingested

@@ -17,10 +17,9 @@ import numpy.typing as npt
 from data_convert.archives.fields import fields
 from data_convert.archives.ops import SKIP
 from data_convert.errors import BadLine, StrictError
-from data_convert.files.archive_text import archive_blocks
-from data_convert.files.lines import Text
+from data_convert.files.lines import Text, archive_blocks
 from data_convert.files.readers import ReadStats
-from data_convert.files.tables import is_zip
+from data_convert.files.zipped import is_zip
 from data_convert.report.counted import BadCounter
 
 Words = npt.NDArray[np.int64]

@@ -23,9 +23,9 @@ from data_convert.archives.rows import SYMBOL_WORD, LevelSink, QuoteSink, Sink, 
 from data_convert.arrays.timeline import check_order, correct_local_timestamp, order_events
 from data_convert.errors import BadLine, FormatError, InputError, StrictError, SymbolError
 from data_convert.events import EVENT_DTYPE
+from data_convert.files.lines import text_lines
 from data_convert.files.paths import Paths, listed_paths
 from data_convert.files.readers import ReadStats
-from data_convert.files.tables import text_lines
 from data_convert.messages.columns import NO_ID, MessagesBuilder
 from data_convert.messages.snapshot import Unanchored
 from data_convert.recordings.assemble import one_symbol

@@ -99,7 +99,8 @@ def _lines(path: Path, stats: ReadStats, strict: bool) -> Iterator[tuple[int, by
     import orjson
 
     from data_convert.errors import BadLine, StrictError
-    from data_convert.files.readers import lose_line, read_lines
+    from data_convert.files.lines import read_lines
+    from data_convert.files.readers import lose_line
     from data_convert.recordings.ingest import is_capture_note, split_stamp
 
     for number, line, _ in read_lines(path, stats):

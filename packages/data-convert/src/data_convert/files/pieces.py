@@ -1,6 +1,6 @@
 """A recording in blocks of whole lines, inflated ahead of its reader in a thread of its own.
 
-The same lines as `readers.read_lines` gives one by one, and the same damage, for readers that take bytes.
+The same lines as `lines.read_lines` gives one by one, and the same damage, for readers that take bytes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data_convert.files.ahead import ahead
-from data_convert.files.lines import Text, cut_lines, padded
-from data_convert.files.readers import ReadStats, bounded, open_check, text_blocks
+from data_convert.files.lines import Text, bounded, cut_lines
+from data_convert.files.readers import ReadStats, open_check, text_blocks
 
 
 class Piece(NamedTuple):
@@ -59,19 +59,11 @@ class Pieces:
         for text in cut_lines(bounded(text_blocks(self.path, found), found)):
             if isinstance(text, Text):
                 yield self._piece(text.buffer, text.start, text.stop)
-            else:
-                yield from self._end(text.text, b"" if text.torn else b"\r")
+            elif text.text:
+                line = text.text if text.torn else text.text.removesuffix(b"\r")
+                yield self._piece(line, 0, len(line), whole=False)
         if len(found.damage) > self._told:
             yield self._piece(b"", 0, 0)
-
-    def _end(self, rest: bytes, ending: bytes) -> Generator[Piece, None, None]:
-        cut = rest.rfind(b"\n") + 1
-        if cut:
-            lines = padded(rest[:cut])
-            yield self._piece(lines.buffer, lines.start, lines.stop)
-        if rest[cut:]:
-            line = rest[cut:].removesuffix(ending)
-            yield self._piece(line, 0, len(line), whole=False)
 
     def _piece(self, text: bytes, start: int, stop: int, whole: bool = True) -> Piece:
         damage = tuple(self._found.damage[self._told :])

@@ -1,11 +1,11 @@
-"""Recordings as whole lines, whatever became of the file: plain text, gzip of one or many members, torn or damaged.
+"""The text of a file in blocks, whatever became of it: plain text, gzip of one or many members, torn or damaged.
 
 A collector that is killed leaves a torn member, and the next start appends a new one behind it. Inflating across that
 seam would give garbage, so wherever a gzip header stands inside an unfinished member and what follows it inflates
 to text, the member before is taken as torn there: its whole lines are kept, the rest is counted.
 
-A machine that stops leaves zeros where text never reached the disk: such a hole is a tear too, and no line of text is
-longer than LONGEST_LINE, so that what is no recording costs neither memory nor more than the time to read it once.
+A machine that stops leaves zeros where text never reached the disk: such a hole is a tear too. What is no recording costs
+neither memory nor more than the time to read it once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import mmap
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
@@ -23,7 +23,6 @@ from isal import isal_zlib
 
 from data_convert.errors import InputError
 
-LONGEST_LINE: Final = 16 << 20
 _MAGIC: Final = b"\x1f\x8b\x08"
 _INFLATE_ERROR: Final = cast(type[Exception], isal_zlib.error)
 _BLOCK: Final = 1 << 18
@@ -36,6 +35,10 @@ _DONTNEED: Final[int | None] = getattr(mmap, "MADV_DONTNEED", None)
 _HOLE_BYTES: Final = 64
 """Zeros in a row that are no text any more; at the end of a text one is enough."""
 _TEXT: Final = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
+
+
+Blocks = Iterator[tuple[bytes, bool]]
+"""(text, torn) of a file: after a torn block the next one starts a new line."""
 
 
 @dataclass(slots=True)
@@ -64,35 +67,6 @@ def open_check(path: Path) -> None:
         raise InputError(path, "cannot be read", "check its permissions")
 
 
-def read_lines(path: Path, stats: ReadStats) -> Iterator[tuple[int, bytes, bool]]:
-    r"""Yield (line number from 1, line without its end, whole) of a recording.
-
-    `whole` is false only for a last piece without a newline before the end of the file or a tear; the caller decides
-    whether it can be used and says so with `lose_line`. Carriage returns before the newline are removed.
-    """
-    open_check(path)
-    stats.size_bytes = path.stat().st_size
-    number, rest = 0, list[bytes]()
-    for block, torn in bounded(text_blocks(path, stats), stats):
-        pieces = block.split(b"\n")
-        rest.append(pieces.pop(0))
-        if pieces:
-            pieces.insert(0, b"".join(rest))
-            rest = [pieces.pop()]
-        for piece in pieces:
-            number += 1
-            yield number, piece[:-1] if piece.endswith(b"\r") else piece, True
-        if torn and (piece := b"".join(rest)):
-            number += 1
-            yield number, piece, False
-        rest = [] if torn else rest
-        stats.lines = number
-    if piece := b"".join(rest):
-        number += 1
-        stats.lines = number
-        yield number, piece.removesuffix(b"\r"), False
-
-
 def lose_line(stats: ReadStats, number: int, piece: bytes) -> None:
     """Count a last piece that is no whole line."""
     stats.lost_lines += 1
@@ -100,51 +74,24 @@ def lose_line(stats: ReadStats, number: int, piece: bytes) -> None:
     stats.damage.append(f"line {number} is cut off after {len(piece)} bytes and left out")
 
 
-def bounded(blocks: Iterable[tuple[bytes, bool]], stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
-    """Cut lines at LONGEST_LINE, as if torn there: what is behind is counted and left out up to the next line."""
-    length = dropped = 0
-    dropping = False
-    for block, torn in blocks:
-        if not dropping:
-            end = block.find(b"\n")
-            if length + (len(block) if end < 0 else end) > LONGEST_LINE:
-                room = max(LONGEST_LINE - length, 0)
-                yield block[:room], True
-                block, dropping = block[room:], True
-        if dropping:
-            end = block.find(b"\n") + 1
-            dropped += end or len(block)
-            if not end and not torn:
-                continue
-            _lose_text(stats, dropped, f"a line is longer than {LONGEST_LINE >> 20} MiB: its last {dropped} bytes are")
-            block, dropped, dropping, length = block[end or len(block) :], 0, False, 0
-        last = block.rfind(b"\n")
-        length = len(block) - last - 1 if last >= 0 else length + len(block)
-        length = 0 if torn else length
-        yield block, torn
-    if dropping:
-        _lose_text(
-            stats, dropped, f"the last line is longer than {LONGEST_LINE >> 20} MiB: its last {dropped} bytes are"
-        )
-
-
-def _lose_text(stats: ReadStats, count: int, what: str) -> None:
+def lose_text(stats: ReadStats, count: int, what: str) -> None:
+    """Count text that is left out, and say what it is."""
     stats.lost_bytes += count
     stats.damage.append(f"{what} left out")
 
 
-def text_blocks(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
+def text_blocks(path: Path, stats: ReadStats) -> Blocks:
     """Yield (text, torn) in blocks of at most 1 MiB, counted: after a torn block the next one starts a new line."""
     yield from _without_holes(_counted(path, stats), stats)
 
 
-def _counted(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
+def _counted(path: Path, stats: ReadStats) -> Blocks:
     for block, torn in _all_text(path, stats):
         stats.text_bytes += len(block)
         yield block, torn
 
 
-def _without_holes(blocks: Iterable[tuple[bytes, bool]], stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
+def _without_holes(blocks: Blocks, stats: ReadStats) -> Blocks:
     """Tear the text where zeros stand in it, and leave them out."""
     zeros = 0  # at the end of what was read
     for block, torn in blocks:
@@ -178,14 +125,14 @@ def _without_holes(blocks: Iterable[tuple[bytes, bool]], stats: ReadStats) -> It
 
 def _hole(stats: ReadStats, zeros: int, last: bool) -> tuple[bytes, bool]:
     what = f"a torn tail of {zeros} zero bytes is" if last else f"a hole of {zeros} zero bytes in the text is"
-    _lose_text(stats, zeros, f"{what} what a crash kept from the disk:")
+    lose_text(stats, zeros, f"{what} what a crash kept from the disk:")
     return b"", True
 
 
 _ZEROS: Final = re.compile(rb"\0{%d,}" % _HOLE_BYTES)
 
 
-def _all_text(path: Path, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
+def _all_text(path: Path, stats: ReadStats) -> Blocks:
     if stats.size_bytes == 0:
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -213,7 +160,7 @@ _FOREIGN: Final = (
 )
 
 
-def _inflate(data: mmap.mmap, stats: ReadStats) -> Iterator[tuple[bytes, bool]]:
+def _inflate(data: mmap.mmap, stats: ReadStats) -> Blocks:
     position, size = 0, len(data)
     while position < size:
         if data[position : position + 3] != _MAGIC:

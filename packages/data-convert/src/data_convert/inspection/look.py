@@ -161,8 +161,9 @@ def _row(row: np.void) -> EventRow:
 
 
 def _look_at_recording(path: Path, rows: int) -> RecordingLook:
-    from data_convert.files.readers import ReadStats, open_check, read_lines
-    from data_convert.files.tables import is_zip, text_lines
+    from data_convert.files.lines import read_lines, text_lines
+    from data_convert.files.readers import ReadStats, open_check
+    from data_convert.files.zipped import is_zip
     from data_convert.inspection.naming import name_file
     from data_convert.recordings.detect import detect_line
     from data_convert.recordings.ingest import split_stamp

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from data_convert.errors import BadLine
+from data_convert.files.lines import text_lines
 from data_convert.files.readers import ReadStats
-from data_convert.files.tables import is_zip, text_lines
+from data_convert.files.zipped import is_zip
 from data_convert.recordings.detect import detect_line
 from data_convert.recordings.ingest import split_stamp
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from data_convert.errors import BadLine, FormatError, InputError, StrictError
+from data_convert.files.lines import read_lines
 from data_convert.files.paths import Progress
 from data_convert.files.pieces import Piece, Pieces
-from data_convert.files.readers import ReadStats, lose_line, read_lines
+from data_convert.files.readers import ReadStats, lose_line
 from data_convert.messages.columns import EVERY_SYMBOL, NO_ID, MessagesBuilder, What
 from data_convert.recordings.detect import Source, detect_line, is_gap_line
 from data_convert.recordings.venues.binance import DirectDecoder

@@ -16,8 +16,9 @@ import numpy as np
 import orjson
 
 from data_convert.events import BUY, DEPTH_CLEAR, KIND_MASK, SELL
+from data_convert.files.lines import read_lines
 from data_convert.files.paths import Paths, listed_paths
-from data_convert.files.readers import ReadStats, read_lines
+from data_convert.files.readers import ReadStats
 from data_convert.files.writer import whole_file
 from data_convert.messages.columns import Messages, What
 from data_convert.messages.plan import Action, Unit

@@ -1,16 +1,15 @@
-"""Comma separated files, plain, gzip or zip, as rows of fields with their line numbers."""
+"""The text of the one file in a zip archive, in blocks."""
 
 from __future__ import annotations
 
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, cast
 
 from data_convert.errors import InputError
-from data_convert.files.readers import ReadStats, bounded, lose_line, open_check, read_lines
+from data_convert.files.readers import Blocks, ReadStats
 
 _ZIP: Final = b"PK\x03\x04"
 _BLOCK: Final = 1 << 18
@@ -25,43 +24,7 @@ def is_zip(path: Path) -> bool:
         return file.read(4) == _ZIP
 
 
-def text_lines(path: Path, stats: ReadStats) -> Iterator[tuple[int, bytes]]:
-    """Yield (line number from 1, line) of a plain, gzip or zip file; a cut last line is lost and counted.
-
-    Of a zip archive the one file in it is read. Damage ends the lines and stands in `stats`. Raises InputError.
-    """
-    open_check(path)
-    if not is_zip(path):
-        lines = read_lines(path, stats)
-        for at, line, ended in lines:
-            if not ended and stats.damage:
-                lose_line(stats, at, line)
-                continue
-            yield at, line
-        return
-    rest: list[bytes] = []
-    for block, torn in bounded(((block, False) for block in zip_blocks(path, stats)), stats):
-        pieces = block.split(b"\n")
-        rest.append(pieces.pop(0))
-        if pieces:
-            pieces.insert(0, b"".join(rest))
-            rest = [pieces.pop()]
-        for piece in pieces:
-            stats.lines += 1
-            yield stats.lines, piece.rstrip(b"\r")
-        if torn:
-            stats.lines += 1
-            lose_line(stats, stats.lines, b"".join(rest))
-            rest = []
-    last = b"".join(rest)
-    if last and stats.damage:
-        stats.text_bytes -= len(last)
-    elif last:
-        stats.lines += 1
-        yield stats.lines, last.rstrip(b"\r")
-
-
-def zip_blocks(path: Path, stats: ReadStats) -> Iterator[bytes]:
+def zip_blocks(path: Path, stats: ReadStats) -> Blocks:
     """Yield the text of the one file in a zip archive; `stats.lines` must be right when the next block is asked for.
 
     What stands behind the last newline before damage is of no use; the reader takes it off `text_bytes` again. Raises
@@ -78,17 +41,17 @@ def zip_blocks(path: Path, stats: ReadStats) -> Iterator[bytes]:
                 size += len(piece)
                 if size >= _BLOCK:
                     stats.text_bytes += size
-                    yield b"".join(pieces)
+                    yield b"".join(pieces), False
                     pieces, size = [], 0
     except _DAMAGE as error:
         stats.text_bytes += size
-        yield b"".join(pieces)
+        yield b"".join(pieces), False
         if not stats.lines:
             raise InputError(path, f"is no readable zip archive ({error})", "download it again") from error
         stats.damage.append(f"the archive is damaged behind line {stats.lines} ({error})")
         return
     stats.text_bytes += size
-    yield b"".join(pieces)
+    yield b"".join(pieces), False
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> str:
