@@ -17,11 +17,16 @@ _R = TypeVar("_R")
 
 
 def jit(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile without Python objects, on first use, and keep the machine code on disk where there is a place for it.
+    """Compile without Python objects, on first use, and keep the machine code on disk where there is a place for it."""
+    return _compiled(function, inner=False)
 
-    What begins with an underscore is called by other kernels only: compiling its way in from Python is saved.
-    """
-    inner = function.__name__.startswith("_")
+
+def inner(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Compile what is called by other kernels only: its way in from Python is saved."""
+    return _compiled(function, inner=True)
+
+
+def _compiled(function: Callable[_P, _R], inner: bool) -> Callable[_P, _R]:
     options: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
     options |= {"no_cpython_wrapper": inner, "no_cfunc_wrapper": inner}
     try:

@@ -26,6 +26,7 @@ from data_convert.archives.ops import (
     SKIP,
     STAMP,
 )
+from data_convert.files.number_kernels import FIVE, FOUR, MOST_DIGITS, POWERS, SIX, is_exact, nanoseconds, read_decimal
 
 _I64 = npt.NDArray[np.int64]
 _U8 = npt.NDArray[np.uint8]
@@ -37,23 +38,14 @@ POS, LINE, ODD = range(3)
 # Places in `state` of `quote_changes`: rows and messages written, whether there is a book, its version.
 MESSAGES, ROWS, KNOWN, VERSION = range(4)
 MESSAGE_WORDS: Final = 9
-_POWERS = np.array([10.0**i for i in range(23)])
-_EXACT = np.int64(1) << 53
-_MAX_MS = np.int64(9_223_372_036_854)
-_FIRST_US = np.int64(100_000_000_000_000)
-_MAX_US = np.int64(9_223_372_036_854_775)
 _COMMA, _NEWLINE, _RETURN, _POINT = 44, 10, 13, 46
 _BUY = np.int64(1) << 29
 _SELL = np.int64(1) << 28
 _DEPTH, _SNAPSHOT = 1, 4
 _NO_ID = -1
-_MOST_DIGITS = 18
 
 # Text as words of eight bytes, the first byte lowest.
 _THREE = np.int64(0xFFFFFF)
-_FOUR = np.int64(0xFFFFFFFF)
-_FIVE = np.int64(0xFFFFFFFFFF)
-_SIX = np.int64(0xFFFFFFFFFFFF)
 _LOWER_THREE = np.int64(0x202020)
 _LOWER_FOUR = np.int64(0x20202020)
 _TRUE = np.int64(int.from_bytes(b"true", "little"))
@@ -107,23 +99,10 @@ def parse_columns(
                 while load_byte(text, pos) != _COMMA and load_byte(text, pos) != _NEWLINE:
                     pos += 1
             elif what in (NUMBER, POSITIVE):
-                mantissa = np.int64(0)
-                while 48 <= load_byte(text, pos) <= 57:
-                    mantissa = mantissa * 10 + (load_byte(text, pos) - 48)
-                    pos += 1
-                digits = pos - field
-                after = np.int64(0)
-                if load_byte(text, pos) == _POINT:
-                    pos += 1
-                    point = pos
-                    while 48 <= load_byte(text, pos) <= 57:
-                        mantissa = mantissa * 10 + (load_byte(text, pos) - 48)
-                        pos += 1
-                    after = pos - point
-                    digits += after
-                good = bool(0 < digits <= _MOST_DIGITS and mantissa < _EXACT and (mantissa > 0 or what == NUMBER))
+                pos, before, after, mantissa = read_decimal(text, pos)
+                good = bool(is_exact(before, after, mantissa) and (mantissa > 0 or what == NUMBER))
                 if good:
-                    floats[n, word] = np.float64(mantissa) / _POWERS[after]
+                    floats[n, word] = np.float64(mantissa) / POWERS[after]
             elif what == NAME:
                 at = 0
                 while at < len(name) and load_byte(text, pos) == name[at]:
@@ -132,8 +111,8 @@ def parse_columns(
                 good = at == len(name)
             elif what == MAKER:
                 bytes_ = load_word(text, pos)
-                four = bytes_ & _FOUR
-                five = bytes_ & _FIVE
+                four = bytes_ & FOUR
+                five = bytes_ & FIVE
                 if four in (_TRUE, _TRUE_CAPITAL, _TRUE_UPPER):
                     words[n, word] |= _SELL
                     pos += 4
@@ -147,7 +126,7 @@ def parse_columns(
                 if (bytes_ | _LOWER_THREE) & _THREE == _IS_BUY:
                     words[n, word] |= _BUY
                     pos += 3
-                elif (bytes_ | _LOWER_FOUR) & _FOUR == _IS_SELL:
+                elif (bytes_ | _LOWER_FOUR) & FOUR == _IS_SELL:
                     words[n, word] |= _SELL
                     pos += 4
                 else:
@@ -159,16 +138,16 @@ def parse_columns(
                 pos += 1 if good else 0
             elif what == LEVEL_TYPE:
                 bytes_ = load_word(text, pos)
-                if bytes_ & _SIX == _IS_UPDATE:
+                if bytes_ & SIX == _IS_UPDATE:
                     words[n, word] |= _DEPTH
                     pos += 6
-                elif bytes_ & _SIX == _IS_DELETE:
+                elif bytes_ & SIX == _IS_DELETE:
                     words[n, word] |= _DEPTH | DELETES
                     pos += 6
                 elif bytes_ & _THREE == _IS_SET:
                     words[n, word] |= _DEPTH
                     pos += 3
-                elif bytes_ & _FOUR == _IS_SNAP:
+                elif bytes_ & FOUR == _IS_SNAP:
                     words[n, word] |= _SNAPSHOT
                     pos += 4
                 else:
@@ -179,14 +158,10 @@ def parse_columns(
                     value = value * 10 + (load_byte(text, pos) - 48)
                     pos += 1
                 digits = pos - field
-                good = 0 < digits <= _MOST_DIGITS
+                good = 0 < digits <= MOST_DIGITS
                 if what == STAMP:
-                    if _FIRST_US <= value <= _MAX_US:
-                        value *= 1_000
-                    elif value <= _MAX_MS:
-                        value *= 1_000_000
-                    else:
-                        good = False
+                    value = nanoseconds(value)
+                    good = bool(good and value >= 0)
                 elif what == SECONDS:
                     good = bool(0 < digits <= 10 and value <= 9_223_372_035)
                     scale = np.int64(1_000_000_000)

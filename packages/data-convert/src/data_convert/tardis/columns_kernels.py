@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from data_convert._jit import jit, load_byte, load_word
-from data_convert.tardis.kernels import BAD, DONE, EMPTY, FULL, LINE, OTHER, OTHERS, POS, SLOW, STATUS
+from data_convert._jit import jit, load_byte
+from data_convert.files.number_kernels import POWERS, is_exact, read_decimal
+from data_convert.tardis.kernels import BAD, DONE, FULL, INTEGER_DIGITS, LINE, POS, SLOW, STATUS, begins_with, pass_over
 
 _I64 = npt.NDArray[np.int64]
 _U8 = npt.NDArray[np.uint8]
 _F64 = npt.NDArray[np.float64]
 
-_POWERS = np.array([10.0**i for i in range(23)])
-_EXACT = np.int64(1) << 53
 _MAX_US = np.int64((1 << 63) - 1) // 1000
 _COMMA, _NEWLINE, _RETURN, _POINT, _MINUS = 44, 10, 13, 46, 45
 
@@ -39,25 +38,12 @@ def parse_columns(
             state[STATUS] = FULL
             break
         start = pos
-        differs = np.int64(1)
-        if start + width < stop:
-            differs = np.int64(0)
-            for i in range(1, len(prefix), 2):
-                differs |= (load_word(text, pos) ^ prefix[i]) & prefix[i + 1]
-                pos += 8
-        if differs != 0:
-            pos = start
-            blank = load_byte(text, pos) == _NEWLINE or (
-                load_byte(text, pos) == _RETURN and load_byte(text, pos + 1) == _NEWLINE
-            )
-            if not blank and not skip_others:
-                state[STATUS] = OTHER
+        if not begins_with(text, pos, stop, prefix):
+            behind = pass_over(text, pos, skip_others, state)
+            if behind < 0:
                 break
-            while load_byte(text, pos) != _NEWLINE:
-                pos += 1
-            pos += 1
+            pos = behind
             line += 1
-            state[EMPTY if blank else OTHERS] += 1
             continue
         pos = start + width
         good = True
@@ -78,22 +64,7 @@ def parse_columns(
             field = pos
             negative = load_byte(text, pos) == _MINUS
             pos += 1 if negative else 0
-            mantissa = np.int64(0)
-            digits = 0
-            after = 0
-            point = False
-            while True:
-                byte = load_byte(text, pos)
-                if 48 <= byte <= 57:
-                    if digits < 18:
-                        mantissa = mantissa * 10 + (byte - 48)
-                    digits += 1
-                    after += 1 if point else 0
-                elif byte == _POINT and not point:
-                    point = True
-                else:
-                    break
-                pos += 1
+            pos, before, after, mantissa = read_decimal(text, pos)
             number_end = pos
             exponent = (load_byte(text, pos) | 32) == 101
             if exponent:
@@ -107,10 +78,10 @@ def parse_columns(
                 number_end = pos
             if number_end == field:
                 floats[n, 3 + column] = np.nan
-            elif digits == 0 or digits - after > 200:
+            elif before + after == 0 or before > INTEGER_DIGITS:
                 good = False
-            elif digits <= 18 and mantissa < _EXACT and not exponent:
-                value_here = np.float64(mantissa) / _POWERS[after]
+            elif is_exact(before, after, mantissa) and not exponent:
+                value_here = np.float64(mantissa) / POWERS[after]
                 floats[n, 3 + column] = -value_here if negative else value_here
             else:
                 slow[n_slow, 0] = n

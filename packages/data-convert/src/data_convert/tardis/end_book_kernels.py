@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from data_convert._jit import jit
+from data_convert._jit import inner, jit
 
 _I64 = npt.NDArray[np.int64]
 _F64 = npt.NDArray[np.float64]
@@ -14,7 +14,7 @@ _SELL = np.int64(1) << 28
 _LAST = np.int64((1 << 63) - 1)
 
 
-@jit
+@inner
 def _slot(key: np.int64, keys: _I64) -> np.int64:
     """Return where a price (the bits of a positive float) is, or may be put."""
     mask = len(keys) - 1

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from data_convert._jit import jit
+from data_convert._jit import inner, jit
 
 _I64 = npt.NDArray[np.int64]
 _F64 = npt.NDArray[np.float64]
@@ -27,7 +27,7 @@ _SELL = np.int64(1) << 28
 _SPARE = 4
 
 
-@jit
+@inner
 def _find(levels: _F64, side: int, count: np.int64, at: float) -> np.int64:
     """Return the first place whose position is not above `at`; positions descend."""
     low, high = np.int64(0), count
@@ -40,7 +40,7 @@ def _find(levels: _F64, side: int, count: np.int64, at: float) -> np.int64:
     return low
 
 
-@jit
+@inner
 def _emit(ev: np.int64, price: float, quantity: float, given: _I64, words: _I64, floats: _F64, state: _I64) -> None:
     """Write a row with the times and the line of the statement."""
     out = state[OUT]
@@ -55,7 +55,7 @@ def _emit(ev: np.int64, price: float, quantity: float, given: _I64, words: _I64,
     state[OUT] = out + 1
 
 
-@jit
+@inner
 def _remove_while(
     levels: _F64, side: int, at: float, equal: bool, loud: bool, given: _I64, words: _I64, floats: _F64, state: _I64
 ) -> None:
@@ -71,7 +71,7 @@ def _remove_while(
     state[COUNT + side] = count
 
 
-@jit
+@inner
 def _set(
     levels: _F64, versions: _I64, side: int, at: float, price: float, quantity: float, version: np.int64, state: _I64
 ) -> None:
@@ -88,7 +88,7 @@ def _set(
     versions[side, place, RANK] = version
 
 
-@jit
+@inner
 def _update(
     levels: _F64,
     versions: _I64,
@@ -138,7 +138,7 @@ def _update(
         _emit((4 if snapshot and quantity != 0.0 else 1) | flag, price, quantity, given, words, floats, state)
 
 
-@jit
+@inner
 def _quote(
     levels: _F64,
     versions: _I64,

@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from data_convert._jit import jit, load_byte, load_word, trailing_zeros
+from data_convert._jit import inner, jit, load_byte, load_word
+from data_convert.files.number_kernels import FIVE, FOUR, MOST_DIGITS, POWERS, SIX, eight_digits, is_exact, read_decimal
 
 _I64 = npt.NDArray[np.int64]
 _U8 = npt.NDArray[np.uint8]
@@ -26,20 +27,14 @@ DONE, FULL, OTHER, BAD = range(4)
 # Modes
 PROCESS, IGNORE_SOD, IGNORE = range(3)
 
-_POWERS = np.array([10.0**i for i in range(23)])
-_WHOLE_POWERS = np.array([10**i for i in range(8)])
-_EXACT = np.int64(1) << 53
 _MAX_US = np.int64((1 << 63) - 1) // 1000
-_INTEGER_DIGITS = 200  # with an exponent of two digits no number is infinite
+INTEGER_DIGITS = 200  # with an exponent of two digits no number is infinite
 _COMMA, _NEWLINE, _RETURN, _POINT = 44, 10, 13, 46
 _TRADE, _DEPTH, _SNAPSHOT = 2, 1, 4
 _BUY = np.int64(1) << 29
 _SELL = np.int64(1) << 28
 
 # Text as words of eight bytes, the first byte lowest.
-_FOUR = np.int64(0xFFFFFFFF)
-_FIVE = np.int64(0xFFFFFFFFFF)
-_SIX = np.int64(0xFFFFFFFFFFFF)
 _LOWER_FIVE = np.int64(0x2020202020)
 _LOWER_FOUR = np.int64(0x20202020)
 _FALSE = np.int64(int.from_bytes(b"false,", "little"))
@@ -48,36 +43,37 @@ _IS_BUY = np.int64(int.from_bytes(b"buy,", "little"))
 _IS_SELL = np.int64(int.from_bytes(b"sell,", "little"))
 _IS_BID = np.int64(int.from_bytes(b"bid,", "little"))
 _IS_ASK = np.int64(int.from_bytes(b"ask,", "little"))
-_ZEROS = np.int64(0x3030303030303030)
-_ABOVE_NINE = np.int64(0x7676767676767676)
-_HIGH_BITS = np.int64(0x8080808080808080 - (1 << 64))
-_BYTES = np.int64(0x00FF00FF00FF00FF)
-_PAIRS = np.int64(0x0000FFFF0000FFFF)
 
 _TIMES_WIDTH = 34
 """Two times of 16 digits, each with its comma."""
 _TIMES_AT = (8, 16, 24, 26)
 
 
-@jit
-def _eight_digits(word: np.int64) -> np.int64:
-    """Return the number that eight digits write, negative if they are none."""
-    digits = word ^ _ZEROS
-    if ((digits + _ABOVE_NINE) | digits) & _HIGH_BITS:
-        return np.int64(-1)
-    pairs = (digits * 2561 >> 8) & _BYTES
-    fours = (pairs * 6553601 >> 16) & _PAIRS
-    return (fours * 42949672960001 >> 32) & _FOUR
+@inner
+def begins_with(text: _U8, pos: int, stop: int, prefix: _I64) -> bool:
+    """Tell whether the line at `pos` begins with a text: its length, then pairs of word and mask."""
+    if pos + prefix[0] >= stop:
+        return False
+    differs = np.int64(0)
+    for i in range(1, len(prefix), 2):
+        differs |= (load_word(text, pos) ^ prefix[i]) & prefix[i + 1]
+        pos += 8
+    return bool(differs == 0)
 
 
-@jit
-def _digits(word: np.int64, count: np.int64) -> np.int64:
-    """Return the number that the lowest `count` (under 8) bytes write; they are digits without their 0x30."""
-    # Two shifts, for one by 64 bits is undefined.
-    digits = word << (56 - 8 * count) << 8
-    pairs = (digits * 2561 >> 8) & _BYTES
-    fours = (pairs * 6553601 >> 16) & _PAIRS
-    return (fours * 42949672960001 >> 32) & _FOUR
+@inner
+def pass_over(text: _U8, pos: int, skip_others: bool, state: _I64) -> int:
+    """Return the place behind a line of another instrument, or a blank one, counted; -1 before one that must be told."""
+    blank = load_byte(text, pos) == _NEWLINE or (
+        load_byte(text, pos) == _RETURN and load_byte(text, pos + 1) == _NEWLINE
+    )
+    if not blank and not skip_others:
+        state[STATUS] = OTHER
+        return -1
+    while load_byte(text, pos) != _NEWLINE:
+        pos += 1
+    state[EMPTY if blank else OTHERS] += 1
+    return pos + 1
 
 
 @jit
@@ -117,25 +113,12 @@ def parse_rows(
             state[STATUS] = FULL
             break
         start = pos
-        differs = np.int64(1)
-        if start + width < stop:
-            differs = np.int64(0)
-            for i in range(1, len(prefix), 2):
-                differs |= (load_word(text, pos) ^ prefix[i]) & prefix[i + 1]
-                pos += 8
-        if differs != 0:
-            pos = start
-            blank = load_byte(text, pos) == _NEWLINE or (
-                load_byte(text, pos) == _RETURN and load_byte(text, pos + 1) == _NEWLINE
-            )
-            if not blank and not skip_others:
-                state[STATUS] = OTHER
+        if not begins_with(text, pos, stop, prefix):
+            behind = pass_over(text, pos, skip_others, state)
+            if behind < 0:
                 break
-            while load_byte(text, pos) != _NEWLINE:
-                pos += 1
-            pos += 1
+            pos = behind
             line += 1
-            state[EMPTY if blank else OTHERS] += 1
             continue
         pos = start + width
         good = True
@@ -154,8 +137,8 @@ def parse_rows(
                 field = pos
                 value = np.int64(-1)
                 if load_byte(text, pos + 16) == _COMMA:
-                    high = _eight_digits(load_word(text, pos))
-                    low = _eight_digits(load_word(text, pos + 8))
+                    high = eight_digits(load_word(text, pos))
+                    low = eight_digits(load_word(text, pos + 8))
                     if high >= 0 and low >= 0:
                         value = high * 100000000 + low
                         pos += 16
@@ -176,9 +159,9 @@ def parse_rows(
             # The case of letters does not matter: other writers of CSV say True.
             word = load_word(text, pos)
             event = np.int64(_DEPTH)
-            if (word | _LOWER_FIVE) & _SIX == _FALSE:
+            if (word | _LOWER_FIVE) & SIX == _FALSE:
                 pos += 6
-            elif (word | _LOWER_FOUR) & _FIVE == _TRUE:
+            elif (word | _LOWER_FOUR) & FIVE == _TRUE:
                 event = np.int64(_SNAPSHOT)
                 pos += 5
             else:
@@ -189,14 +172,14 @@ def parse_rows(
             good = good and load_byte(text, pos) == _COMMA
             pos += 1 if good else 0
         word = load_word(text, pos)
-        four = word & _FOUR
+        four = word & FOUR
         if four == _IS_BUY or (is_depth and four == _IS_BID):
             event |= _BUY
             pos += 4
         elif is_depth and four == _IS_ASK:
             event |= _SELL
             pos += 4
-        elif word & _FIVE == _IS_SELL:
+        elif word & FIVE == _IS_SELL:
             event |= _SELL
             pos += 5
         else:
@@ -207,39 +190,13 @@ def parse_rows(
             if not good:
                 break
             field = pos
-            # A whole part and a fraction of at most eight digits: each is one word, moved up so that zeros lead.
-            word = load_word(text, pos) ^ _ZEROS
-            before = trailing_zeros(((word + _ABOVE_NINE) | word) & _HIGH_BITS) >> 3
-            pos += before
-            mantissa = np.int64(0)
-            after = np.int64(0)
-            if before < 8:
-                mantissa = _digits(word, before)
-            else:
-                while 48 <= load_byte(text, pos) <= 57:
-                    pos += 1
-                before = pos - field
-                for at in range(field, pos):
-                    mantissa = mantissa * 10 + (load_byte(text, at) - 48)
-            if load_byte(text, pos) == _POINT:
-                pos += 1
-                word = load_word(text, pos) ^ _ZEROS
-                after = trailing_zeros(((word + _ABOVE_NINE) | word) & _HIGH_BITS) >> 3
-                if after < 8:
-                    mantissa = mantissa * _WHOLE_POWERS[after] + _digits(word, after)
-                    pos += after
-                else:
-                    point = pos
-                    while 48 <= load_byte(text, pos) <= 57:
-                        mantissa = mantissa * 10 + (load_byte(text, pos) - 48)
-                        pos += 1
-                    after = pos - point
+            pos, before, after, mantissa = read_decimal(text, pos)
             digits = before + after
-            if load_byte(text, pos) == end and digits - 1 < 18 and digits > 0 and mantissa < _EXACT:
-                floats[n, column] = np.float64(mantissa) / _POWERS[after]
+            if load_byte(text, pos) == end and is_exact(before, after, mantissa):
+                floats[n, column] = np.float64(mantissa) / POWERS[after]
             else:
                 # An exponent or many digits: converted by the caller. What is no number at all is found here.
-                good = bool(digits > 0 and before <= _INTEGER_DIGITS)
+                good = bool(digits > 0 and before <= INTEGER_DIGITS)
                 if (load_byte(text, pos) | 32) == 101:
                     pos += 1
                     if load_byte(text, pos) == 43 or load_byte(text, pos) == 45:
@@ -256,7 +213,7 @@ def parse_rows(
                 if end == _NEWLINE and load_byte(text, pos) == _RETURN:
                     pos += 1
                 good = good and load_byte(text, pos) == end
-            if column == 3 and (mantissa == 0 or digits > 18):
+            if column == 3 and (mantissa == 0 or digits > MOST_DIGITS):
                 # A price of 0 is none, however it is written.
                 any_digit = False
                 for at in range(field, pos):

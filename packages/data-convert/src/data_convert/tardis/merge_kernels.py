@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from data_convert._jit import jit
+from data_convert._jit import inner, jit
 
 _I64 = npt.NDArray[np.int64]
 _U8 = npt.NDArray[np.uint8]
@@ -104,7 +104,7 @@ def settle(words: _I64, order: _I64, clock: int, begin: int, new: int, end: int,
     return True
 
 
-@jit
+@inner
 def _run(
     words: _I64,
     by_exch: _I64,
@@ -145,7 +145,7 @@ def _run(
     return count
 
 
-@jit
+@inner
 def _load_head(words: _I64, order: _I64, at: int, end: int, clock: int, row: _I64, time: _I64, stream: int) -> None:
     """Look up the row at a cursor; one at its end has a time that never comes, so it loses every comparison."""
     row[clock - 1, stream] = -clock  # another number on either clock, so that two ends are never one row

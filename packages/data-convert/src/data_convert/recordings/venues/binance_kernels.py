@@ -15,7 +15,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from data_convert._jit import jit, load_byte, load_word
+from data_convert._jit import inner, jit, load_byte, load_word
+from data_convert.files.number_kernels import (
+    EXACT,
+    FIVE,
+    FOUR,
+    MOST_DIGITS,
+    POWERS,
+    eight_digits,
+    nanoseconds,
+    read_decimal,
+)
 from data_convert.recordings.venues.binance_template import (
     BEFORE_FIRST,
     DECIMAL,
@@ -50,11 +60,6 @@ SLOTS: Final = 8192
 TEXTS_PADDING: Final = 8
 
 _MIX = np.int64(0x1F58476D1CE4E5B9)
-_POWERS = np.array([10.0**i for i in range(23)])
-_EXACT = np.int64(1) << 53
-_MAX_MS = np.int64(9_223_372_036_854)
-_FIRST_US = np.int64(100_000_000_000_000)
-_MAX_US = np.int64(9_223_372_036_854_775)
 _BOUGHT = np.uint32(2 | 1 << 29)
 _SOLD = np.uint32(2 | 1 << 28)
 _SPACE, _QUOTE, _COMMA, _POINT, _CLOSE, _BACKSLASH, _NEWLINE, _RETURN = 32, 34, 44, 46, 93, 92, 10, 13
@@ -65,13 +70,6 @@ _AND_TEXT = np.int64(int.from_bytes(b',"', "little"))
 _TRUE = np.int64(int.from_bytes(b"true", "little"))
 _FALSE = np.int64(int.from_bytes(b"false", "little"))
 _TWO = np.int64(0xFFFF)
-_FOUR = np.int64(0xFFFFFFFF)
-_FIVE = np.int64(0xFFFFFFFFFF)
-_ZEROS = np.int64(0x3030303030303030)
-_ABOVE_NINE = np.int64(0x7676767676767676)
-_HIGH_BITS = np.int64(0x8080808080808080 - (1 << 64))
-_BYTES = np.int64(0x00FF00FF00FF00FF)
-_PAIRS = np.int64(0x0000FFFF0000FFFF)
 
 
 def slot_of(first: bytes) -> int:
@@ -80,22 +78,11 @@ def slot_of(first: bytes) -> int:
     return (hashed * int(_MIX) >> 40) & (SLOTS - 1)
 
 
-@jit
-def _eight_digits(word: np.int64) -> np.int64:
-    """Return the number that eight digits write, negative if they are none."""
-    digits = word ^ _ZEROS
-    if ((digits + _ABOVE_NINE) | digits) & _HIGH_BITS:
-        return np.int64(-1)
-    pairs = (digits * 2561 >> 8) & _BYTES
-    fours = (pairs * 6553601 >> 16) & _PAIRS
-    return (fours * 42949672960001 >> 32) & _FOUR
-
-
-@jit
+@inner
 def _stamp(text: _U8, pos: int) -> np.int64:
     """Return the time that nineteen digits before a space write, -1 for anything else."""
-    high = _eight_digits(load_word(text, pos))
-    low = _eight_digits(load_word(text, pos + 8))
+    high = eight_digits(load_word(text, pos))
+    low = eight_digits(load_word(text, pos + 8))
     if high < 0 or low < 0 or high >= 90_000_000 or load_byte(text, pos + 19) != _SPACE:
         return np.int64(-1)
     value = high * 100_000_000 + low
@@ -107,7 +94,7 @@ def _stamp(text: _U8, pos: int) -> np.int64:
     return value
 
 
-@jit
+@inner
 def _number(text: _U8, pos: int, numbers: _I64, register: int) -> int:
     """Read a JSON integer of at most 18 digits into a register; return the place behind it, -1 if there is none."""
     begin = pos
@@ -121,35 +108,21 @@ def _number(text: _U8, pos: int, numbers: _I64, register: int) -> int:
     return pos
 
 
-@jit
+@inner
 def _decimal(text: _U8, pos: int) -> tuple[int, float]:
     """Read digits with at most one point up to a quote; return (behind the quote, value), -1 if it is not exact."""
-    mantissa = np.int64(0)
-    begin = pos
-    while 48 <= load_byte(text, pos) <= 57:
-        mantissa = mantissa * 10 + (load_byte(text, pos) - 48)
-        pos += 1
-    digits = pos - begin
-    after = 0
-    if digits > 0 and load_byte(text, pos) == _POINT:
-        pos += 1
-        point = pos
-        while 48 <= load_byte(text, pos) <= 57:
-            mantissa = mantissa * 10 + (load_byte(text, pos) - 48)
-            pos += 1
-        after = pos - point
-        digits += after
-    if load_byte(text, pos) != _QUOTE or digits == 0 or digits > 18:
+    pos, before, after, mantissa = read_decimal(text, pos)
+    if load_byte(text, pos) != _QUOTE or not 0 < before + after <= MOST_DIGITS:
         return -1, 0.0
-    while mantissa >= _EXACT and after > 0 and mantissa % 10 == 0:
+    while mantissa >= EXACT and after > 0 and mantissa % 10 == 0:
         mantissa //= 10
         after -= 1
-    if mantissa >= _EXACT:
+    if mantissa >= EXACT:
         return -1, 0.0
-    return pos + 1, np.float64(mantissa) / _POWERS[after]
+    return pos + 1, np.float64(mantissa) / POWERS[after]
 
 
-@jit
+@inner
 def _levels(text: _U8, pos: int, side: int, row: int, ev: _U32, px: _F64, qty: _F64) -> tuple[int, int]:
     """Read `["price","quantity"],...]` into rows from `row` on; return (behind the list, next row), -1 if it is odd."""
     if load_byte(text, pos) == _CLOSE:
@@ -172,7 +145,7 @@ def _levels(text: _U8, pos: int, side: int, row: int, ev: _U32, px: _F64, qty: _
             return (pos if load_byte(text, pos - 1) == _CLOSE else -1), row
 
 
-@jit
+@inner
 def _same_end(text: _U8, pos: int, texts: _U8, at: int, length: int) -> int:
     """Return the place behind texts[at:at + length] where it stands at `pos`, else -1; TEXTS_PADDING can be read."""
     while length >= 8:
@@ -186,7 +159,7 @@ def _same_end(text: _U8, pos: int, texts: _U8, at: int, length: int) -> int:
     return pos + length
 
 
-@jit
+@inner
 def _words_end(text: _U8, pos: int) -> int:
     """Return the place of the quote that ends a plain text, -1 if an escape or a byte beyond ASCII is in it."""
     while True:
@@ -196,16 +169,6 @@ def _words_end(text: _U8, pos: int) -> int:
         if byte < _SPACE or byte > 126 or byte == _BACKSLASH:
             return -1
         pos += 1
-
-
-@jit
-def _nanoseconds(value: np.int64) -> np.int64:
-    """Convert ms or µs since the epoch, told by their size, to ns; -1 for what is neither."""
-    if value <= _MAX_MS:
-        return value * 1_000_000
-    if _FIRST_US <= value <= _MAX_US:
-        return value * 1_000
-    return np.int64(-1)
 
 
 @jit
@@ -271,8 +234,8 @@ def scan_lines(
                 elif operation == DECIMAL:
                     at, decimals[value] = _decimal(text, at)
                 elif operation == FLAG:
-                    numbers[value] = load_word(text, at) & _FOUR == _TRUE
-                    if numbers[value] == 0 and load_word(text, at) & _FIVE != _FALSE:
+                    numbers[value] = load_word(text, at) & FOUR == _TRUE
+                    if numbers[value] == 0 and load_word(text, at) & FIVE != _FALSE:
                         at = -6
                     at += 5 - numbers[value]
                 if at < 0:
@@ -295,7 +258,7 @@ def scan_lines(
             quote_prices[quote, 6] = decimals[1]
             quote += 1
         elif kind != OTHER:
-            exch = _nanoseconds(numbers[templates[template, EXCH]])
+            exch = nanoseconds(numbers[templates[template, EXCH]])
             if exch < 0 or (kind == TRADE and not (decimals[0] > 0.0 and decimals[1] > 0.0)):
                 break
             first = numbers[templates[template, FIRST]]
