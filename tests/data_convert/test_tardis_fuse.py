@@ -151,18 +151,7 @@ def test_the_kernel_fuses_as_the_book_of_words_does(statements, tick, lot, room)
     words = np.empty((max(room, 2 * len(statements) + 4), 8), np.int64)
     while state[kernels.AT] < len(given_rows):
         state[kernels.OUT] = 0
-        kernels.fuse(
-            given_rows,
-            floats,
-            levels,
-            levels.view(np.int64),
-            tick or 0.0,
-            lot or 0.0,
-            0,
-            words,
-            words.view(float),
-            state,
-        )
+        kernels.fuse(given_rows, levels, tick or 0.0, lot or 0.0, 0, words, state)
         out = words[: int(state[kernels.OUT])]
         got += list(zip(out[:, 0], out.view(float)[:, 3], out.view(float)[:, 4], out[:, 2], strict=True))
     assert got == want

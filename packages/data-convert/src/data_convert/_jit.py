@@ -82,5 +82,5 @@ def _trailing_zeros(_: Any, word: Any) -> Any:
     return types.int64(types.int64), generate
 
 
-trailing_zeros: Callable[[np.int64], np.int64] = cast(Any, intrinsic(_trailing_zeros))
+trailing_zeros: Callable[[np.int64], int] = cast(Any, intrinsic(_trailing_zeros))
 """Count the zero bits below the lowest one that is set; 64 for 0."""

@@ -99,18 +99,7 @@ class TableReader:
             while state[kernels.POS] < text.stop:
                 words, odd = np.empty((_ROWS, len(first)), np.int64), np.empty((_ODD, 4), np.int64)
                 name = np.frombuffer(self._name, np.uint8)
-                count = kernels.parse_columns(
-                    raw,
-                    text.stop,
-                    layout,
-                    first,
-                    table.line_word,
-                    name,
-                    words,
-                    words.view(np.float64),
-                    odd,
-                    state,
-                )
+                count = kernels.parse_columns(raw, text.stop, layout, first, table.line_word, name, words, odd, state)
                 good = self._with_odd(text, words[:count], odd[: state[kernels.ODD]])
                 if len(good):
                     yield good

@@ -6,8 +6,6 @@ Importing this module imports numba; do so only where a kernel runs.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +25,7 @@ from data_convert.archives.ops import (
     STAMP,
 )
 from data_convert.files.number_kernels import FIVE, FOUR, MOST_DIGITS, POWERS, SIX, is_exact, nanoseconds, read_decimal
+from data_convert.messages.columns import Block
 
 _I64 = npt.NDArray[np.int64]
 _U8 = npt.NDArray[np.uint8]
@@ -37,7 +36,6 @@ _F64 = npt.NDArray[np.float64]
 POS, LINE, ODD = range(3)
 # Places in `state` of `quote_changes`: rows and messages written, whether there is a book, its version.
 MESSAGES, ROWS, KNOWN, VERSION = range(4)
-MESSAGE_WORDS: Final = 9
 _COMMA, _NEWLINE, _RETURN, _POINT = 44, 10, 13, 46
 _BUY = np.int64(1) << 29
 _SELL = np.int64(1) << 28
@@ -71,7 +69,6 @@ def parse_columns(
     line_word: int,
     name: _U8,
     words: _I64,
-    floats: _F64,
     odd: _I64,
     state: _I64,
 ) -> int:
@@ -82,6 +79,7 @@ def parse_columns(
     is not read for certain here, whether it is good or not, is entered in `odd`: row, line, first byte, newline. Ends
     early when `words` or `odd` is full. `text` has at least 8 more bytes.
     """
+    floats = words.view(np.float64)
     pos = state[POS]
     line = state[LINE]
     n = 0
@@ -207,27 +205,15 @@ def parse_columns(
 
 
 @jit
-def quote_changes(
-    words: _I64,
-    floats: _F64,
-    begin: int,
-    file: int,
-    rows_before: int,
-    state: _I64,
-    book: _F64,
-    messages: _I64,
-    what: _U8,
-    ev: _U32,
-    px: _F64,
-    qty: _F64,
-) -> int:
+def quote_changes(words: _I64, begin: int, file: int, rows_before: int, state: _I64, book: _F64, out: Block) -> int:
     """Take quotes words[begin:] (time, id, -, bid, quantity, ask, quantity, line) one by one; return how many were.
 
     A quote of two sides that do not cross, not older than the book (`state[VERSION]`), replaces it: what is not there
     any more is deleted, bid before ask, then what is new is set. The first one is a snapshot. Stops before any other
-    quote. `book`: bid, quantity, ask, quantity. `messages`, `what`: columns of data_convert.messages.columns; the numbers of rows in them
-    begin at `rows_before`. Four rows for every quote must have room.
+    quote. `book`: bid, quantity, ask, quantity. Rows are counted from `rows_before`; `out` has room for four of every quote.
     """
+    floats = words.view(np.float64)
+    what, _, messages, ev, px, qty, _ = out
     n_messages = 0
     n_rows = 0
     at = begin

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from data_convert.archives.columns import Words
 from data_convert.archives.ops import DELETES
 from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, KIND_MASK, SELL
-from data_convert.messages.columns import NO_ID, MessagesBuilder, What
+from data_convert.messages.columns import NO_ID, Block, MessagesBuilder, What
 from data_convert.recordings.venues.fusing import BID
 from data_convert.recordings.venues.windows import Replace, Windows
 
@@ -117,18 +117,13 @@ class QuoteSink:
 
         self.streams["bookTicker"] += len(words)
         floats, builder = words.view(_FLOATS), self.builder
-        messages = np.empty((len(words), kernels.MESSAGE_WORDS), np.int64)
-        what, ev = np.empty(len(words), np.uint8), np.empty(4 * len(words), np.uint32)
-        px, qty = np.empty(4 * len(words)), np.empty(4 * len(words))
+        block = Block.with_room(len(words), 4 * len(words))
         at = 0
         while at < len(words):
             if self._windows is None:
-                before, state = len(builder.ev), self._state
-                at += kernels.quote_changes(
-                    words, floats, at, self.file, before, state, self._book, messages, what, ev, px, qty
-                )
-                n, rows = int(state[kernels.MESSAGES]), int(state[kernels.ROWS])
-                add_messages(builder, self.symbol, what[:n], messages[:n], ev[:rows], px[:rows], qty[:rows])
+                state = self._state
+                at += kernels.quote_changes(words, at, self.file, len(builder.ev), state, self._book, block)
+                add_messages(builder, self.symbol, block, int(state[kernels.MESSAGES]), int(state[kernels.ROWS]))
             if at < len(words):
                 self._take_oddly(words[at], floats[at])
                 at += 1
@@ -194,43 +189,28 @@ class LevelSink:
             begins, ends = begins[:-1], ends[:-1]
         if not len(begins):
             return
-        rows = slice(0, int(ends[-1]))
-        heads, before = words[begins], len(self.builder.ev)
-        messages = np.empty((len(begins), 9), np.int64)
+        heads, before, rows = words[begins], len(self.builder.ev), int(ends[-1])
+        block = Block.with_room(len(begins), rows)
+        messages = block.ints
         messages[:, 0], messages[:, 1], messages[:, 2] = self.file, heads[:, 7], 0
         messages[:, 3:7] = heads[:, :4]
         messages[snapshot[begins], 4] = messages[snapshot[begins], 6] = NO_ID
         messages[:, 7], messages[:, 8] = before + begins, before + ends
-        ev, floats = words[rows, 4], words.view(_FLOATS)[rows]
-        px, qty = floats[:, 5].copy(), np.where(ev & DELETES, 0.0, floats[:, 6])
-        what = np.where(snapshot[begins], What.SNAPSHOT, What.UPDATE).astype(np.uint8)
-        add_messages(self.builder, heads[:, 8], what, messages, (ev & ~DELETES).astype(np.uint32), px, qty)
+        ev, floats = words[:rows, 4], words.view(_FLOATS)[:rows]
+        block.what[:] = np.where(snapshot[begins], What.SNAPSHOT, What.UPDATE)
+        block.ev[:], block.px[:] = ev & ~DELETES, floats[:, 5]
+        block.qty[:] = np.where(ev & DELETES, 0.0, floats[:, 6])
+        add_messages(self.builder, heads[:, 8], block, len(begins), rows)
 
 
-def add_messages(
-    builder: MessagesBuilder,
-    symbol: str | Words,
-    what: npt.NDArray[np.uint8],
-    messages: Words,
-    ev: npt.NDArray[np.uint32],
-    px: npt.NDArray[np.float64],
-    qty: npt.NDArray[np.float64],
-) -> None:
-    """Append whole messages: rows of `MessagesBuilder.ints`, all of one symbol or with the number of each's."""
-    if not len(what):
+def add_messages(builder: MessagesBuilder, symbol: str | Words, block: Block, messages: int, rows: int) -> None:
+    """Append the first messages of a block, all of one symbol or with the number of each's, and count them."""
+    if not messages:
         return
-    if isinstance(symbol, str):
-        symbol = np.full(len(what), builder.symbols.setdefault(symbol, len(builder.symbols)), np.int64)
-    count_symbols(builder, symbol)
-    for column, values in (
-        (builder.what, what),
-        (builder.symbol, symbol.astype(np.intc)),
-        (builder.ints, messages),
-        (builder.ev, ev),
-        (builder.px, px),
-        (builder.qty, qty),
-    ):
-        column.frombytes(np.ascontiguousarray(values).view(np.uint8).data)
+    numbers = builder.symbols.setdefault(symbol, len(builder.symbols)) if isinstance(symbol, str) else symbol
+    block.symbol[:messages] = numbers
+    count_symbols(builder, block.symbol[:messages].astype(np.int64))
+    builder.extend(block, messages, rows, 0)
 
 
 def count_symbols(builder: MessagesBuilder, numbers: Words) -> None:

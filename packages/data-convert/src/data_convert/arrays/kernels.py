@@ -5,6 +5,8 @@ Importing this module imports numba; do so only where a kernel runs.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -59,26 +61,36 @@ def merge_orders(exch: _I64, local: _I64, by_exch: _I64, by_local: _I64, source:
     return out
 
 
-@jit
-def write_rows(
-    source: _I64,
-    flags: _U32,
-    begin: _I64,
-    end: _I64,
-    exch: _I64,
-    local: _I64,
-    ev: _U32,
-    px: _F64,
-    qty: _F64,
-    words: _I64,
-    floats: _F64,
-    kinds: _I64,
-) -> None:
-    """Write the rows begin[u]:end[u] of the units u = source[0], source[1], ... as records, `flags` added to each.
+class Emitted(NamedTuple):
+    """Rows begin[u]:end[u] of units u, which share both times; in `ev` are kind and side."""
 
-    `words` and `floats` are the same memory, eight words of eight bytes a record; all are written. `kinds` counts
-    the records by the low byte of `ev`.
+    begin: _I64
+    end: _I64
+    exch: _I64
+    local: _I64
+    ev: _U32
+    px: _F64
+    qty: _F64
+
+
+class Played(NamedTuple):
+    """Rows begin[u]:end[u] of units u; `level` numbers a row's price in ascending order, -1 for one that is not finite."""
+
+    begin: _I64
+    end: _I64
+    ev: _U32
+    level: _I32
+    qty: _F64
+
+
+@jit
+def write_rows(source: _I64, flags: _U32, rows: Emitted, words: _I64, kinds: _I64) -> None:
+    """Write the rows of the units source[0], source[1], ... as records of eight words, `flags` added to each.
+
+    `kinds` counts the records by the low byte of `ev`.
     """
+    begin, end, exch, local, ev, px, qty = rows
+    floats = words.view(np.float64)
     at = 0
     for i in range(len(source)):
         unit = source[i]
@@ -125,25 +137,14 @@ def number_prices(words: _I64, slots: _I32, keys: _I64, level: _I32) -> int:
 
 
 @jit
-def walk_units(
-    order: _I64,
-    group: _I64,
-    begin: _I64,
-    end: _I64,
-    ev: _U32,
-    level: _I32,
-    qty: _F64,
-    bid: _F64,
-    ask: _F64,
-    bests: _I64,
-) -> int:
+def walk_units(order: _I64, group: _I64, rows: Played, bid: _F64, ask: _F64, bests: _I64) -> int:
     """Play depth rows onto a book of numbered prices; return how many groups ended crossed (bid at or above ask).
 
-    Rows begin[u]:end[u] of the units u = order[0], order[1], ...; `group[i]` numbers the group of order[i], ascending
-    from 0. `level[row]` numbers a row's price in ascending order, -1 for one that is not finite: a clear then wipes its
-    whole side, any other row is skipped. `bid`, `ask`: quantity a level, the book before and after. `bests[g]` becomes
-    (best bid, best ask) at the end of group g, -1 and len(bid) for an empty side.
+    The units order[0], order[1], ...; `group[i]` numbers the group of order[i], ascending from 0. A clear without a price
+    wipes its whole side, any other row without one is skipped. `bid`, `ask`: quantity a level, the book before and
+    after. `bests[g]` becomes (best bid, best ask) at the end of group g, -1 and len(bid) for an empty side.
     """
+    begin, end, ev, level, qty = rows
     levels = len(bid)
     best_bid = -1
     best_ask = levels

@@ -96,11 +96,10 @@ def write_events(rows: UnitRows, ordered: Ordered) -> tuple[Events, dict[str, in
         events["order_id"], events["ival"], events["fval"] = 0, 0, 0.0
         kinds += np.bincount(ev & np.uint32(KIND_MASK), minlength=256)
     else:
-        from data_convert.arrays.kernels import write_rows
+        from data_convert.arrays.kernels import Emitted, write_rows
 
-        words, floats = events.view(np.int64).reshape(-1, 8), events.view(np.float64).reshape(-1, 8)
-        columns = (rows.begin, rows.end, rows.exch_ns, rows.local_ns, rows.ev, rows.px, rows.qty)
-        write_rows(source, flags, *columns, words, floats, kinds)
+        columns = Emitted(rows.begin, rows.end, rows.exch_ns, rows.local_ns, rows.ev, rows.px, rows.qty)
+        write_rows(source, flags, columns, events.view(np.int64).reshape(-1, 8), kinds)
     if rows.extras:
         row = _rows_at(rows, ordered)
         for at in np.flatnonzero(np.isin(row, list(rows.extras))).tolist():

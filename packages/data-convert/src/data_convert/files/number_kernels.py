@@ -46,7 +46,7 @@ def eight_digits(word: np.int64) -> np.int64:
 
 
 @inner
-def _digits(word: np.int64, count: np.int64) -> np.int64:
+def _digits(word: np.int64, count: int) -> np.int64:
     """Return the number that the lowest `count` (under 8) bytes write; they are digits without their 0x30."""
     # Two shifts, for one by 64 bits is undefined.
     digits = word << (56 - 8 * count) << 8
@@ -56,7 +56,7 @@ def _digits(word: np.int64, count: np.int64) -> np.int64:
 
 
 @inner
-def read_decimal(text: _U8, pos: int) -> tuple[int, np.int64, np.int64, np.int64]:
+def read_decimal(text: _U8, pos: int) -> tuple[int, int, int, np.int64]:
     """Read digits with at most one point; return (place behind, digits before the point, digits behind it, all as one integer).
 
     The integer is right up to MOST_DIGITS digits.
@@ -65,15 +65,15 @@ def read_decimal(text: _U8, pos: int) -> tuple[int, np.int64, np.int64, np.int64
     field = pos
     word = load_word(text, pos) ^ _ZEROS
     before = trailing_zeros(((word + _ABOVE_NINE) | word) & _HIGH_BITS) >> 3
-    pos += int(before)
+    pos += before
     mantissa = np.int64(0)
-    after = np.int64(0)
+    after = 0
     if before < 8:
         mantissa = _digits(word, before)
     else:
         while 48 <= load_byte(text, pos) <= 57:
             pos += 1
-        before = np.int64(pos - field)
+        before = pos - field
         for at in range(field, pos):
             mantissa = mantissa * 10 + (load_byte(text, at) - 48)
     if load_byte(text, pos) == _POINT:
@@ -82,18 +82,18 @@ def read_decimal(text: _U8, pos: int) -> tuple[int, np.int64, np.int64, np.int64
         after = trailing_zeros(((word + _ABOVE_NINE) | word) & _HIGH_BITS) >> 3
         if after < 8:
             mantissa = mantissa * _WHOLE_POWERS[after] + _digits(word, after)
-            pos += int(after)
+            pos += after
         else:
             point = pos
             while 48 <= load_byte(text, pos) <= 57:
                 mantissa = mantissa * 10 + (load_byte(text, pos) - 48)
                 pos += 1
-            after = np.int64(pos - point)
+            after = pos - point
     return pos, before, after, mantissa
 
 
 @inner
-def is_exact(before: np.int64, after: np.int64, mantissa: np.int64) -> bool:
+def is_exact(before: int, after: int, mantissa: np.int64) -> bool:
     """Tell whether a decimal of so many digits is `mantissa / POWERS[after]`, to the last bit."""
     return bool(0 < before + after <= MOST_DIGITS and mantissa < EXACT)
 

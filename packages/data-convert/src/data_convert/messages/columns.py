@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -87,8 +87,7 @@ class Messages:
         return bool(np.any(self.ev[rows] & np.uint32(KIND_MASK) == DEPTH_CLEAR))
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """Room for many messages at once: uint8 `what`, int32 `symbol` (its number), int64 `ints`, then their rows.
 
     `ints` has a line of nine a message: file, line, local, exchange time, first, last, previous id, begin and end, these

@@ -20,9 +20,9 @@ class EndBook:
         """Play rows."""
         from data_convert.tardis.end_book_kernels import play
 
-        floats, at = rows.view(np.float64), 0
+        at = 0
         while at < len(rows):
-            at = play(rows, floats, at, self._keys, self._quantities, self._state)
+            at = play(rows, at, self._keys, self._quantities, self._state)
             if at < len(rows):
                 self._grow()
 

@@ -37,8 +37,9 @@ def put(from_keys: _I64, from_quantities: _F64, keys: _I64, quantities: _F64, st
 
 
 @jit
-def play(words: _I64, floats: _F64, at: int, keys: _I64, quantities: _F64, state: _I64) -> int:
+def play(words: _I64, at: int, keys: _I64, quantities: _F64, state: _I64) -> int:
     """Play rows from `at` on; return the first one not played, because the table is half full."""
+    floats = words.view(np.float64)
     used = state[0]
     room = len(keys) // 2
     for row in range(at, len(words)):

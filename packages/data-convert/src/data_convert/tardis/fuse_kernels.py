@@ -7,7 +7,7 @@ the touch moves little. Importing this module imports numba; do so only where a 
 from __future__ import annotations
 
 from math import floor
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,16 @@ _SELL = np.int64(1) << 28
 _SPARE = 4
 
 
+class Fused(NamedTuple):
+    """Levels of both sides and, over the same memory, their versions; the rows that are given out; the state."""
+
+    levels: _F64
+    versions: _I64
+    words: _I64
+    floats: _F64
+    state: _I64
+
+
 @inner
 def _find(levels: _F64, side: int, count: np.int64, at: float) -> np.int64:
     """Return the first place whose position is not above `at`; positions descend."""
@@ -41,8 +51,9 @@ def _find(levels: _F64, side: int, count: np.int64, at: float) -> np.int64:
 
 
 @inner
-def _emit(ev: np.int64, price: float, quantity: float, given: _I64, words: _I64, floats: _F64, state: _I64) -> None:
+def _emit(book: Fused, ev: np.int64, price: float, quantity: float, given: _I64) -> None:
     """Write a row with the times and the line of the statement."""
+    _, _, words, floats, state = book
     out = state[OUT]
     words[out, 0] = ev
     words[out, 1] = state[LAST_EXCH]
@@ -56,10 +67,9 @@ def _emit(ev: np.int64, price: float, quantity: float, given: _I64, words: _I64,
 
 
 @inner
-def _remove_while(
-    levels: _F64, side: int, at: float, equal: bool, loud: bool, given: _I64, words: _I64, floats: _F64, state: _I64
-) -> None:
+def _remove_while(book: Fused, side: int, at: float, equal: bool, loud: bool, given: _I64) -> None:
     """Remove levels from the best out to `at` (and including it if `equal`)."""
+    levels, state = book.levels, book.state
     count = state[COUNT + side]
     while count > 0:
         position = levels[side, count - 1, POSITION]
@@ -67,14 +77,13 @@ def _remove_while(
             break
         count -= 1
         if loud:
-            _emit(1 | (_SELL if side else _BUY), levels[side, count, PRICE], 0.0, given, words, floats, state)
+            _emit(book, 1 | (_SELL if side else _BUY), levels[side, count, PRICE], 0.0, given)
     state[COUNT + side] = count
 
 
 @inner
-def _set(
-    levels: _F64, versions: _I64, side: int, at: float, price: float, quantity: float, version: np.int64, state: _I64
-) -> None:
+def _set(book: Fused, side: int, at: float, price: float, quantity: float, version: np.int64) -> None:
+    levels, versions, state = book.levels, book.versions, book.state
     count = state[COUNT + side]
     place = _find(levels, side, count, at)
     if place == count or levels[side, place, POSITION] != at:
@@ -90,8 +99,7 @@ def _set(
 
 @inner
 def _update(
-    levels: _F64,
-    versions: _I64,
+    book: Fused,
     side: int,
     at: float,
     price: float,
@@ -100,10 +108,8 @@ def _update(
     snapshot: bool,
     loud: bool,
     given: _I64,
-    words: _I64,
-    floats: _F64,
-    state: _I64,
 ) -> None:
+    levels, versions, state = book.levels, book.versions, book.state
     version = given[1]
     count, others = state[COUNT + side], state[COUNT + 1 - side]
     touches = count == 0 or at <= levels[side, count - 1, POSITION]
@@ -126,32 +132,21 @@ def _update(
                 levels[side, i, column] = levels[side, i + 1, column]
         state[COUNT + side] = count - 1
         if loud:
-            _emit(1 | flag, gone, 0.0, given, words, floats, state)
+            _emit(book, 1 | flag, gone, 0.0, given)
         return
     if touches:
         state[VERSION + side] = version
         if crosses:
-            _remove_while(levels, 1 - side, -at, True, loud, given, words, floats, state)
+            _remove_while(book, 1 - side, -at, True, loud, given)
             state[VERSION + 1 - side] = version
-    _set(levels, versions, side, at, price, quantity, version, state)
+    _set(book, side, at, price, quantity, version)
     if loud:
-        _emit((4 if snapshot and quantity != 0.0 else 1) | flag, price, quantity, given, words, floats, state)
+        _emit(book, (4 if snapshot and quantity != 0.0 else 1) | flag, price, quantity, given)
 
 
 @inner
-def _quote(
-    levels: _F64,
-    versions: _I64,
-    side: int,
-    at: float,
-    price: float,
-    quantity: float,
-    none: bool,
-    given: _I64,
-    words: _I64,
-    floats: _F64,
-    state: _I64,
-) -> None:
+def _quote(book: Fused, side: int, at: float, price: float, quantity: float, none: bool, given: _I64) -> None:
+    levels, state = book.levels, book.state
     if none:
         return
     version = given[1]
@@ -163,26 +158,15 @@ def _quote(
     if count > 0 and levels[side, count - 1, POSITION] == at and levels[side, count - 1, QUANTITY] == quantity:
         return
     if crosses:
-        _remove_while(levels, 1 - side, -at, True, True, given, words, floats, state)
+        _remove_while(book, 1 - side, -at, True, True, given)
         state[VERSION + 1 - side] = version
-    _remove_while(levels, side, at, False, True, given, words, floats, state)
-    _set(levels, versions, side, at, price, quantity, version, state)
-    _emit(1 | (_SELL if side else _BUY), price, quantity, given, words, floats, state)
+    _remove_while(book, side, at, False, True, given)
+    _set(book, side, at, price, quantity, version)
+    _emit(book, 1 | (_SELL if side else _BUY), price, quantity, given)
 
 
 @jit
-def fuse(
-    given: _I64,
-    given_floats: _F64,
-    levels: _F64,
-    versions: _I64,
-    tick: float,
-    lot: float,
-    step_back_ns: int,
-    words: _I64,
-    floats: _F64,
-    state: _I64,
-) -> None:
+def fuse(given: _I64, levels: _F64, tick: float, lot: float, step_back_ns: int, words: _I64, state: _I64) -> None:
     """Take statements from state[AT] on until `words` or `levels` may be too short for the next one.
 
     A statement has eight words: event (kinds 1, 3, 4: a level or a clear as in an event record; 5: best quotes, bid in
@@ -190,6 +174,8 @@ def fuse(
     quantity, line, and in word 6 whether it is silent. `tick`, `lot` 0: exact. Exchange times that go back by up to
     `step_back_ns` are moved to the latest one, so that the book is the same on both clocks.
     """
+    given_floats = given.view(np.float64)
+    book = Fused(levels, levels.view(np.int64), words, words.view(np.float64), state)
     for i in range(state[AT], len(given)):
         state[AT] = i
         if state[OUT] + state[COUNT] + state[COUNT + 1] + _SPARE > len(words):
@@ -204,7 +190,7 @@ def fuse(
             state[LAST_EXCH] = exch
         kind = row[0] & 0xFF
         if kind >= 100:
-            _emit(row[0], given_floats[i, 3], given_floats[i, 4], row, words, floats, state)
+            _emit(book, row[0], given_floats[i, 3], given_floats[i, 4], row)
         elif kind == 5:
             for side in (1, 0):
                 price, quantity = given_floats[i, 3 + 3 * side], given_floats[i, 4 + 3 * side]
@@ -213,7 +199,7 @@ def fuse(
                 key = price if tick == 0.0 else floor(price / tick + 0.5)
                 none = quantity == 0.0 if lot == 0.0 else floor(quantity / lot + 0.5) == 0.0
                 at = key if side else -key
-                _quote(levels, versions, side, at, price, quantity, none, row, words, floats, state)
+                _quote(book, side, at, price, quantity, none, row)
         else:
             loud = row[6] == 0
             price, quantity = given_floats[i, 3], given_floats[i, 4]
@@ -222,29 +208,30 @@ def fuse(
                     state[COUNT + side] = 0
                     state[VERSION + side] = 0
                 if loud:
-                    _emit(row[0], 0.0, 0.0, row, words, floats, state)
+                    _emit(book, row[0], 0.0, 0.0, row)
                 continue
             side = 1 if row[0] & _SELL else 0
             key = price if tick == 0.0 else floor(price / tick + 0.5)
             at = key if side else -key
             if kind == 3:
-                _remove_while(levels, side, at, True, False, row, words, floats, state)
+                _remove_while(book, side, at, True, False, row)
                 if loud:
-                    _emit(row[0], price, 0.0, row, words, floats, state)
+                    _emit(book, row[0], price, 0.0, row)
                 continue
             none = quantity == 0.0 if lot == 0.0 else floor(quantity / lot + 0.5) == 0.0
-            _update(levels, versions, side, at, price, quantity, none, kind == 4, loud, row, words, floats, state)
+            _update(book, side, at, price, quantity, none, kind == 4, loud, row)
     state[AT] = len(given)
 
 
 @jit
-def level_changes(columns: _I64, numbers: _F64, begin: int, held: _F64, words: _I64, floats: _F64, state: _I64) -> None:
+def level_changes(columns: _I64, begin: int, held: _F64, words: _I64, state: _I64) -> None:
     """Turn whole books of few levels into statements: a clear and levels first, then what changes.
 
-    `columns` and `numbers`: rows (exchange ns, local ns, line, then ask price, ask amount, bid price, bid amount of every
-    level, the best first, NaN where there is none), as integers and as floats. `held`: price and quantity of the levels of
+    `columns`: rows (exchange ns, local ns, line, then ask price, ask amount, bid price, bid amount of every
+    level, the best first, NaN where there is none). `held`: price and quantity of the levels of
     both sides before, NaN in the first place if there was no book. state[0]: the row to begin with; state[1]: statements.
     """
+    numbers, floats = columns.view(np.float64), words.view(np.float64)
     depth = held.shape[2]
     for i in range(state[0], len(columns)):
         state[0] = i

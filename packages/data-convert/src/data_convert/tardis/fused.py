@@ -153,10 +153,7 @@ def fused_rows(
             state[kernels.AT] = 0
             while state[kernels.AT] < len(given):
                 state[kernels.OUT] = 0
-                kernels.fuse(
-                    given, given.view(np.float64), levels, levels.view(np.int64), tick, lot, _STEP_BACK_NS, words,
-                    words.view(np.float64), state,
-                )  # fmt: skip
+                kernels.fuse(given, levels, tick, lot, _STEP_BACK_NS, words, state)
                 if state[kernels.OUT]:
                     rows = words[: int(state[kernels.OUT])]
                     latency = rows[:, 2] - rows[:, 1]
@@ -215,5 +212,5 @@ def _changes(rows: Words, first: bool, held: npt.NDArray[np.float64]) -> Iterato
     while state[0] < len(rows):
         out = np.empty((max(_ROWS, 8 * held.shape[2] + 2), 8), np.int64)
         state[1] = 0
-        kernels.level_changes(rows, rows.view(np.float64), int(first), held, out, out.view(np.float64), state)
+        kernels.level_changes(rows, int(first), held, out, state)
         yield out[: int(state[1])]

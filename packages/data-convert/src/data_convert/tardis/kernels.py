@@ -85,7 +85,6 @@ def parse_rows(
     skip_others: bool,
     prefix: _I64,
     words: _I64,
-    floats: _F64,
     slow: _I64,
     state: _I64,
 ) -> int:
@@ -96,6 +95,7 @@ def parse_rows(
     Ends early, with state[STATUS] saying why, when an array is full, before a line that is no row, and before a row
     that has another prefix if `skip_others` is false.
     """
+    floats = words.view(np.float64)
     pos = state[POS]
     line = state[LINE]
     sod = state[SOD]

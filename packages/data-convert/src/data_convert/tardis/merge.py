@@ -78,6 +78,11 @@ class Held:
             order[held - len(waiting) : held] = waiting
         state[kernels.HELD] = held
 
+    @property
+    def arrays(self) -> kernels.Stream:
+        """Return what the kernel reads and writes."""
+        return kernels.Stream(self.words, self.by_exch, self.by_local, self.gone, self.state)
+
     def add(self, rows: Words, stream: int, merge: Words) -> Words:
         """Take rows in; return those that came too late for the merge, word 5 their number.
 
@@ -178,11 +183,7 @@ class Merge:
         """Write what may leave to out[start:], local times moved by `shift_ns`; return the rows in `out` then."""
         first, second = self.streams
         return kernels.merge_ready(
-            (first.words, second.words),
-            (first.by_exch, second.by_exch),
-            (first.by_local, second.by_local),
-            (first.gone, second.gone),
-            (first.state, second.state),
+            (first.arrays, second.arrays),
             self.state,
             self._heads,
             self.kinds,

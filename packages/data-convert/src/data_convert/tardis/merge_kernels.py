@@ -7,7 +7,7 @@ Importing this module imports numba.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -104,12 +104,19 @@ def settle(words: _I64, order: _I64, clock: int, begin: int, new: int, end: int,
     return True
 
 
+class Stream(NamedTuple):
+    """Rows of one stream, their two orders, on how many clocks each has left, and the stream's state."""
+
+    words: _I64
+    by_exch: _I64
+    by_local: _I64
+    gone: _U8
+    state: _I64
+
+
 @inner
 def _run(
-    words: _I64,
-    by_exch: _I64,
-    by_local: _I64,
-    gone: _U8,
+    stream: Stream,
     begin: int,
     end: int,
     latest_exch: int | np.int64,
@@ -123,6 +130,7 @@ def _run(
 
     Returns how many there were room for in out[start:].
     """
+    words, by_exch, by_local, gone, _ = stream
     count = min(end - begin, len(out) - start)
     for i in range(count):
         row = by_exch[begin + i]
@@ -157,11 +165,7 @@ def _load_head(words: _I64, order: _I64, at: int, end: int, clock: int, row: _I6
 
 @jit
 def merge_ready(
-    words: tuple[_I64, _I64],
-    by_exch: tuple[_I64, _I64],
-    by_local: tuple[_I64, _I64],
-    gone: tuple[_U8, _U8],
-    held: tuple[_I64, _I64],
+    streams: tuple[Stream, Stream],
     merge: _I64,
     heads: _I64,
     kinds: _I64,
@@ -182,9 +186,13 @@ def merge_ready(
     time = heads[1]
     taken = np.int64(0)
     for s in range(2):
-        taken += held[s][EXCH_AT]
-        _load_head(words[s], by_exch[s], held[s][EXCH_AT], held[s][HELD], 1, row, time, s)
-        _load_head(words[s], by_local[s], held[s][LOCAL_AT], held[s][HELD], 2, row, time, s)
+        taken += streams[s].state[EXCH_AT]
+        _load_head(
+            streams[s].words, streams[s].by_exch, streams[s].state[EXCH_AT], streams[s].state[HELD], 1, row, time, s
+        )
+        _load_head(
+            streams[s].words, streams[s].by_local, streams[s].state[LOCAL_AT], streams[s].state[HELD], 2, row, time, s
+        )
     to = start
     both_clocks = 0
     backwards = 0
@@ -199,53 +207,68 @@ def merge_ready(
         backwards += (1 if e_exch < before_e else 0) + (1 if l_local < before_l else 0)
         both = bool(e_row == l_row and e == k)
         n = 1
-        if both and held[0][EXCH_AT] == held[0][LOCAL_AT] and held[1][EXCH_AT] == held[1][LOCAL_AT]:
+        if (
+            both
+            and streams[0].state[EXCH_AT] == streams[0].state[LOCAL_AT]
+            and streams[1].state[EXCH_AT] == streams[1].state[LOCAL_AT]
+        ):
             # The usual case: nothing has left on one clock only, and one stream goes on while the other waits.
             latest_e = min(_NEVER if last else exch_limit - 1, time[0, 1 - e] - e)
             latest_l = min(_NEVER if last else local_limit - 1, time[1, 1 - e] - e)
-            at, end = held[e][EXCH_AT], held[e][HELD]
-            n = _run(words[e], by_exch[e], by_local[e], gone[e], at, end, latest_e, latest_l, shift, kinds, out, to)
-            e_row = l_row = by_exch[e][at + n - 1]
-            e_exch, l_local = words[e][e_row, 1], words[e][e_row, 2]
+            at, end = streams[e].state[EXCH_AT], streams[e].state[HELD]
+            n = _run(streams[e], at, end, latest_e, latest_l, shift, kinds, out, to)
+            e_row = l_row = streams[e].by_exch[at + n - 1]
+            e_exch, l_local = streams[e].words[e_row, 1], streams[e].words[e_row, 2]
             take_e = take_l = True
         else:
             take_e = both
             if not both:
-                l_exch = words[k][l_row, 1] if l_row >= 0 else _NEVER
-                e_local = words[e][e_row, 2] if e_row >= 0 else _NEVER
+                l_exch = streams[k].words[l_row, 1] if l_row >= 0 else _NEVER
+                e_local = streams[e].words[e_row, 2] if e_row >= 0 else _NEVER
                 both = bool(e_exch == l_exch and e_local == l_local)
                 take_e = bool(both or e_exch < l_exch or (e_exch == l_exch and e_local < l_local))
             take_l = both or not take_e
             source = e if take_e else k
             first = e_row if take_e else l_row
-            event = words[source][first, 0]
+            event = streams[source].words[first, 0]
             kinds[event & 0xFF] += 1
             out[to, 0] = event | (_EXCH if take_e else 0) | (_LOCAL if take_l else 0)
-            out[to, 1] = words[source][first, 1]
-            out[to, 2] = words[source][first, 2] + shift
-            out[to, 3] = words[source][first, 3]
-            out[to, 4] = words[source][first, 4]
+            out[to, 1] = streams[source].words[first, 1]
+            out[to, 2] = streams[source].words[first, 2] + shift
+            out[to, 3] = streams[source].words[first, 3]
+            out[to, 4] = streams[source].words[first, 4]
             for w in range(5, 8):
                 out[to, w] = 0
             if take_e:
-                gone[e][e_row] += 1
+                streams[e].gone[e_row] += 1
             if take_l:
-                gone[k][l_row] += 1
+                streams[k].gone[l_row] += 1
         to += n
         both_clocks += n if both else 0
         if e_row >= 0:
             before_e = e_exch
-            merge[LAST_EXCH], merge[LAST_EXCH + 1], merge[LAST_EXCH + 2] = e_exch, e, words[e][e_row, 5]
+            merge[LAST_EXCH], merge[LAST_EXCH + 1], merge[LAST_EXCH + 2] = e_exch, e, streams[e].words[e_row, 5]
         if l_row >= 0:
             before_l = l_local
-            merge[LAST_LOCAL], merge[LAST_LOCAL + 1], merge[LAST_LOCAL + 2] = l_local, k, words[k][l_row, 5]
+            merge[LAST_LOCAL], merge[LAST_LOCAL + 1], merge[LAST_LOCAL + 2] = l_local, k, streams[k].words[l_row, 5]
         if take_e:
-            held[e][EXCH_AT] += n
-            _load_head(words[e], by_exch[e], held[e][EXCH_AT], held[e][HELD], 1, row, time, e)
+            streams[e].state[EXCH_AT] += n
+            _load_head(
+                streams[e].words, streams[e].by_exch, streams[e].state[EXCH_AT], streams[e].state[HELD], 1, row, time, e
+            )
         if take_l:
-            held[k][LOCAL_AT] += n
-            _load_head(words[k], by_local[k], held[k][LOCAL_AT], held[k][HELD], 2, row, time, k)
-    taken = held[0][EXCH_AT] + held[1][EXCH_AT] - taken
+            streams[k].state[LOCAL_AT] += n
+            _load_head(
+                streams[k].words,
+                streams[k].by_local,
+                streams[k].state[LOCAL_AT],
+                streams[k].state[HELD],
+                2,
+                row,
+                time,
+                k,
+            )
+    taken = streams[0].state[EXCH_AT] + streams[1].state[EXCH_AT] - taken
     merge[EXCH_ONLY] += taken - both_clocks
     merge[LOCAL_ONLY] += to - start - taken
     merge[BOTH] += both_clocks

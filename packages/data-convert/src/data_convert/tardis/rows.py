@@ -40,7 +40,7 @@ _TIME: Final = re.compile(rb"[0-9]{1,16}")
 Words = npt.NDArray[np.int64]
 _Bytes = npt.NDArray[np.uint8]
 _Floats = npt.NDArray[np.float64]
-_Parse = Callable[[_Bytes, int, Words, Words, _Floats, Words], int]
+_Parse = Callable[[_Bytes, int, Words, Words, Words], int]
 
 
 class Kind(StrEnum):
@@ -219,8 +219,8 @@ class TardisRows:
 
         depth, mode = self.counts.kind is Kind.DEPTH, self.mode
 
-        def parse(raw: _Bytes, stop: int, prefix: Words, out: Words, floats: _Floats, slow: Words) -> int:
-            return kernels.parse_rows(raw, stop, depth, mode, self.symbol is not None, prefix, out, floats, slow, state)
+        def parse(raw: _Bytes, stop: int, prefix: Words, out: Words, slow: Words) -> int:
+            return kernels.parse_rows(raw, stop, depth, mode, self.symbol is not None, prefix, out, slow, state)
 
         yield from self._parse(texts, state, 8, parse)
 
@@ -232,8 +232,8 @@ class TardisRows:
         assert self._columns is not None
         signed = self._columns.what == Kind.DERIVATIVE
 
-        def parse(raw: _Bytes, stop: int, prefix: Words, out: Words, floats: _Floats, slow: Words) -> int:
-            return parse_columns(raw, stop, self.symbol is not None, prefix, out, floats, slow, state)
+        def parse(raw: _Bytes, stop: int, prefix: Words, out: Words, slow: Words) -> int:
+            return parse_columns(raw, stop, self.symbol is not None, prefix, out, slow, state)
 
         for rows in self._parse(texts, state, 3 + len(self._columns.names), parse):
             if not signed:
@@ -259,7 +259,7 @@ class TardisRows:
             raw = np.frombuffer(text.buffer, np.uint8)
             state[kernels.POS] = text.start
             while state[kernels.POS] < text.stop:
-                count = parse(raw, text.stop, prefix, rows[begin:], floats[begin:], slow)
+                count = parse(raw, text.stop, prefix, rows[begin:], slow)
                 for row, word, start, stop in slow[: state[kernels.SLOW]].tolist():
                     floats[begin + row, word] = float(text.buffer[start:stop])
                 begin += count

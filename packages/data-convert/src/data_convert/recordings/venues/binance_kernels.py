@@ -10,7 +10,7 @@ Importing this module imports numba; do so only where a kernel runs.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from data_convert.files.number_kernels import (
     nanoseconds,
     read_decimal,
 )
+from data_convert.messages.columns import Block
 from data_convert.recordings.venues.binance_template import (
     BEFORE_FIRST,
     DECIMAL,
@@ -171,35 +172,36 @@ def _words_end(text: _U8, pos: int) -> int:
         pos += 1
 
 
+class Rules(NamedTuple):
+    """What lines are read by: `slots` has by hash the first of the templates that are linked by NEXT, -1 where there is none.
+
+    HITS of `templates` are counted; `program` has their steps, `texts` the texts of all programs.
+    """
+
+    slots: _I32
+    templates: _I64
+    program: _I64
+    texts: _U8
+
+
+class Registers(NamedTuple):
+    """What was read of a line."""
+
+    numbers: _I64
+    decimals: _F64
+
+
 @jit
-def scan_lines(
-    text: _U8,
-    stop: int,
-    slots: _I32,
-    templates: _I64,
-    program: _I64,
-    texts: _U8,
-    state: _I64,
-    numbers: _I64,
-    decimals: _F64,
-    what: _U8,
-    symbol: _I32,
-    ints: _I64,
-    ev: _U32,
-    px: _F64,
-    qty: _F64,
-    quotes: _I64,
-    quote_prices: _F64,
-) -> bool:
+def scan_lines(text: _U8, stop: int, rules: Rules, registers: Registers, state: _I64, out: Block) -> bool:
     """Take whole lines of text[state[POS]:stop] up to the first odd one; tell whether all of them were taken.
 
-    32 more bytes of `text` can be read. An odd line stays unread at state[POS] and leaves nothing behind. `slots` has by
-    hash the first of the templates that are linked by NEXT, -1 where there is none; HITS are counted. `texts` are the
-    texts of all programs, `numbers` and `decimals` registers.
-    Messages are written from state[MESSAGES] on, rows from state[ROWS] on; `ints` are file, line, local, exchange
-    time, first, last, previous id, first row and row behind the last, these two counted from state[FIRST_ROW]. Quotes
-    (`messages.QUOTE_WORDS` each; `quote_prices` is the same memory) are written from state[QUOTES] on.
+    32 more bytes of `text` can be read. An odd line stays unread at state[POS] and leaves nothing behind. Messages are
+    written from state[MESSAGES] on, rows, counted from state[FIRST_ROW], from state[ROWS] on, quotes from state[QUOTES] on.
     """
+    slots, templates, program, texts = rules
+    numbers, decimals = registers
+    what, symbol, ints, ev, px, qty, quotes = out
+    quote_prices = quotes.view(np.float64)
     pos = state[POS]
     line = state[LINE]
     message = state[MESSAGES]

@@ -49,8 +49,7 @@ class BinanceScanner:
         self._program: Ints = np.zeros((0, at.STEP_WORDS), np.int64)
         self._texts: npt.NDArray[np.uint8] = np.zeros(at.TEXTS_PADDING, np.uint8)
         self._state: Ints = np.zeros(at.STATE_WORDS, np.int64)
-        self._numbers: Ints = np.zeros(REGISTERS, np.int64)
-        self._decimals = np.zeros(2)
+        self._registers = at.Registers(np.zeros(REGISTERS, np.int64), np.zeros(2))
         self._room = 0
         self._block = Block.with_room(0, 0)
         self._odd = 0
@@ -84,25 +83,8 @@ class BinanceScanner:
         at, state, builder, block = self._kernels, self._state, self._builder, self._block
         state[:] = 0
         state[at.POS], state[at.LINE], state[at.FILE], state[at.FIRST_ROW] = pos, line, file, len(builder.ev)
-        whole = at.scan_lines(
-            data,
-            stop,
-            self._slots,
-            self._templates,
-            self._program,
-            self._texts,
-            state,
-            self._numbers,
-            self._decimals,
-            block.what,
-            block.symbol,
-            block.ints,
-            block.ev,
-            block.px,
-            block.qty,
-            block.quotes,
-            block.quotes.view(np.float64),
-        )
+        rules = at.Rules(self._slots, self._templates, self._program, self._texts)
+        whole = at.scan_lines(data, stop, rules, self._registers, state, block)
         messages, quotes = int(state[at.MESSAGES]), int(state[at.QUOTES])
         if messages:
             self._decoder.seen(builder, block.ints[:messages, 3])
