@@ -121,8 +121,12 @@ def _lines(path: Path, stats: ReadStats, strict: bool) -> Iterator[tuple[int, by
 
 def to_tardis(
     paths: Annotated[list[Path], typer.Argument(metavar="RECORDING...", show_default=False)],
-    trades: Annotated[Path, typer.Option(metavar="FILE.csv.gz", help="Where the trades go.")],
-    depth: Annotated[Path, typer.Option(metavar="FILE.csv.gz", help="Where incremental_book_L2 goes.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Where both files go, under the names Tardis gives them."),
+    ] = None,
+    trades: Annotated[Path | None, typer.Option(metavar="FILE.csv.gz", help="Where the trades go.")] = None,
+    depth: Annotated[Path | None, typer.Option(metavar="FILE.csv.gz", help="Where incremental_book_L2 goes.")] = None,
     exchange: Annotated[str | None, typer.Option(help="Name in the first column; by the venue if not given.")] = None,
     time: Annotated[TimeOption, typer.Option(help="Exchange time: E as Tardis', or T.")] = TimeOption.EVENT,
     snapshots: Annotated[SnapshotOption, typer.Option(help="As for `collector`.")] = SnapshotOption.BY_ID,
@@ -139,14 +143,18 @@ def to_tardis(
     from data_convert.files.writer import check_target
     from data_convert.recordings.to_tardis import tardis_files
 
+    if output is None and (trades is None or depth is None):
+        raise typer.BadParameter("name the directory of the files, -o DIR, or both: --trades and --depth")
     for path in (trades, depth):
-        check_target(path, force, ".gz")
-    if trades == depth:
+        if path is not None:
+            check_target(path, force, ".gz")
+    if trades is not None and trades == depth:
         raise typer.BadParameter("--trades and --depth are two files")
-    counts, report = tardis_files(
+    written, report = tardis_files(
         paths,
         trades,
         depth,
+        directory=output,
         exchange=exchange,
         time=time.value,
         snapshots=snapshots.value,
@@ -156,13 +164,9 @@ def to_tardis(
         venue=venue.value,
         levels=depth_of(levels),
     )
-    tell_written(trades, counts["trades"])
-    tell_written(depth, counts["depth"])
+    for path, rows in written.items():
+        tell_written(path, rows)
     if json:
-        show_json(
-            {
-                "trades": {"output": str(trades), "rows": counts["trades"]},
-                "depth": {"output": str(depth), "rows": counts["depth"]},
-            }
-        )
+        named = zip(("trades", "depth"), written.items(), strict=True)
+        show_json({kind: {"output": str(path), "rows": rows} for kind, (path, rows) in named})
     leave(report, Accepted(allow_empty, max_lost))

@@ -177,9 +177,11 @@ class Stage:
         """Put what was written into the store; return the URLs."""
         done = []
         for path, place in self.outputs:
-            if path.exists():
-                put(path, place, force)
-                done.append(url_of(place))
+            inside = {file: str(Path(place) / file.name) for file in sorted(path.iterdir())} if path.is_dir() else {}
+            for file, target in (inside or {path: place}).items():
+                if file.is_file():
+                    put(file, target, force)
+                    done.append(url_of(target))
         return done
 
     def named(self, text: str) -> str:

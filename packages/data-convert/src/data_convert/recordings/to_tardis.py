@@ -9,17 +9,19 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
 import orjson
 
+from data_convert.errors import OutputError
 from data_convert.events import BUY, DEPTH_CLEAR, KIND_MASK, SELL
 from data_convert.files.lines import read_lines
 from data_convert.files.paths import Paths, listed_paths
 from data_convert.files.readers import ReadStats
-from data_convert.files.writer import whole_file
+from data_convert.files.writer import check_target, whole_file
 from data_convert.messages.columns import Messages, What
 from data_convert.messages.plan import Action, Unit
 from data_convert.messages.snapshot import Policy, make_plan
@@ -50,7 +52,7 @@ def recording_to_tardis(
 
     Raises what `convert_recording` raises, and OutputError. Both files appear, or none if the first cannot.
     """
-    counts, _ = tardis_files(
+    written, _ = tardis_files(
         paths,
         trades,
         depth,
@@ -63,14 +65,16 @@ def recording_to_tardis(
         venue=venue,
         levels=levels,
     )
-    return counts
+    rows = list(written.values())
+    return {"trades": rows[0], "depth": rows[1]}
 
 
 def tardis_files(
     paths: Paths,
-    trades: str | os.PathLike[str],
-    depth: str | os.PathLike[str],
+    trades: str | os.PathLike[str] | None,
+    depth: str | os.PathLike[str] | None,
     *,
+    directory: Path | None = None,
     exchange: str | None = None,
     time: str = "E",
     snapshots: Policy = "by-id",
@@ -79,20 +83,27 @@ def tardis_files(
     force: bool = False,
     venue: str = "auto",
     levels: int | None = None,
-) -> tuple[dict[str, int], Report]:
-    """Write both files and return their rows, and in a report what of the recording could not be used."""
-    trades, depth = Path(trades), Path(depth)
+) -> tuple[dict[Path, int], Report]:
+    """Write both files; return where they are with their rows, and in a report what of the recording could not be used.
+
+    A file that is not named bears Tardis' own name and lies in `directory`, which is made if it does not exist.
+    """
     listed = listed_paths(paths)
     read = ingest(listed, "auto", time, strict, venue=venue, depth=levels)
     messages, losses = trades_once(read, one_symbol(read, symbol), symbol)
     plan = make_plan(messages, "link" if read.in_order else "direct", snapshots)
     name = next((s for s in ([symbol] if symbol else read.builder.symbol_counts)), "")
     texts = _texts(read, messages)
-    start = f"{exchange or _exchange(read)},{name.upper() if read.source == 'link' else name},"
-    counts = {"trades": 0, "depth": 0}
+    exchange, name = exchange or _exchange(read), name.upper() if read.source == "link" else name
+    start = f"{exchange},{name},"
+    places = [
+        Path(named) if named is not None else _place(directory, exchange, kind, messages, name, force)
+        for named, kind in ((trades, "trades"), (depth, "incremental_book_L2"))
+    ]
+    counts = [0, 0]
     with (
-        whole_file(trades, force) as trade_file,
-        whole_file(depth, force) as depth_file,
+        whole_file(places[0], force) as trade_file,
+        whole_file(places[1], force) as depth_file,
         _gzip(trade_file) as trade_out,
         _gzip(depth_file) as depth_out,
     ):
@@ -102,7 +113,7 @@ def tardis_files(
             what = messages.what[unit.message]
             if what not in (What.TRADE, What.UPDATE, What.SNAPSHOT) or unit.action is Action.CLEAR:
                 continue
-            out, kind = (trade_out, "trades") if what == What.TRADE else (depth_out, "depth")
+            out, kind = (trade_out, 0) if what == What.TRADE else (depth_out, 1)
             for line in _lines(messages, unit, texts):
                 out.write(start.encode() + line.encode() + b"\n")
                 counts[kind] += 1
@@ -112,13 +123,26 @@ def tardis_files(
         lines=read.lines,
         empty_lines=read.empty_lines,
         bad=read.bad,
-        rows=sum(counts.values()),
+        rows=sum(counts),
         gaps=plan.gaps,
         warnings=(*read.warnings, *plan.warnings),
         losses=(lost_updates(messages, plan), *losses),
         broken=tuple(read.broken),
     )
-    return counts, report
+    return dict(zip(places, counts, strict=True)), report
+
+
+def _place(directory: Path | None, exchange: str, kind: str, messages: Messages, symbol: str, force: bool) -> Path:
+    """Return where a file goes that is not named: under Tardis' name of the day of the first message."""
+    first_ns = int(messages.local_ns.min()) if len(messages) else 0
+    day = datetime.fromtimestamp(first_ns // 1_000_000_000, UTC)
+    place = (directory or Path()) / f"{exchange}_{kind}_{day:%Y-%m-%d}_{symbol or 'none'}.csv.gz"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(place.parent, f"cannot be made ({error.strerror})", "name a directory") from error
+    check_target(place, force, ".gz")
+    return place
 
 
 def _gzip(file: IO[bytes]) -> gzip.GzipFile:
