@@ -13,6 +13,7 @@ from data_convert.errors import BadLine
 from data_convert.events import LOCAL, has_flag
 from data_convert.messages.columns import MessagesBuilder
 from data_convert.recordings.venues.bybit import BybitDecoder
+from two_ways import way  # noqa: F401
 
 
 def book_of(events):

@@ -15,6 +15,7 @@ from data_convert.archives.convert import convert_history
 from data_convert.archives.latency import DAY_NS, ConstantLatency, RecordedLatency
 from data_convert.errors import FormatError, InputError, StrictError, SymbolError
 from data_convert.events import BUY, EVENT_DTYPE, LOCAL, SELL, has_flag
+from two_ways import way  # noqa: F401
 
 T = 1_700_000_000_000
 MS = 1_000_000

@@ -19,6 +19,7 @@ from data_convert.files.lines import archive_blocks, text_lines
 from data_convert.files.readers import ReadStats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from two_ways import way  # noqa: F401
 
 T = 1_700_000_000_000
 FOLDERS = itertools.count()

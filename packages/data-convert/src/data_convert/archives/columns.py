@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data_convert.archives.fields import fields
-from data_convert.archives.ops import SKIP
+from data_convert.archives.ops import LINE, ODD, POS, SKIP
+from data_convert.choice import few
 from data_convert.errors import BadLine, StrictError
 from data_convert.files.lines import Text, archive_blocks
 from data_convert.files.readers import ReadStats
@@ -27,6 +28,7 @@ Parse = Callable[[Mapping[str, str], "Row"], str]
 
 _ROWS: Final = 1 << 14
 _ODD: Final = 1 << 10
+_NS_A_ROW: Final = 9_000
 _NO_NAME: Final = b"\xff\xff"  # no text has these bytes, so the first name is taken by Python
 
 
@@ -86,24 +88,29 @@ class TableReader:
 
     def __iter__(self) -> Iterator[Words]:
         """Yield good rows in the order of the file. Raises InputError; StrictError at the first bad row if strict."""
-        from data_convert.archives import kernels
-
         table, layout = self._table, self._table.layout()
         first = np.array(table.first, np.int64)
         state = np.zeros(3, np.int64)
         for text in archive_blocks(self._path, self.stats):
             raw = np.frombuffer(text.buffer, np.uint8)
-            state[kernels.POS], state[kernels.LINE] = text.start, self.stats.lines
+            state[POS], state[LINE] = text.start, self.stats.lines
             if self._header and not self.stats.lines:
-                state[kernels.POS], state[kernels.LINE] = text.buffer.index(b"\n") + 1, 1
-            while state[kernels.POS] < text.stop:
+                state[POS], state[LINE] = text.buffer.index(b"\n") + 1, 1
+            if few(text.buffer.count(b"\n", int(state[POS]), text.stop), _NS_A_ROW):
+                odd = _lines_at(raw, int(state[POS]), text.stop, int(state[LINE]))
+                state[POS], state[LINE] = text.stop, state[LINE] + len(odd)
+                if len(good := self._with_odd(text, np.empty((len(odd), len(first)), np.int64), odd)):
+                    yield good
+            while state[POS] < text.stop:
+                from data_convert.archives import kernels
+
                 words, odd = np.empty((_ROWS, len(first)), np.int64), np.empty((_ODD, 4), np.int64)
                 name = np.frombuffer(self._name, np.uint8)
                 count = kernels.parse_columns(raw, text.stop, layout, first, table.line_word, name, words, odd, state)
-                good = self._with_odd(text, words[:count], odd[: state[kernels.ODD]])
+                good = self._with_odd(text, words[:count], odd[: state[ODD]])
                 if len(good):
                     yield good
-            self.stats.lines = int(state[kernels.LINE])
+            self.stats.lines = int(state[LINE])
 
     def _with_odd(self, text: Text, words: Words, odd: Words) -> Words:
         """Let Python take the rows that the kernel left; return those that are good."""
@@ -143,3 +150,10 @@ class TableReader:
 
     def _number(self, symbol: str) -> int:
         return self._symbols.setdefault(symbol, len(self._symbols))
+
+
+def _lines_at(raw: npt.NDArray[np.uint8], start: int, stop: int, line: int) -> Words:
+    """Return (row, line, first byte, newline) of every line, as the kernel does of those that it leaves to Python."""
+    newlines = start + np.flatnonzero(raw[start:stop] == ord("\n"))
+    rows = np.arange(len(newlines))
+    return np.column_stack((rows, line + 1 + rows, np.append(start, newlines[:-1] + 1)[: len(rows)], newlines))

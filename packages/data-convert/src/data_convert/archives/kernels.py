@@ -12,17 +12,24 @@ import numpy.typing as npt
 from data_convert._jit import jit, load_byte, load_word
 from data_convert.archives.ops import (
     DELETES,
+    KNOWN,
     LEVEL_SIDE,
     LEVEL_TYPE,
+    LINE,
     MAKER,
+    MESSAGES,
     NAME,
     NUMBER,
+    ODD,
     OPTIONAL,
+    POS,
     POSITIVE,
+    ROWS,
     SECONDS,
     SIDE,
     SKIP,
     STAMP,
+    VERSION,
 )
 from data_convert.files.number_kernels import FIVE, FOUR, MOST_DIGITS, POWERS, SIX, is_exact, nanoseconds, read_decimal
 from data_convert.messages.columns import Block
@@ -32,10 +39,6 @@ _U8 = npt.NDArray[np.uint8]
 _U32 = npt.NDArray[np.uint32]
 _F64 = npt.NDArray[np.float64]
 
-# Places in `state` of `parse_columns`, which a caller keeps from one call to the next.
-POS, LINE, ODD = range(3)
-# Places in `state` of `quote_changes`: rows and messages written, whether there is a book, its version.
-MESSAGES, ROWS, KNOWN, VERSION = range(4)
 _COMMA, _NEWLINE, _RETURN, _POINT = 44, 10, 13, 46
 _BUY = np.int64(1) << 29
 _SELL = np.int64(1) << 28

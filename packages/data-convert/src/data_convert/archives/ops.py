@@ -31,3 +31,8 @@ NAME: Final = 11
 
 DELETES: Final = 1 << 40
 """Marks an `ev` word whose row deletes, whatever its quantity says."""
+
+# Places in `state` of `parse_columns`, which a caller keeps from one call to the next.
+POS, LINE, ODD = range(3)
+# Places in `state` of `quote_changes`: rows and messages written, whether there is a book, its version.
+MESSAGES, ROWS, KNOWN, VERSION = range(4)

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data_convert.archives.columns import Words
-from data_convert.archives.ops import DELETES
+from data_convert.archives.ops import DELETES, KNOWN, MESSAGES, ROWS, VERSION
+from data_convert.choice import few
 from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, KIND_MASK, SELL
 from data_convert.messages.columns import NO_ID, Block, MessagesBuilder, What
 from data_convert.recordings.venues.fusing import BID
@@ -22,6 +23,7 @@ from data_convert.recordings.venues.windows import Replace, Windows
 
 _LEAST_ROWS: Final = 1 << 15
 _GROWTH: Final = 8
+_NS_A_QUOTE: Final = 15_000
 SYMBOL_WORD: Final = 2
 _EXCH, _ID, _FILE = 1, 6, 7
 _FLOATS: Final = np.float64
@@ -113,17 +115,21 @@ class QuoteSink:
 
     def take(self, words: Words) -> None:
         """Take quotes in the order of the file: time, id, symbol, bid, quantity, ask, quantity, line."""
-        from data_convert.archives import kernels
-
         self.streams["bookTicker"] += len(words)
         floats, builder = words.view(_FLOATS), self.builder
+        if few(len(words), _NS_A_QUOTE):
+            for ints, numbers in zip(words, floats, strict=True):
+                self._take_oddly(ints, numbers)
+            return
+        from data_convert.archives import kernels
+
         block = Block.with_room(len(words), 4 * len(words))
         at = 0
         while at < len(words):
             if self._windows is None:
                 state = self._state
                 at += kernels.quote_changes(words, at, self.file, len(builder.ev), state, self._book, block)
-                add_messages(builder, self.symbol, block, int(state[kernels.MESSAGES]), int(state[kernels.ROWS]))
+                add_messages(builder, self.symbol, block, int(state[MESSAGES]), int(state[ROWS]))
             if at < len(words):
                 self._take_oddly(words[at], floats[at])
                 at += 1
@@ -132,8 +138,6 @@ class QuoteSink:
         """Nothing is held."""
 
     def _take_oddly(self, ints: Words, floats: npt.NDArray[np.float64]) -> None:
-        from data_convert.archives.kernels import KNOWN, VERSION
-
         windows, book = self._windows, self._book
         if windows is None:
             windows = self._windows = Windows()

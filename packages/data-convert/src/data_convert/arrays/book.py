@@ -9,6 +9,8 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from data_convert.arrays import plain
+from data_convert.choice import few
 from data_convert.events import (
     BUY,
     DEPTH,
@@ -27,8 +29,8 @@ from data_convert.events import (
 Side = Literal["local", "exchange"]
 Floats = npt.NDArray[np.float64]
 
-_MANY_ROWS: Final = 50_000
-"""Rows from which a kernel numbers their prices; fewer are not worth loading it."""
+_NS_A_ROW: Final = 600
+_NS_A_PRICE: Final = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def number_levels(px: Floats) -> Levels:
     """Number the prices of rows; equal decimals are equal floats, so that prices are compared exactly."""
     finite = np.isfinite(px)
     level: npt.NDArray[np.int32] = np.full(len(px), -1, np.int32)
-    if len(px) < _MANY_ROWS:
+    if few(len(px), _NS_A_PRICE):
         prices, level[finite] = np.unique(px[finite], return_inverse=True)
         return Levels(prices, level)
     from data_convert.arrays.kernels import number_prices
@@ -110,15 +112,18 @@ def walk_units(
     A clear with a price that is not finite wipes its whole side (as HftBacktest's books do). `Walk.last` are places in
     `order`.
     """
-    from data_convert.arrays import kernels
-
     prices, count = levels.prices, len(levels.prices)
     ends = np.flatnonzero(np.append(group[1:] != group[:-1], True)) if len(group) else np.empty(0, np.int64)
     number = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=-1))
     bid, ask = np.zeros(count), np.zeros(count)
     bests = np.zeros((len(ends), 2), np.int64)
-    rows = kernels.Played(begin, end, ev, levels.level, qty)
-    crossed = kernels.walk_units(order, number, rows, bid, ask, bests)
+    columns = begin, end, ev, levels.level, qty
+    if few(len(ev), _NS_A_ROW):
+        crossed = plain.walk_units(order, number, columns, bid, ask, bests)
+    else:
+        from data_convert.arrays import kernels
+
+        crossed = kernels.walk_units(order, number, kernels.Played(*columns), bid, ask, bests)
     with_edges = np.append(prices, np.nan)
     best_bid = np.where(bests[:, 0] >= 0, with_edges[bests[:, 0]], np.nan)
     book = Book(np.column_stack((prices, bid))[::-1][bid[::-1] > 0], np.column_stack((prices, ask))[ask > 0])

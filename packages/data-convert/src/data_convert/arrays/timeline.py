@@ -13,13 +13,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from data_convert.arrays import plain
 from data_convert.arrays.units import UnitRows
+from data_convert.choice import few
 from data_convert.errors import ClockError, OrderError
 from data_convert.events import EVENT_DTYPE, EXCH, KIND_MASK, KIND_NAMES, LOCAL, Events, Ints, has_flag
 
 _INT64_MAX: Final = (1 << 63) - 1
-_MANY_ROWS: Final = 50_000
-"""Rows from which a kernel writes them; fewer are not worth loading it."""
+_NS_A_ROW: Final = 400
+_NS_A_WRITTEN_ROW: Final = 100
 
 
 def correct_local_timestamp(events: Events, base_latency_ns: int = 0) -> tuple[int, int]:
@@ -68,11 +70,13 @@ def order_times(exch_ns: Ints, local_ns: Ints) -> Ordered:
     total = len(exch_ns)
     if not total:
         return Ordered(np.empty(0, np.int64), np.empty(0, np.uint32))
+    by_exch, by_local = np.argsort(exch_ns, kind="stable"), np.argsort(local_ns, kind="stable")
+    if few(total, _NS_A_ROW):
+        return Ordered(*plain.merge_orders(exch_ns, local_ns, by_exch, by_local))
     from data_convert.arrays.kernels import merge_orders
 
     source = np.empty(2 * total, np.int64)
     flags = np.empty(2 * total, np.uint32)
-    by_exch, by_local = np.argsort(exch_ns, kind="stable"), np.argsort(local_ns, kind="stable")
     length = merge_orders(exch_ns, local_ns, by_exch, by_local, source, flags)
     return Ordered(source[:length], flags[:length])
 
@@ -86,7 +90,7 @@ def write_events(rows: UnitRows, ordered: Ordered) -> tuple[Events, dict[str, in
     total = int(counts.sum())
     events = np.empty(total, EVENT_DTYPE)
     kinds = np.zeros(256, np.int64)
-    if total < _MANY_ROWS:
+    if few(total, _NS_A_WRITTEN_ROW):
         row = _rows_at(rows, ordered)
         ev = rows.ev[row]
         events["ev"] = ev | np.repeat(flags, counts)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from data_convert.choice import affordable, few
 from data_convert.errors import BadLine, FormatError, InputError, StrictError
 from data_convert.files.lines import read_lines
 from data_convert.files.paths import Progress
@@ -27,7 +28,9 @@ from data_convert.report.values import BadLines, FileReport
 
 _WHOSE: Final[dict[Source, str]] = {"binance": "the exchange's own frames", "link": "lines of a connector"}
 SCAN_FROM: Final = 1 << 20
-"""Bytes of text from which it pays to load the kernel that scans them."""
+"""Bytes of text from which it pays to scan them by a kernel that is loaded."""
+_NS_A_BYTE: Final = 60
+"""What Python takes for a byte of text."""
 _OWN_SOURCES: Final[tuple[Source, ...]] = ("bybit", "hyperliquid", "mexc")
 _LOOK_AHEAD_LINES: Final = 1000
 _MAX_STAMP: Final = (1 << 63) - 1
@@ -307,11 +310,13 @@ class _Intake:
         with Pieces(path, stats).opened() as pieces:
             for piece in pieces:
                 held.append(piece)
-                if self._scanner is None and sum(p.stop - p.start for p in held) >= SCAN_FROM:
+                size = sum(p.stop - p.start for p in held)
+                if self._scanner is None and size >= SCAN_FROM and not affordable(size, _NS_A_BYTE):
                     self._scanner = BinanceScanner(decoder, self.builder)
                 if self._scanner is not None:
                     flush()
                 yield
+            few(sum(p.stop - p.start for p in held), _NS_A_BYTE)
             flush()
 
     def _line(self, index: int, stats: ReadStats, number: int, line: bytes, whole: bool) -> None:

@@ -14,8 +14,8 @@ from data_convert.files.npz import CHUNK_ROWS
 from data_convert.files.paths import Paths, Progress
 from data_convert.report.values import Report
 from data_convert.tardis.convert import PASSES, LatencyShift, Mode, TardisWork, join_known, no_rows
-from data_convert.tardis.merge import WINDOW_NS
 from data_convert.tardis.passes import TooManyLate, merge_pass, merge_steps
+from data_convert.tardis.states import WINDOW_NS
 
 Words = npt.NDArray[np.int64]
 
@@ -65,9 +65,10 @@ class TardisChunks(Iterator[Events]):
 
     def _run(self) -> Generator[Events, None, None]:
         work = self._work
-        found = self._look()
+        at_once = work.sort_few()
+        found = None if at_once else self._look()
         if found is None:
-            events, merged = work.sort_everything()
+            events, merged = at_once or work.sort_everything()
             for start in range(0, len(events), self._rows):
                 yield events[start : start + self._rows]
             self.report = work.report(merged, len(events))

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from data_convert._jit import jit, load_byte
 from data_convert.files.number_kernels import POWERS, is_exact, read_decimal
-from data_convert.tardis.kernels import BAD, DONE, FULL, INTEGER_DIGITS, LINE, POS, SLOW, STATUS, begins_with, pass_over
+from data_convert.tardis.kernels import INTEGER_DIGITS, begins_with, pass_over
+from data_convert.tardis.states import BAD, DONE, FULL, LINE, POS, SLOW, STATUS
 
 _I64 = npt.NDArray[np.int64]
 _U8 = npt.NDArray[np.uint8]

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from data_convert.arrays.book import count_sides
+from data_convert.arrays.book import count_sides, depth_rows, walk_rows
 from data_convert.arrays.timeline import order_events
+from data_convert.choice import affordable, few
 from data_convert.errors import ClockError
 from data_convert.events import EVENT_DTYPE, Events, count_kinds
 from data_convert.files.deflate import Compress
 from data_convert.files.paths import Paths, Progress
 from data_convert.files.writer import NpzWriter, check_target
 from data_convert.report.values import OUTLIER_NS, Report, Result
-from data_convert.tardis.end_book import EndBook
+from data_convert.tardis.end_book import EndBook, crossed
 from data_convert.tardis.fused import Fuse
 from data_convert.tardis.look import look
-from data_convert.tardis.merge import WINDOW_NS
 from data_convert.tardis.passes import (
     LATE_LIMIT,
     NOT_MET,
@@ -34,9 +35,11 @@ from data_convert.tardis.passes import (
     merge_pass,
     read_kind_rows,
     scan,
+    total_bytes,
 )
 from data_convert.tardis.rows import MODES
 from data_convert.tardis.sinks import ArraySink, FileSink
+from data_convert.tardis.states import WINDOW_NS
 from data_convert.tardis.summary import make_report
 
 Mode = Literal["discard", "process", "ignore_sod", "ignore"]
@@ -44,6 +47,9 @@ LatencyShift = Literal["auto", "always"]
 SHIFTS: Final = ("auto", "always")
 
 PASSES: Final = 4
+_BYTES_A_ROW: Final = 5
+"""Of a gzip file; plain ones are taken to be larger than they are."""
+_NS_A_ROW: Final = 6_000
 _MOST_SHIFT_NS: Final = 1 << 62
 
 Words = npt.NDArray[np.int64]
@@ -111,6 +117,11 @@ def convert_tardis_file(
 
 def write_file(work: TardisWork, output: str | os.PathLike[str], force: bool, compress: Compress) -> Report:
     """Convert to an `.npz`, in as many passes as are needed."""
+    found = work.sort_few()
+    if found is not None:
+        with NpzWriter(output, force=force, compress=compress) as writer:
+            writer.write(found[0])
+        return work.report(found[1], len(found[0]))
     shift_ns: int | None = 0 if work.latency_shift == "auto" else work.base_latency_ns
     known = no_rows()
     for _ in range(PASSES):
@@ -176,8 +187,11 @@ class TardisWork:
         listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         files, prefix = look(listed, symbol, fuse is not None)
         self.settings = Settings(files, prefix, mode, symbol, strict, fuse=fuse)
+        rows = total_bytes(self.settings) // _BYTES_A_ROW
+        if fuse is None and affordable(rows, _NS_A_ROW):
+            self.settings = replace(self.settings, in_python=True)
         if outlier_ns is not None:
-            self.settings = Settings(files, prefix, mode, symbol, strict, self._repair(outlier_ns))
+            self.settings = replace(self.settings, repair=self._repair(outlier_ns))
 
     def _repair(self, outlier_ns: int) -> Repair | None:
         """Read the files once to learn what latencies are usual."""
@@ -216,6 +230,9 @@ class TardisWork:
 
     def merge(self) -> tuple[Events, Merged] | None:
         """Merge into an array; None when too many rows are late for it."""
+        few_rows = self.sort_few()
+        if few_rows is not None:
+            return few_rows
         known = no_rows()
         for _ in range(PASSES):
             sink = ArraySink(self.shift_of)
@@ -231,6 +248,27 @@ class TardisWork:
                 return None
         return None
 
+    def sort_few(self) -> tuple[Events, Merged] | None:
+        """Read and sort small files in Python; None where rows are late for a window, and where files are not small.
+
+        Events and report are those of the merge.
+        """
+        if not self.settings.in_python:
+            return None
+        both = (Found(), Found())
+        streams = [[p.rows.copy() for p in read_kind_rows(self.settings, i, both[i])] for i in range(2)]
+        few(sum(found.rows for found in both), _NS_A_ROW)
+        raw = [np.concatenate([np.empty((0, 8), np.int64), *rows]) for rows in streams]
+        for rows in raw:
+            for clock in (1, 2):
+                if np.any(np.maximum.accumulate(rows[:, clock]) - rows[:, clock] > self.window_ns):
+                    self.settings = replace(self.settings, in_python=False)
+                    return None
+        depth: Events = raw[1].reshape(-1).view(EVENT_DTYPE)
+        changes = depth[depth_rows(depth)]
+        book = walk_rows(changes, np.zeros(len(changes), np.int64)).book
+        return self._sorted(both, np.concatenate(raw), crossed(book.best_bid, book.best_ask))
+
     def sort_everything(self) -> tuple[Events, Merged]:
         """Hold all rows and sort them at once: for rows in any order at all."""
         self.sorted_at_once = True
@@ -239,14 +277,20 @@ class TardisWork:
         rows = [p.rows.copy() for i in range(2) for p in read_kind_rows(self.settings, i, both[i], books[i])]
         raw = np.concatenate([np.empty((0, 8), np.int64), *rows])
         del rows
+        return self._sorted(both, raw, crossed(*books[1].best()))
+
+    def _sorted(self, both: tuple[Found, Found], raw: Words, how_crossed: str) -> tuple[Events, Merged]:
         raw[:, 5] = 0
         spans = None
         if len(raw):
             exch, local = ((int(raw[:, word].min()), int(raw[:, word].max())) for word in (1, 2))
             spans = exch, local
-        raw[:, 2] += self.shift_of(self.smallest(both))
+        shift = self.shift_of(self.smallest(both))
+        if spans is not None and spans[1][1] + shift > NOT_MET:
+            raise ClockError(shift)
+        raw[:, 2] += shift
         events = order_events(raw.reshape(-1).view(EVENT_DTYPE))
-        return events, Merged(both, no_rows(), count_kinds(events), count_sides(events), spans, books[1].crossed())
+        return events, Merged(both, no_rows(), count_kinds(events), count_sides(events), spans, how_crossed)
 
     def report(self, merged: Merged, rows: int) -> Report:
         """Describe what was found."""

@@ -42,7 +42,7 @@ class EndBook:
         bids, asks = (prices[(self._keys >= 0) & (self._quantities[:, side] > 0)] for side in (0, 1))
         return float(max(bids, default=np.nan)), float(min(asks, default=np.nan))
 
-    def crossed(self) -> str:
-        """Say so if the book is crossed, else nothing."""
-        bid, ask = self.best()
-        return f"bid {bid:.12g} at or above ask {ask:.12g}" if bid >= ask else ""
+
+def crossed(bid: float, ask: float) -> str:
+    """Say so if a book is crossed, else nothing."""
+    return f"bid {bid:.12g} at or above ask {ask:.12g}" if bid >= ask else ""

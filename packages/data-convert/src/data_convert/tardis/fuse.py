@@ -13,7 +13,7 @@ from data_convert.report.values import Report, Result
 from data_convert.sizes import check_size
 from data_convert.tardis.convert import Mode, TardisWork, write_file
 from data_convert.tardis.fused import Fuse
-from data_convert.tardis.merge import WINDOW_NS
+from data_convert.tardis.states import WINDOW_NS
 
 
 def fuse_tardis(

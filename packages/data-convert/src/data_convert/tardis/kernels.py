@@ -6,26 +6,34 @@ Importing this module imports numba; do so only where a kernel runs.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
 from data_convert._jit import inner, jit, load_byte, load_word
 from data_convert.files.number_kernels import FIVE, FOUR, MOST_DIGITS, POWERS, SIX, eight_digits, is_exact, read_decimal
+from data_convert.tardis.states import (
+    BAD,
+    DONE,
+    DROPPED,
+    EMPTY,
+    FULL,
+    IGNORE,
+    IGNORE_SOD,
+    LINE,
+    OTHER,
+    OTHERS,
+    POS,
+    SLOW,
+    SMALLEST,
+    SMALLEST_LINE,
+    SNAPSHOTS,
+    SOD,
+    STATUS,
+)
 
 _I64 = npt.NDArray[np.int64]
 _U8 = npt.NDArray[np.uint8]
 _F64 = npt.NDArray[np.float64]
-
-# Places in `state`, which a caller keeps from one call to the next.
-POS, LINE, SOD, SLOW, SNAPSHOTS, DROPPED, OTHERS, EMPTY, SMALLEST, SMALLEST_LINE, STATUS = range(11)
-STATE_WORDS: Final = 11
-PADDING: Final = 32
-# Why a call ended: text used up, an array full, a row of another instrument, a row that is none.
-DONE, FULL, OTHER, BAD = range(4)
-# Modes
-PROCESS, IGNORE_SOD, IGNORE = range(3)
 
 _MAX_US = np.int64((1 << 63) - 1) // 1000
 INTEGER_DIGITS = 200  # with an exponent of two digits no number is infinite

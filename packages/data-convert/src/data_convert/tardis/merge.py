@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data_convert.tardis import merge_kernels as kernels
+from data_convert.tardis.states import WINDOW_NS
 
-WINDOW_NS: Final = 2_000_000_000
 _ROOM_ROWS: Final = 1 << 16
 _MOVES_A_ROW: Final = 64
 _MOVES: Final = 1 << 20

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from data_convert.errors import ClockError
 from data_convert.events import KIND_NAMES
 from data_convert.files.paths import Progress
-from data_convert.tardis.end_book import EndBook
+from data_convert.tardis.end_book import EndBook, crossed
 from data_convert.tardis.fused import Fuse, fused_rows
 from data_convert.tardis.rows import Counts, Kind, Parsed, Probe, TardisRows
 
@@ -74,6 +74,8 @@ class Settings:
     strict: bool
     repair: Repair | None = None
     fuse: Fuse | None = None
+    in_python: bool = False
+    """The files are so small that Python reads them."""
 
 
 @dataclass(slots=True)
@@ -108,7 +110,14 @@ def read_kind_rows(
         return
     latest: tuple[int, int] | None = None
     for probe in settings.files[which]:
-        reader = TardisRows(probe.path, settings.prefix, settings.mode, symbol=settings.symbol, strict=settings.strict)
+        reader = TardisRows(
+            probe.path,
+            settings.prefix,
+            settings.mode,
+            symbol=settings.symbol,
+            strict=settings.strict,
+            in_python=settings.in_python,
+        )
         found.files.append(reader.counts)
         for parsed in reader:
             rows = parsed.rows
@@ -267,7 +276,7 @@ def merge_steps(
         "neither": 0,
     }
     joined = tuple(np.concatenate([np.empty((0, 8), np.int64), *rows]) for rows in late)
-    return Merged(both, (joined[0], joined[1]), kinds, sides, spans, books[1].crossed())
+    return Merged(both, (joined[0], joined[1]), kinds, sides, spans, crossed(*books[1].best()))
 
 
 def done_bytes(both: tuple[Found, Found]) -> int:

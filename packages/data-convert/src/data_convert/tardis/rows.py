@@ -23,7 +23,24 @@ from data_convert.events import DEPTH_CLEAR, DEPTH_SNAPSHOT, KIND_MASK, SELL
 from data_convert.files.ahead import ahead
 from data_convert.files.lines import Text, line_blocks
 from data_convert.files.readers import ReadStats
+from data_convert.tardis import plain
 from data_convert.tardis.columns import Columns, columns_of
+from data_convert.tardis.states import (
+    BAD,
+    DROPPED,
+    EMPTY,
+    LINE,
+    OTHER,
+    OTHERS,
+    POS,
+    SLOW,
+    SMALLEST,
+    SMALLEST_LINE,
+    SNAPSHOTS,
+    SOD,
+    STATE_WORDS,
+    STATUS,
+)
 
 _EXAMPLES: Final = 5
 _ROWS: Final = 1 << 14
@@ -40,7 +57,7 @@ _TIME: Final = re.compile(rb"[0-9]{1,16}")
 Words = npt.NDArray[np.int64]
 _Bytes = npt.NDArray[np.uint8]
 _Floats = npt.NDArray[np.float64]
-_Parse = Callable[[_Bytes, int, Words, Words, Words], int]
+_Parse = Callable[[Text, Words, Words, Words], int]
 
 
 class Kind(StrEnum):
@@ -165,8 +182,11 @@ def probe(path: Path, symbol: str | None) -> Probe:
 class TardisRows:
     """Reads one file; `counts` is filled while its rows are taken."""
 
-    def __init__(self, path: Path, prefix: bytes, mode: str, *, symbol: str | None, strict: bool) -> None:
+    def __init__(
+        self, path: Path, prefix: bytes, mode: str, *, symbol: str | None, strict: bool, in_python: bool = False
+    ) -> None:
         self.path, self.prefix, self.symbol, self.strict = path, prefix, symbol, strict
+        self._plain = in_python
         self.mode, self.discard = _KERNEL_MODE[mode], mode == "discard"
         self.counts = Counts(ReadStats(path), Kind.TRADES)
         self._header = b""
@@ -174,11 +194,9 @@ class TardisRows:
 
     def __iter__(self) -> Iterator[Parsed]:
         """Yield rows. Raises InputError, FormatError, SymbolError; StrictError at the first flaw if strict."""
-        from data_convert.tardis import kernels
-
         counts = self.counts
-        state = np.zeros(kernels.STATE_WORDS, np.int64)
-        state[kernels.SOD], state[kernels.SMALLEST] = 1, _NEVER
+        state = np.zeros(STATE_WORDS, np.int64)
+        state[SOD], state[SMALLEST] = 1, _NEVER
         waiting: Words = np.empty((0, 8), np.int64)
         with ahead(_grouped(line_blocks(self.path, counts.stats))) as groups:
             blocks = chain.from_iterable(groups)
@@ -189,51 +207,54 @@ class TardisRows:
             counts.kind = read_kind(self.path, header)
             self._header = _header(header)
             self._columns = columns_of(self._header)
-            state[kernels.LINE] = 1
+            state[LINE] = 1
             texts = chain([replace(text, start=len(header) + 1)], blocks)
             for rows in self._rows(texts, state) if self._columns is None else self._numbers(texts, state):
-                if state[kernels.SNAPSHOTS] or len(waiting):
+                if state[SNAPSHOTS] or len(waiting):
                     rows, waiting = place_blocks(np.concatenate((waiting, rows)), False, self.discard)
-                    state[kernels.SNAPSHOTS] = 0
+                    state[SNAPSHOTS] = 0
                 if len(rows):
                     yield self._parsed(rows, state)
-        counts.stats.lines = int(state[kernels.LINE])
+        counts.stats.lines = int(state[LINE])
         if self.strict and counts.stats.damage:
             raise StrictError(self.path, counts.stats.lines, counts.stats.damage[0])
         if len(waiting):
             yield self._parsed(place_blocks(waiting, True, self.discard)[0], state)
 
     def _parsed(self, rows: Words, state: Words) -> Parsed:
-        from data_convert.tardis import kernels
-
         counts = self.counts
         counts.rows += len(rows)
-        counts.dropped, counts.empty = int(state[kernels.DROPPED]), int(state[kernels.EMPTY])
-        counts.others = int(state[kernels.OTHERS])
-        counts.smallest_ns, counts.smallest_line = int(state[kernels.SMALLEST]), int(state[kernels.SMALLEST_LINE])
+        counts.dropped, counts.empty = int(state[DROPPED]), int(state[EMPTY])
+        counts.others = int(state[OTHERS])
+        counts.smallest_ns, counts.smallest_line = int(state[SMALLEST]), int(state[SMALLEST_LINE])
         return Parsed(rows, counts.smallest_ns, counts.smallest_line)
 
     def _rows(self, texts: Iterable[Text], state: Words) -> Iterator[Words]:
         """Parse pieces of whole lines; yield the same buffer, filled anew."""
-        from data_convert.tardis import kernels
-
         depth, mode = self.counts.kind is Kind.DEPTH, self.mode
+        skip = self.symbol is not None
 
-        def parse(raw: _Bytes, stop: int, prefix: Words, out: Words, slow: Words) -> int:
-            return kernels.parse_rows(raw, stop, depth, mode, self.symbol is not None, prefix, out, slow, state)
+        def parse(text: Text, prefix: Words, out: Words, slow: Words) -> int:
+            if self._plain:
+                begin = self.prefix or b"\n"
+                return plain.parse_rows(text.buffer, text.stop, depth, mode, skip, begin, out, self._flaw, state)
+            from data_convert.tardis import kernels
+
+            raw = np.frombuffer(text.buffer, np.uint8)
+            return kernels.parse_rows(raw, text.stop, depth, mode, skip, prefix, out, slow, state)
 
         yield from self._parse(texts, state, 8, parse)
 
     def _numbers(self, texts: Iterable[Text], state: Words) -> Iterator[Words]:
         """Parse rows of numbers alone (exchange and local time, line, numbers); those that are none are counted."""
-        from data_convert.tardis import kernels
         from data_convert.tardis.columns_kernels import parse_columns
 
         assert self._columns is not None
         signed = self._columns.what == Kind.DERIVATIVE
 
-        def parse(raw: _Bytes, stop: int, prefix: Words, out: Words, slow: Words) -> int:
-            return parse_columns(raw, stop, self.symbol is not None, prefix, out, slow, state)
+        def parse(text: Text, prefix: Words, out: Words, slow: Words) -> int:
+            raw = np.frombuffer(text.buffer, np.uint8)
+            return parse_columns(raw, text.stop, self.symbol is not None, prefix, out, slow, state)
 
         for rows in self._parse(texts, state, 3 + len(self._columns.names), parse):
             if not signed:
@@ -242,37 +263,34 @@ class TardisRows:
                     self._count_bad(int(rows[at, 2]), (REASONS[5], column + 5, b"below 0"))
                 rows = rows[~(rows.view(np.float64)[:, 3:] < 0).any(axis=1)]
             latency = rows[:, 1] - rows[:, 0]
-            if len(latency) and latency.min() < state[kernels.SMALLEST]:
+            if len(latency) and latency.min() < state[SMALLEST]:
                 at = int(np.argmin(latency))
-                state[kernels.SMALLEST], state[kernels.SMALLEST_LINE] = latency[at], rows[at, 2]
+                state[SMALLEST], state[SMALLEST_LINE] = latency[at], rows[at, 2]
             yield rows
 
     def _parse(self, texts: Iterable[Text], state: Words, width: int, parse: _Parse) -> Iterator[Words]:
-        from data_convert.tardis import kernels
-
         rows = np.empty((max(_ROWS * 8 // width, 1), width), np.int64)
         floats = rows.view(np.float64)
         slow = np.empty((max(_SLOW, 2 * width), 4), np.int64)
         prefix = _prefix_words(self.prefix or b"\n")
         begin = 0
         for text in texts:
-            raw = np.frombuffer(text.buffer, np.uint8)
-            state[kernels.POS] = text.start
-            while state[kernels.POS] < text.stop:
-                count = parse(raw, text.stop, prefix, rows[begin:], slow)
-                for row, word, start, stop in slow[: state[kernels.SLOW]].tolist():
+            state[POS] = text.start
+            while state[POS] < text.stop:
+                count = parse(text, prefix, rows[begin:], slow)
+                for row, word, start, stop in slow[: state[SLOW]].tolist():
                     floats[begin + row, word] = float(text.buffer[start:stop])
                 begin += count
                 if begin == len(rows):
                     yield rows
                     begin = 0
-                if state[kernels.STATUS] in (kernels.OTHER, kernels.BAD):
-                    pos = int(state[kernels.POS])
+                if state[STATUS] in (OTHER, BAD):
+                    pos = int(state[POS])
                     line = text.buffer[pos : text.buffer.index(b"\n", pos)]
-                    state[kernels.LINE] += 1
-                    state[kernels.POS] += len(line) + 1
-                    number = int(state[kernels.LINE])
-                    if state[kernels.STATUS] == kernels.BAD:
+                    state[LINE] += 1
+                    state[POS] += len(line) + 1
+                    number = int(state[LINE])
+                    if state[STATUS] == BAD:
                         self._count_bad(number, self._flaw(line.split(b",")))
                     else:
                         self._other_line(number, line)
