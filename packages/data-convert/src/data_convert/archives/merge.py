@@ -5,7 +5,6 @@ Trades are event rows from the begin and stay where they are; only books need a 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Set
 from dataclasses import replace
 from typing import Final
@@ -18,10 +17,9 @@ from data_convert.archives.latency import FeedLatency
 from data_convert.arrays.book import count_sides, depth_rows, span, walk_rows
 from data_convert.arrays.timeline import Ordered, check_order, correct_local_timestamp, order_events, write_events
 from data_convert.errors import ClockError
-from data_convert.events import DEPTH_CLEAR, EVENT_DTYPE, EXCH, KIND_MASK, LOCAL, Events, count_kinds, has_flag
+from data_convert.events import EVENT_DTYPE, EXCH, LOCAL, Events, count_kinds, has_flag
 from data_convert.messages.columns import Messages, What
-from data_convert.messages.monotone import nondecreasing
-from data_convert.messages.plan import Plan, Units
+from data_convert.messages.plan import Plan
 from data_convert.messages.snapshot import Unanchored, make_plan
 from data_convert.messages.unit_rows import build_rows
 from data_convert.recordings.assemble import report_of, told_lost_updates
@@ -120,8 +118,6 @@ def _date(trades: Words, books: Messages, latency: FeedLatency, behind: Words, b
 
 def _book_rows(read: Ingested, books: Messages, unanchored: Unanchored) -> tuple[Plan, Words, Words, Words]:
     """Return the plan of books, their rows with line and file in them, the message during which each is emitted, its unit."""
-    if read.in_order and _plain(books):
-        return _plain_rows(books)
     plan = make_plan(books, "link" if read.in_order else "direct", "by-id", unanchored)
     made = build_rows(books, plan)
     as_planned = Ordered(np.arange(len(made)), np.zeros(len(made), np.uint32))
@@ -130,49 +126,6 @@ def _book_rows(read: Ingested, books: Messages, unanchored: Unanchored) -> tuple
     message = plan.units.message[unit]
     rows[:, _LINE], rows[:, _FILE] = books.line[message], books.file[message]
     return plan, rows, plan.units.slot[unit], unit
-
-
-def _plain(books: Messages) -> bool:
-    """Tell whether books begin with a snapshot and have neither gaps nor clears: then everything is emitted as it is."""
-    known = np.isin(books.what, (What.UPDATE, What.SNAPSHOT))
-    clears = books.ev & np.uint32(KIND_MASK) == DEPTH_CLEAR
-    return bool(len(books) and books.what[0] == What.SNAPSHOT and known.all() and not clears.any() and not books.extras)
-
-
-def _plain_rows(books: Messages) -> tuple[Plan, Words, Words, Words]:
-    """Do what `chain.LinkOrder` does where `_plain` holds, in columns: every snapshot replaces the book."""
-    snapshot = books.what == What.SNAPSHOT
-    exch_ns, moved = books.exch_ns, 0
-    if np.any(exch_ns[1:] < exch_ns[:-1]):
-        fixed, moved = nondecreasing(exch_ns.tolist())
-        exch_ns = np.array(fixed, np.int64)
-    sizes = books.end - books.begin + snapshot
-    message = np.repeat(np.arange(len(books)), sizes)
-    starts = np.cumsum(sizes) - sizes
-    rows = np.zeros((len(message), 8), np.int64)
-    level = np.ones(len(message), np.bool_)
-    level[starts[snapshot]] = False
-    source = (books.begin - starts - snapshot)[message] + np.arange(len(message))
-    source = source[level]
-    rows[:, _EV] = DEPTH_CLEAR
-    rows[level, _EV] = books.ev[source]
-    floats = rows.view(np.float64)
-    floats[level, _PX], floats[level, _QTY] = books.px[source], books.qty[source]
-    rows[:, _EXCH], rows[:, _LOCAL] = exch_ns[message], books.local_ns[message]
-    rows[:, _LINE], rows[:, _FILE] = books.line[message], books.file[message]
-    plan = Plan(Units.of([]), (), _counts(books, moved))
-    return plan, rows, message, message
-
-
-def _counts(books: Messages, moved: int) -> Counter[str]:
-    counts = Counter(
-        {
-            "snapshots used": int((books.what == What.SNAPSHOT).sum()),
-            "updates applied": int((books.what == What.UPDATE).sum()),
-            "depth messages moved in exchange time to keep the order of ids": moved,
-        }
-    )
-    return +counts
 
 
 def _merged(trades: Words, rows: Words, slot: Words, unit: Words, before: Words | None) -> tuple[Words, Words]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from data_convert.events import Ints
 from data_convert.messages.columns import NO_ID, Messages, What
 from data_convert.messages.plan import ANCHOR_NS, Action, Gap, Unit
 
@@ -34,6 +35,15 @@ class LinkOrder:
                 return self._on_snapshot(message)
             case _:
                 return self._on_update(message)
+
+    def awaits_next(self, message: int) -> bool:
+        """Tell whether updates behind `message` are emitted as they are."""
+        return self._anchored
+
+    def on_run(self, run: Ints) -> None:
+        """Take updates at once, the first behind a message that `awaits_next`; all of them are emitted as they are."""
+        last = int(run[-1])
+        self._last_local_ns, self._last_exch_ns = int(self._messages.local_ns[last]), int(self._messages.exch_ns[last])
 
     def finish(self) -> list[Unit]:
         """End of the recording: decide about the updates that no snapshot came for."""

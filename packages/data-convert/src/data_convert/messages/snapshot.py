@@ -80,12 +80,10 @@ def _depth_of(messages: Messages) -> Ints:
 
 def _feed(messages: Messages, machine: IdChain | LinkOrder, depth: Ints, emitted: UnitsBuilder) -> None:
     """Give a machine all depth messages: one by one, but unbroken runs of updates at once."""
-    if isinstance(machine, LinkOrder):
-        for message in depth.tolist():
-            emitted.add(machine.on_message(message))
-        return
     numbers = depth.tolist()
-    breaks = np.append(np.flatnonzero(~joined_to_previous(messages, depth)), len(depth))
+    ordered = isinstance(machine, LinkOrder)
+    goes_on = messages.what[depth] == What.UPDATE if ordered else joined_to_previous(messages, depth)
+    breaks = np.append(np.flatnonzero(~goes_on), len(depth))
     at = 0
     while at < len(numbers):
         emitted.add(machine.on_message(numbers[at]))
