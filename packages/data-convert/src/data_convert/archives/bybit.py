@@ -50,7 +50,7 @@ def seconds_to_ns(text: str) -> int:
 
 
 def table(kind: Kind, columns: list[str]) -> Table:
-    """Return how the rows of a trades file are read; `columns` is its header. Words as of `history_binance.table`."""
+    """Return how the rows of a trades file are read; `columns` is its header. Words as of `archives.binance.table`."""
     quantity_name = "size" if kind == "futures trades" else "volume"
     seconds = kind == "futures trades"
 

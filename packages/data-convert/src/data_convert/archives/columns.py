@@ -45,7 +45,7 @@ class Table:
     """How rows of a file become words.
 
     `names`: the columns that are used or not, in the order of the file, of which there are `width` (those without a name
-    are never used). `columns`: for those used what they are (`history_kernels`) and the word they go to. `first`: what every row begins
+    are never used). `columns`: for those used what they are (`ops`) and the word they go to. `first`: what every row begins
     as. `parse` fills a row from fields by name and returns the symbol they name ("" when none does); it raises BadLine.
     """
 

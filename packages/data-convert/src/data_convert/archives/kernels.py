@@ -1,6 +1,6 @@
 """Archive CSV bytes into columns, and quotes into changes of a book. Slow twin: tests/data_convert/support/history_naive.py.
 
-A row of the caller's table is so many 8-byte words, given once as int64 and once as float64 over the same memory.
+A row of the caller's table is so many 8-byte words, integers or floats.
 Importing this module imports numba; do so only where a kernel runs.
 """
 

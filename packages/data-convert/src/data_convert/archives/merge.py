@@ -64,7 +64,7 @@ def merge_history(
     settings: dict[str, str],
     unanchored: Unanchored,
 ) -> Result:
-    """Make the event array and its report of trades (`history_rows.TradeRows`, in time) and books (`books_in_time`).
+    """Make the event array and its report of trades (`rows.TradeRows`, in time) and books (`books_in_time`).
 
     What is received never overtakes what was received before it. Raises ClockError.
     """

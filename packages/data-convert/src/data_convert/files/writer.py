@@ -47,7 +47,7 @@ _deflate = compressor
 def save(events: Events, path: str | os.PathLike[str], *, force: bool = False, compress: Compress = "default") -> None:
     """Write an event array to `path` (`.npz`).
 
-    `compress`: fast, default, small or none (stream.deflate.compressor). Raises OutputError when the file exists
+    `compress`: fast, default, small or none (files.deflate.compressor). Raises OutputError when the file exists
     and `force` is not set, when its directory does not, or when the name does not end in .npz; TypeError for another
     dtype; ValueError for another `compress`.
     """

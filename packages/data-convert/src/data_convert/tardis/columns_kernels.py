@@ -22,7 +22,7 @@ _COMMA, _NEWLINE, _RETURN, _POINT, _MINUS = 44, 10, 13, 46, 45
 def parse_columns(text: _U8, stop: int, skip_others: bool, prefix: _I64, words: _I64, slow: _I64, state: _I64) -> int:
     """Parse whole lines of text[state[POS]:stop] into rows (exchange ns, local ns, line, numbers); return how many.
 
-    As `tardis_kernels.parse_rows`, of which `state` and `prefix` are. An empty field is NaN, a minus is allowed, any
+    As `kernels.parse_rows`, of which `state` and `prefix` are. An empty field is NaN, a minus is allowed, any
     number not exact here is entered in `slow` (row, word, first and last byte).
     """
     floats = words.view(np.float64)

@@ -1,6 +1,6 @@
 """Tardis CSV bytes straight into 64-byte records. Slow twin: tests/data_convert/support/tardis_naive.py.
 
-Rows are eight 8-byte words (data_convert.events), given once as int64 and once as float64 over the same memory.
+Rows are eight 8-byte words (data_convert.events), integers or floats.
 Importing this module imports numba; do so only where a kernel runs.
 """
 
