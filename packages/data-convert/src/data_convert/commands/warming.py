@@ -8,6 +8,8 @@ from typing import Final
 
 import typer
 
+from data_convert.commands.options import Json, show_json
+
 _TARDIS: Final = "exchange,symbol,timestamp,local_timestamp,"
 _QUOTES: Final = "ask_amount,ask_price,bid_price,bid_amount"
 _LEVELS: Final = ",".join(
@@ -24,15 +26,18 @@ def register(app: typer.Typer) -> None:
     app.command()(warm)
 
 
-def warm() -> None:
+def warm(json: Json = False) -> None:
     """Compile everything once, as at an installation; files up to some MB need nothing of it."""
     import time
     from tempfile import TemporaryDirectory
 
-    begin = time.perf_counter()
+    begin, seconds = time.perf_counter(), dict[str, float]()
     with TemporaryDirectory(prefix="data-convert-") as folder:
         for done in _conversions(Path(folder)):
-            typer.echo(f"{done}: {time.perf_counter() - begin:.1f} s", err=True)
+            seconds[done] = round(time.perf_counter() - begin - sum(seconds.values()), 3)
+            typer.echo(f"{done}: {seconds[done]:.1f} s", err=True)
+    if json:
+        show_json({"seconds": seconds})
 
 
 def _conversions(folder: Path) -> Iterator[str]:
