@@ -106,7 +106,35 @@ CORES = [
     "venue_sim/trade_face.py",
     "venue_sim/trading.py",
     "venue_sim/venues",
+    "data_convert/events.py",
+    "data_convert/errors.py",
+    "data_convert/exits.py",
+    "data_convert/sizes.py",
+    "data_convert/svg.py",
+    "data_convert/arrays",
+    "data_convert/messages",
+    "data_convert/recordings/detect.py",
+    "data_convert/recordings/merging.py",
+    "data_convert/recordings/venues",
+    "data_convert/report/measure.py",
+    "data_convert/report/windowed.py",
+    "data_convert/report/validation.py",
+    "data_convert/report/html.py",
+    "data_convert/archives/binance.py",
+    "data_convert/archives/bybit.py",
+    "data_convert/archives/fields.py",
+    "data_convert/archives/latency.py",
+    "data_convert/archives/rows.py",
+    "data_convert/archives/merge.py",
+    "data_convert/tardis/columns.py",
+    "data_convert/tardis/end_book.py",
+    "data_convert/tardis/merge.py",
+    "data_convert/batch/plan.py",
 ]
+CONVERTER = [
+    *("files", "arrays", "messages", "report", "recordings", "archives", "tardis", "inspection", "batch", "commands"),
+]
+"""The converter's folders from the ground up; each imports only those before it, and the values beside them."""
 VALUES = {"marketlink.events", "marketlink.messages", "marketlink.orders", "marketlink.errors", "marketlink.times"}
 
 
@@ -160,6 +188,37 @@ def test_a_core_imports_no_clock_socket_file_or_loop(core: str) -> None:
     for path in files:
         wrong = {name.partition(".")[0] for name in imports(path)} & IMPURE
         assert not wrong, f"{path} imports {wrong}"
+
+
+@pytest.mark.parametrize("folder", CONVERTER)
+def test_a_folder_of_the_converter_imports_only_those_below_it(folder: str) -> None:
+    root = DISTRIBUTIONS["data_convert"][0] / "src/data_convert"
+    below = CONVERTER[: CONVERTER.index(folder) + 1]
+    files = sorted((root / folder).rglob("*.py"))
+    assert files
+    for path in files:
+        met = {name.split(".")[1] for name in imports(path) if name.startswith("data_convert.")}
+        wrong = {name for name in met if (root / name).is_dir() and name not in below} | (met & {"cli"})
+        assert not wrong, f"{path} imports {wrong}"
+
+
+def test_values_of_the_converter_import_no_folder() -> None:
+    root = DISTRIBUTIONS["data_convert"][0] / "src/data_convert"
+    assert {path.name for path in root.iterdir() if path.is_dir() and any(path.rglob("*.py"))} == set(CONVERTER)
+    for path in root.glob("*.py"):
+        met = {name.split(".")[1] for name in imports(path) if name.startswith("data_convert.")}
+        assert path.name in ("__init__.py", "cli.py") or not met & set(CONVERTER), path
+
+
+def test_no_two_modules_of_the_converter_import_each_other() -> None:
+    root = DISTRIBUTIONS["data_convert"][0] / "src"
+    modules = {".".join(path.relative_to(root).with_suffix("").parts): path for path in root.rglob("*.py")}
+    leads = {name: {met for met in imports(path) if met in modules} for name, path in modules.items()}
+    left = dict(leads)
+    while free := [name for name, met in left.items() if not met & left.keys()]:
+        for name in free:
+            del left[name]
+    assert not left, f"among these is a circle: {sorted(left)}"
 
 
 def test_values_import_nothing_above_them() -> None:

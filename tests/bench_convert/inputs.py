@@ -6,7 +6,7 @@ import gzip
 import os
 from pathlib import Path
 
-from data_convert.sample import write_sample
+from data_convert.tardis.sample import write_sample
 
 ROOT = Path(__file__).parents[2]
 GAP_US = 1_000_000

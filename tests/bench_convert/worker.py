@@ -50,7 +50,7 @@ def inflate(files: list[str]) -> float:
     """The time to inflate the inputs with isal in one thread."""
     from pathlib import Path
 
-    from data_convert.readers import ReadStats, text_blocks
+    from data_convert.files.readers import ReadStats, text_blocks
 
     best = float("inf")
     for _ in range(5):

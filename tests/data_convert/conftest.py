@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+import data_convert._jit  # noqa: F401 - loaded, so that what is small is converted by kernels (support/two_ways.py)
 import pytest
 from data_convert.cli import main
 

@@ -10,11 +10,14 @@ import pytest
 import typer
 from convert_feed import record
 from data_convert.cli import app
-from data_convert.naming import name_file
+from data_convert.inspection.naming import name_file
 
 FEED = ["update", "snapshot", "update", "trade", "update"]
 REPORTED = ("collector", "validate", "tardis", "fuse", "history", "inspect")
-WITH_OUTPUT = ("collector", "tardis", "fuse", "history", "snapshot", "latency", "merge", "batch", "generate-sample")
+WITH_OUTPUT = (
+    *("collector", "tardis", "fuse", "history", "snapshot", "latency", "merge", "batch", "generate-sample"),
+    *("to-tardis", "migrate"),
+)
 
 
 def options_of(name):

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import data_convert
 import pytest
 from convert_feed import record
-from data_convert.batch import Options, cluster, process_pool, run_job, run_jobs, state_of
-from data_convert.batch_plan import Job, State
+from data_convert.batch.plan import Job, State
+from data_convert.batch.run import Options, cluster, process_pool, run_job, run_jobs, state_of
 from data_convert.errors import BatchError
 
 FEED = ["update", "snapshot", "update", "trade", "update"]
@@ -97,7 +97,7 @@ def test_strict_and_defects_become_errors_of_their_day(tmp_path, monkeypatch):
     def defect(*arguments, **options):
         raise ZeroDivisionError("somewhere")
 
-    monkeypatch.setattr("data_convert.convert.convert_recording", defect)
+    monkeypatch.setattr("data_convert.recordings.convert.convert_recording", defect)
     assert run_job(one, Options(force=True)).error == "ZeroDivisionError: somewhere"
 
 
@@ -135,7 +135,7 @@ def test_a_dask_cluster_does_the_same(tmp_path):
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     pytest.importorskip("distributed", reason="the extra data-convert[dask] is not installed")
-    monkeypatch.setattr("data_convert.batch._CONNECT_S", 1)
+    monkeypatch.setattr("data_convert.batch.run._CONNECT_S", 1)
     with pytest.raises(BatchError, match=r"127\.0\.0\.1:1 "), cluster("tcp://127.0.0.1:1"):
         pass
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from data_convert.batch_plan import make_plan
+from data_convert.batch.plan import make_plan
 
 ROOT, OUT = Path("/in"), Path("/out")
 

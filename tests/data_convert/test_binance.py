@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from data_convert import convert_recording
 from data_convert.errors import BadLine
-from data_convert.formats.binance import DirectDecoder
-from data_convert.formats.decimals import decimal, levels
-from data_convert.messages import MessagesBuilder
+from data_convert.messages.columns import MessagesBuilder
+from data_convert.recordings.venues.binance import DirectDecoder
+from data_convert.recordings.venues.decimals import decimal, levels
 from hypothesis import given
 from hypothesis import strategies as st
 

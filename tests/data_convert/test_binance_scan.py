@@ -7,11 +7,13 @@ import itertools
 import json
 
 import pytest
-from data_convert import ConvertError, convert_recording, ingest, readers
-from data_convert.formats import binance_scan
-from data_convert.formats.binance import DirectDecoder
-from data_convert.formats.binance_scan import BinanceScanner
-from data_convert.messages import MessagesBuilder
+from data_convert import ConvertError, convert_recording
+from data_convert.files import readers
+from data_convert.messages.columns import MessagesBuilder
+from data_convert.recordings import ingest
+from data_convert.recordings.venues import binance_scan
+from data_convert.recordings.venues.binance import DirectDecoder
+from data_convert.recordings.venues.binance_scan import BinanceScanner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

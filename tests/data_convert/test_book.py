@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 from convert_naive import freeze, play, states
-from data_convert import book as book_module
 from data_convert import replay_book
-from data_convert.book import number_levels, walk_rows
+from data_convert.arrays.book import number_levels, walk_rows
 from data_convert.events import BUY, EVENT_DTYPE, EXCH, LOCAL, SELL
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from two_ways import way  # noqa: F401
 
 PRICES = st.sampled_from((0.1, 0.2, 0.30000000000000004, 0.3, 1.0, 7.0, float("nan"), float("inf")))
 SIDES = st.sampled_from((0, BUY, SELL))
@@ -50,16 +50,11 @@ def test_replayed_book_equals_the_slow_one_after_every_row(rows):
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PRICES | st.sampled_from((-0.0, 0.0, -1.0, float("-inf"))) | st.floats(), max_size=40))
-def test_levels_numbered_by_the_kernel_are_those_of_numpy(prices):
-    px, found = np.array(prices, np.float64), []
-    for many in (0, 1 << 60):
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(book_module, "_MANY_ROWS", many)
-            found.append(number_levels(px))
-    for levels in found:
-        assert levels.prices.tolist() == sorted({price + 0.0 for price in prices if math.isfinite(price)})
-        for price, level in zip(prices, levels.level.tolist(), strict=True):
-            assert (levels.prices[level] == price) if math.isfinite(price) else level == -1
+def test_levels_are_numbered_by_their_exact_prices(prices):
+    levels = number_levels(np.array(prices, np.float64))
+    assert levels.prices.tolist() == sorted({price + 0.0 for price in prices if math.isfinite(price)})
+    for price, level in zip(prices, levels.level.tolist(), strict=True):
+        assert (levels.prices[level] == price) if math.isfinite(price) else level == -1
 
 
 def test_more_prices_than_the_first_table_holds_are_numbered():

@@ -11,8 +11,9 @@ from convert_naive import play
 from data_convert import convert_recording, replay_book
 from data_convert.errors import BadLine
 from data_convert.events import LOCAL, has_flag
-from data_convert.formats.bybit import BybitDecoder
-from data_convert.messages import MessagesBuilder
+from data_convert.messages.columns import MessagesBuilder
+from data_convert.recordings.venues.bybit import BybitDecoder
+from two_ways import way  # noqa: F401
 
 
 def book_of(events):

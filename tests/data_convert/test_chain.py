@@ -6,7 +6,7 @@ import pytest
 from convert_feed import EMPTY, Exchange, line, record
 from convert_naive import states
 from data_convert import convert_recording
-from data_convert.chain import IdChain
+from data_convert.messages.chain import IdChain
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -90,9 +90,9 @@ def test_every_public_name_is_there_and_no_other():
 
 def test_a_terminated_conversion_leaves_no_file(tmp_path):
     program = (
-        "import os, signal, sys, data_convert.convert\n"
+        "import os, signal, sys, data_convert.recordings.convert\n"
         "from data_convert.cli import main\n"
-        "from data_convert import writer\n"
+        "from data_convert.files import writer\n"
         "real = writer._deflate\n"
         "def stopped(compress):\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"

@@ -8,7 +8,7 @@ import json
 import data_convert
 import pytest
 from convert_feed import record
-from data_convert.tardis_rows import HEADERS
+from data_convert.recordings.tardis_rows import HEADERS
 
 
 @pytest.fixture

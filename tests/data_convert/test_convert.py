@@ -11,7 +11,7 @@ import pytest
 from convert_feed import Exchange, line
 from convert_naive import play
 from data_convert import convert_recording, replay_book, save
-from data_convert.book import depth_rows
+from data_convert.arrays.book import depth_rows
 from data_convert.errors import FormatError, InputError, StrictError, SymbolError
 from data_convert.events import BUY, EXCH, LOCAL, has_flag
 

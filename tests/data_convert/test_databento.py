@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data_convert.archives.databento import UNDEFINED_PRICE, load_records, records_to_rows
 from data_convert.errors import FormatError, InputError
-from data_convert.formats.databento import UNDEFINED_PRICE, load_records, records_to_rows
 
 DTYPE = np.dtype(
     [

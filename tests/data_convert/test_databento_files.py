@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from data_convert.archives.convert import convert_mbo
 from data_convert.errors import InputError, SymbolError
-from data_convert.history import convert_mbo
 
 dbn = pytest.importorskip("databento_dbn", reason="the extra data-convert[databento] is not installed")
 pytest.importorskip("databento", reason="the extra data-convert[databento] is not installed")

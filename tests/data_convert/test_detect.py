@@ -7,8 +7,8 @@ import json
 import orjson
 import pytest
 from data_convert import convert_recording
-from data_convert.detect import detect_line
 from data_convert.errors import FormatError
+from data_convert.recordings.detect import detect_line
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,7 +9,7 @@ import pytest
 from convert_feed import EMPTY, Exchange, line
 from convert_naive import states
 from data_convert import convert_recording
-from data_convert.chain import IDS_WENT_BACK, OLD_IN_A_ROW
+from data_convert.messages.chain import IDS_WENT_BACK, OLD_IN_A_ROW
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from marketlink.book.rules import ByPreviousId, DepthUpdate

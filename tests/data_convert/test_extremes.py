@@ -10,7 +10,7 @@ import pytest
 from convert_feed import line, record
 from data_convert import convert_recording, fuse_tardis, recording_to_tardis, save
 from data_convert.errors import ConvertError
-from data_convert.sample import write_sample
+from data_convert.tardis.sample import write_sample
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data_convert.fusing import ASK, BID, FusedBook
+from data_convert.recordings.venues.fusing import ASK, BID, FusedBook
 from hypothesis import given
 from hypothesis import strategies as st
 

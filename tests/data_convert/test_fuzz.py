@@ -10,15 +10,15 @@ import zipfile
 import pytest
 from convert_feed import line, record
 from data_convert import convert_recording
+from data_convert.archives.convert import convert_history
+from data_convert.archives.latency import ConstantLatency
+from data_convert.arrays.timeline import check_order
 from data_convert.errors import ConvertError, FormatError
-from data_convert.feed_latency import ConstantLatency
-from data_convert.history import convert_history
-from data_convert.inspection import look_at
-from data_convert.inspection_text import look_json, look_text
-from data_convert.tardis_fuse import fuse_tardis
-from data_convert.tardis_rows import HEADERS
-from data_convert.timeline import check_order
-from data_convert.to_tardis import recording_to_tardis
+from data_convert.inspection.look import look_at
+from data_convert.inspection.text import look_json, look_text
+from data_convert.recordings.tardis_rows import HEADERS
+from data_convert.recordings.to_tardis import recording_to_tardis
+from data_convert.tardis.fuse import fuse_tardis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -9,6 +9,7 @@ from data_convert import convert_recording
 from data_convert.events import TRADE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from two_ways import way  # noqa: F401
 
 T = 1_700_000_000_100_000_000
 MS = 1_000_000

@@ -17,9 +17,9 @@ import tardis_naive
 from bybit_market import Market, run, write
 from convert_feed import Exchange, line
 from data_convert import convert_recording, convert_tardis, replay_book, save
+from data_convert.archives.convert import convert_history
+from data_convert.archives.latency import ConstantLatency
 from data_convert.events import TRADE, Events, is_kind
-from data_convert.feed_latency import ConstantLatency
-from data_convert.history import convert_history
 
 hftbacktest = pytest.importorskip("hftbacktest")
 numba = pytest.importorskip("numba")

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from convert_naive import play
 from data_convert import convert_recording
+from data_convert.archives.bybit import seconds_to_ns
+from data_convert.archives.convert import convert_history
+from data_convert.archives.latency import DAY_NS, ConstantLatency, RecordedLatency
 from data_convert.errors import FormatError, InputError, StrictError, SymbolError
 from data_convert.events import BUY, EVENT_DTYPE, LOCAL, SELL, has_flag
-from data_convert.feed_latency import DAY_NS, ConstantLatency, RecordedLatency
-from data_convert.formats.history_bybit import seconds_to_ns
-from data_convert.history import convert_history
+from two_ways import way  # noqa: F401
 
 T = 1_700_000_000_000
 MS = 1_000_000

@@ -11,15 +11,15 @@ import zipfile
 import history_naive as naive
 import numpy as np
 import pytest
-from data_convert.archive_text import archive_blocks
+from data_convert.archives.convert import convert_history
+from data_convert.archives.latency import ConstantLatency, RecordedLatency
+from data_convert.archives.rows import TradeRows
 from data_convert.errors import ConvertError
-from data_convert.feed_latency import ConstantLatency, RecordedLatency
-from data_convert.history import convert_history
-from data_convert.history_rows import TradeRows
-from data_convert.readers import ReadStats
-from data_convert.tables import text_lines
+from data_convert.files.lines import archive_blocks, text_lines
+from data_convert.files.readers import ReadStats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from two_ways import way  # noqa: F401
 
 T = 1_700_000_000_000
 FOLDERS = itertools.count()

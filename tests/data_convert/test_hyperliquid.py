@@ -10,8 +10,8 @@ from convert_naive import play
 from data_convert import convert_recording
 from data_convert.errors import BadLine, FormatError
 from data_convert.events import LOCAL, has_flag
-from data_convert.formats.hyperliquid import HyperliquidDecoder
-from data_convert.messages import MessagesBuilder
+from data_convert.messages.columns import MessagesBuilder
+from data_convert.recordings.venues.hyperliquid import HyperliquidDecoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

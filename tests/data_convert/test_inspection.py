@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from data_convert import save
 from data_convert.events import BUY, DEPTH, EVENT_DTYPE, EXCH, LOCAL, SELL, TRADE
-from data_convert.inspection import look_at, parse_instant
-from data_convert.inspection_text import look_json, look_text
+from data_convert.inspection.look import look_at, parse_instant
+from data_convert.inspection.text import look_json, look_text
 
 T = 1_700_000_000_000_000_000
 BOTH = EXCH | LOCAL

@@ -12,7 +12,7 @@ import json
 import pytest
 from convert_feed import Exchange, line
 from data_convert import convert_recording
-from data_convert.chain import joins
+from data_convert.messages.chain import joins
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from marketlink.book.rules import ByNextId, ByPreviousId, DepthUpdate

@@ -7,7 +7,7 @@ import json
 import pytest
 from convert_feed import Exchange, line
 from data_convert import convert_recording
-from data_convert.ingest import SCAN_FROM
+from data_convert.recordings.ingest import SCAN_FROM
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -206,7 +206,7 @@ def test_the_kernel_and_the_decoder_give_the_same_tickers(tmp_path, monkeypatch)
     path = write(tmp_path / "a.gz", messages)
     assert path.stat().st_size > SCAN_FROM
     scanned = convert_recording(path)
-    monkeypatch.setattr("data_convert.ingest.SCAN_FROM", 1 << 40)
+    monkeypatch.setattr("data_convert.recordings.ingest.SCAN_FROM", 1 << 40)
     decoded = convert_recording(path)
     assert repr(scanned.report) == repr(decoded.report)
     assert scanned.report.compared == 3999

@@ -9,8 +9,8 @@ import numpy as np
 from convert_feed import Exchange, line
 from convert_naive import freeze, play
 from data_convert import convert_recording
+from data_convert.arrays.last_snapshot import end_snapshot
 from data_convert.events import EVENT_DTYPE
-from data_convert.last_snapshot import end_snapshot
 
 T = 1_700_000_000_100_000_000
 

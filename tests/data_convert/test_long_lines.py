@@ -8,11 +8,13 @@ import gzip
 import zlib
 
 import pytest
-from data_convert import readers
 from data_convert.errors import StrictError
-from data_convert.ingest import ingest
-from data_convert.pieces import Pieces
-from data_convert.readers import ReadStats, read_lines
+from data_convert.files import lines as line_readers
+from data_convert.files import readers
+from data_convert.files.lines import read_lines
+from data_convert.files.pieces import Pieces
+from data_convert.files.readers import ReadStats
+from data_convert.recordings.ingest import ingest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from own_process import run_alone as rss_of
@@ -111,7 +113,7 @@ def test_no_byte_of_a_text_is_lost_without_being_counted(tmp_path, parts, block,
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(readers, "_BLOCK", block)
         patched.setattr(readers, "_TEXT_BLOCK", block)
-        patched.setattr(readers, "LONGEST_LINE", longest)
+        patched.setattr(line_readers, "LONGEST_LINE", longest)
         stats = ReadStats(path)
         lines = list(read_lines(path, stats))
         piece_stats = ReadStats(path)

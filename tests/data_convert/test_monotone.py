@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations, pairwise
 
-from data_convert.monotone import nondecreasing
+from data_convert.messages.monotone import nondecreasing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -14,7 +14,7 @@ import pytest
 from convert_feed import record
 from data_convert import load
 from data_convert.errors import InputError
-from data_convert.remote import fetch, is_url, listing, put, stat, url_of
+from data_convert.files.remote import fetch, is_url, listing, put, stat, url_of
 
 pytest.importorskip("obstore", reason="the extra data-convert[objects] is not installed")
 FEED = ["update", "snapshot", "update", "trade", "update"]

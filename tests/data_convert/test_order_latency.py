@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from data_convert.arrays.order_latency import last_of_windows, order_latencies
 from data_convert.events import EVENT_DTYPE
-from data_convert.order_latency import last_of_windows, order_latencies
 from hypothesis import given
 from hypothesis import strategies as st
 

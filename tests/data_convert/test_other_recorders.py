@@ -9,10 +9,11 @@ import pytest
 from convert_feed import record
 from convert_naive import play
 from data_convert import convert_recording, load
+from data_convert.arrays.migration import migrate
 from data_convert.errors import InputError
 from data_convert.events import EVENT_DTYPE, EXCH, LOCAL, has_flag
-from data_convert.ingest import split_stamp
-from data_convert.migration import load_v1, migrate
+from data_convert.files.npz import load_v1
+from data_convert.recordings.ingest import split_stamp
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,11 +6,11 @@ import dataclasses
 import gzip
 
 import pytest
-from data_convert import readers
 from data_convert.errors import InputError
-from data_convert.pieces import Pieces
-from data_convert.readers import ReadStats, read_lines
-from data_convert.stream.lines import PADDING
+from data_convert.files import readers
+from data_convert.files.lines import PADDING, read_lines
+from data_convert.files.pieces import Pieces
+from data_convert.files.readers import ReadStats
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

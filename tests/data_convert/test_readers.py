@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_convert import readers
 from data_convert.errors import InputError
-from data_convert.readers import ReadStats, lose_line, read_lines
+from data_convert.files import readers
+from data_convert.files.lines import read_lines
+from data_convert.files.readers import ReadStats, lose_line
 
 LINES = [f'{1_700_000_000_000_000_000 + i} {{"n":{i},"x":"{random.Random(i).random()}"}}'.encode() for i in range(60)]
 

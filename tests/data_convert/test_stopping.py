@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from convert_feed import record
-from data_convert.leftovers import partial_file, remove_leftovers
-from data_convert.writer import whole_file
+from data_convert.files.leftovers import partial_file, remove_leftovers
+from data_convert.files.writer import whole_file
 
 FEED = ["update", "snapshot", *["update"] * 400]
 DAYS = 6
@@ -138,7 +138,7 @@ def test_a_file_under_way_is_no_leftover_and_a_dead_writers_is(tmp_path):
         with partial_file(target):
             assert len(partials(tmp_path)) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
-    code = "import os,sys;from pathlib import Path;from data_convert.leftovers import partial_file\n"
+    code = "import os,sys;from pathlib import Path;from data_convert.files.leftovers import partial_file\n"
     code += "with partial_file(Path(sys.argv[1])): os._exit(9)"
     assert subprocess.run([sys.executable, "-c", code, str(target)]).returncode == 9
     assert len(partials(tmp_path)) == 1

@@ -11,8 +11,8 @@ import tardis_naive as naive
 from data_convert import convert_tardis, npz_chunks, save, tardis_chunks
 from data_convert.errors import InputError
 from data_convert.events import EVENT_DTYPE
-from data_convert.sample import write_sample
-from data_convert.stream import passes
+from data_convert.tardis import passes
+from data_convert.tardis.sample import write_sample
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -43,7 +43,7 @@ def test_chunks_joined_are_the_array_and_its_report(tmp_path, trades, depth, row
 def test_rows_in_no_order_are_sorted_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(passes, "LATE_LIMIT", 3)
     files = [write(tmp_path / "d.csv", naive.DEPTH, [(1000 - i, 1000 - i) for i in range(50)])]
-    monkeypatch.setattr("data_convert.formats.tardis._ROWS", 4)
+    monkeypatch.setattr("data_convert.tardis.rows._ROWS", 4)
     chunks = tardis_chunks(files, rows=7, window_ns=0)
     got = np.concatenate(list(chunks))
     assert got.tobytes() == convert_tardis(files, window_ns=0).events.tobytes()

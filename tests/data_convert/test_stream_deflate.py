@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 import pytest
-from data_convert.stream.deflate import COMPRESSIONS, LAST_BLOCK, BlockPacker, combine_crc32, compressor, stored_block
+from data_convert.files.deflate import COMPRESSIONS, LAST_BLOCK, BlockPacker, combine_crc32, compressor, stored_block
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,12 +6,11 @@ import gzip
 import threading
 
 import pytest
-from data_convert import readers
 from data_convert.errors import InputError
-from data_convert.readers import ReadStats
-from data_convert.stream import lines
-from data_convert.stream.ahead import ahead
-from data_convert.stream.lines import PADDING, line_blocks
+from data_convert.files import lines, readers
+from data_convert.files.ahead import ahead
+from data_convert.files.lines import PADDING, line_blocks
+from data_convert.files.readers import ReadStats
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -9,12 +9,12 @@ import pytest
 import tardis_naive as naive
 from convert_naive import merged
 from data_convert import convert_tardis, convert_tardis_file, load
+from data_convert.arrays.timeline import check_order
 from data_convert.errors import ClockError
 from data_convert.events import EVENT_DTYPE, EXCH, LOCAL, has_flag
-from data_convert.stream import passes
-from data_convert.stream.merge import Merge
-from data_convert.stream.tardis import join_known
-from data_convert.timeline import check_order
+from data_convert.tardis import passes
+from data_convert.tardis.convert import join_known
+from data_convert.tardis.merge import Merge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,7 +113,7 @@ def test_held_rows_survive_making_room():
     events, late = run_merge(blocks, window_ns=1000)
     known = run_merge(blocks, late, 1000)[0] if any(map(len, late)) else events
     rows = np.concatenate([rows for _, rows in blocks]).reshape(-1).view(EVENT_DTYPE)
-    from data_convert.timeline import order_events
+    from data_convert.arrays.timeline import order_events
 
     assert known.tobytes() == order_events(rows).tobytes()
 
@@ -154,7 +154,7 @@ def test_rows_in_any_order_give_the_array_of_all_of_them_sorted(tmp_path, order)
 def test_too_many_late_rows_are_sorted_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(passes, "LATE_LIMIT", 3)
     lines = [row(10**9 - 10**7 * (i // 2), 10**9 + 10**7 * i, i) for i in range(60)]
-    monkeypatch.setattr("data_convert.formats.tardis._ROWS", 7)
+    monkeypatch.setattr("data_convert.tardis.rows._ROWS", 7)
     path = write(tmp_path / "d.csv.gz", DEPTH, lines)
     want = naive.convert([(DEPTH, lines)])
     result = convert_tardis(path, window_ns=10)
@@ -165,7 +165,7 @@ def test_too_many_late_rows_are_sorted_at_once(tmp_path, monkeypatch):
 
 
 def test_a_negative_latency_met_late_moves_every_row(tmp_path, monkeypatch):
-    monkeypatch.setattr("data_convert.formats.tardis._ROWS", 5)
+    monkeypatch.setattr("data_convert.tardis.rows._ROWS", 5)
     lines = [row(10**7 * i, 10**7 * i + 50 - (90 if i == 55 else 0), i) for i in range(1, 60)]
     path = write(tmp_path / "d.csv.gz", DEPTH, lines)
     want = naive.convert([(DEPTH, lines)], base_latency_ns=3)

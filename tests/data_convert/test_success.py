@@ -11,8 +11,8 @@ import data_convert
 import pytest
 from convert_feed import Exchange, line, record
 from data_convert import convert_recording
-from data_convert.batch import Options, run_job, state_of
-from data_convert.batch_plan import Job, State
+from data_convert.batch.plan import Job, State
+from data_convert.batch.run import Options, run_job, state_of
 from data_convert.exits import HELP, MAX_LOST, MEANING, Exit
 
 T = 1_700_000_000_100_000_000

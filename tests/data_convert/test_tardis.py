@@ -13,9 +13,10 @@ import tardis_naive as naive
 from data_convert import convert_tardis, convert_tardis_file, load, replay_book
 from data_convert.errors import ConvertError, FormatError, InputError, OutputError, StrictError, SymbolError
 from data_convert.events import BUY, EVENT_DTYPE, LOCAL, SELL
-from data_convert.stream.end_book import EndBook
+from data_convert.tardis.end_book import EndBook
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from two_ways import way  # noqa: F401
 
 TRADES, DEPTH = naive.TRADES, naive.DEPTH
 FULL_TRADES = "tardis/binance-futures_trades_2024-08-08_BTCUSDT.csv.gz"

@@ -10,11 +10,11 @@ from convert_naive import play
 from data_convert import convert_tardis, load
 from data_convert.errors import FormatError, StrictError, SymbolError
 from data_convert.events import LOCAL, has_flag
-from data_convert.fusing import ASK, BID, FusedBook
-from data_convert.stream import fused
-from data_convert.stream.fused import in_time
-from data_convert.tardis_fuse import fuse_tardis, fuse_tardis_file
-from data_convert.tardis_rows import HEADERS
+from data_convert.recordings.tardis_rows import HEADERS
+from data_convert.recordings.venues.fusing import ASK, BID, FusedBook
+from data_convert.tardis import fused
+from data_convert.tardis.fuse import fuse_tardis, fuse_tardis_file
+from data_convert.tardis.fused import in_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -122,7 +122,7 @@ STATEMENTS = st.lists(
 @settings(max_examples=150, deadline=None)
 @given(STATEMENTS, st.sampled_from([None, 0.5, 2.0]), st.sampled_from([None, 2.0]), st.sampled_from([4, 4096]))
 def test_the_kernel_fuses_as_the_book_of_words_does(statements, tick, lot, room):
-    from data_convert.stream import fuse_kernels as kernels
+    from data_convert.tardis import fuse_kernels as kernels
 
     book, want, given_rows = FusedBook(tick, lot), [], np.zeros((len(statements), 8), np.int64)
     floats = given_rows.view(np.float64)
@@ -151,18 +151,7 @@ def test_the_kernel_fuses_as_the_book_of_words_does(statements, tick, lot, room)
     words = np.empty((max(room, 2 * len(statements) + 4), 8), np.int64)
     while state[kernels.AT] < len(given_rows):
         state[kernels.OUT] = 0
-        kernels.fuse(
-            given_rows,
-            floats,
-            levels,
-            levels.view(np.int64),
-            tick or 0.0,
-            lot or 0.0,
-            0,
-            words,
-            words.view(float),
-            state,
-        )
+        kernels.fuse(given_rows, levels, tick or 0.0, lot or 0.0, 0, words, state)
         out = words[: int(state[kernels.OUT])]
         got += list(zip(out[:, 0], out.view(float)[:, 3], out.view(float)[:, 4], out[:, 2], strict=True))
     assert got == want

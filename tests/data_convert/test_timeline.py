@@ -7,10 +7,7 @@ import json
 import numpy as np
 import pytest
 from convert_naive import merged
-from data_convert import timeline
-from data_convert.errors import ClockError, OrderError
-from data_convert.events import BUY, DEPTH, EVENT_DTYPE, EXCH, LOCAL, SELL, TRADE, count_kinds
-from data_convert.timeline import (
+from data_convert.arrays.timeline import (
     Ordered,
     check_order,
     check_places,
@@ -19,9 +16,12 @@ from data_convert.timeline import (
     order_times,
     write_events,
 )
-from data_convert.unit_rows import UnitRows
+from data_convert.arrays.units import UnitRows
+from data_convert.errors import ClockError, OrderError
+from data_convert.events import BUY, DEPTH, EVENT_DTYPE, EXCH, LOCAL, SELL, TRADE, count_kinds
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from two_ways import way  # noqa: F401
 
 TIMES = st.integers(-3, 6)
 
@@ -122,8 +122,8 @@ def units(times, widths):
 
 
 @settings(max_examples=200, deadline=None)
-@given(times=st.lists(st.tuples(TIMES, TIMES, st.integers(1, 3)), min_size=1, max_size=10), kernel=st.booleans())
-def test_units_in_both_orders_are_their_rows_in_both_orders(times, kernel):
+@given(times=st.lists(st.tuples(TIMES, TIMES, st.integers(1, 3)), min_size=1, max_size=10))
+def test_units_in_both_orders_are_their_rows_in_both_orders(times):
     made = units(times, [width for *_, width in times])
     raw = np.zeros(int(made.end[-1]), EVENT_DTYPE)
     raw["ev"], raw["px"], raw["qty"] = made.ev, made.px, made.qty
@@ -132,9 +132,7 @@ def test_units_in_both_orders_are_their_rows_in_both_orders(times, kernel):
         raw["order_id"][row], raw["ival"][row], raw["fval"][row] = extra
     ordered = order_times(made.exch_ns, made.local_ns)
     check_places(made, ordered)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(timeline, "_MANY_ROWS", 0 if kernel else 1 << 60)
-        events, kinds = write_events(made, ordered)
+    events, kinds = write_events(made, ordered)
     assert events.tobytes() == merged(raw).tobytes()
     assert kinds == count_kinds(events)
     assert list(kinds) == list(count_kinds(events))

@@ -9,11 +9,11 @@ import pytest
 from convert_feed import line, record
 from data_convert import convert_recording, replay_book, validate
 from data_convert.events import LOCAL, has_flag
-from data_convert.tardis_fuse import fuse_tardis
-from data_convert.to_tardis import recording_to_tardis
+from data_convert.recordings.to_tardis import recording_to_tardis
+from data_convert.tardis.fuse import fuse_tardis
 
 
-def run(tmp_path, text, **options):
+def both_files(tmp_path, text, **options):
     path = tmp_path / "btcusdt_20231114.jsonl"
     path.write_text(text)
     trades, depth = tmp_path / "trades.csv.gz", tmp_path / "depth.csv.gz"
@@ -24,7 +24,7 @@ def run(tmp_path, text, **options):
 def test_the_published_three_lines_give_the_published_rows(tmp_path, real_data):
     facts = json.loads((real_data / "facts" / "converters.json").read_text())
     case = next(case for case in facts["collector"] if case["id"] == "three_lines")
-    counts, trades, depth = run(tmp_path, "".join(text + "\n" for text in case["lines"]))
+    counts, trades, depth = both_files(tmp_path, "".join(text + "\n" for text in case["lines"]))
     assert counts == {"trades": 1, "depth": 4}
     assert trades[1] == "binance-futures,BTCUSDT,1700000000000000,1700000000000000,123456,buy,50000.50,0.001"
     assert depth[1] == "binance-futures,BTCUSDT,1700000001000000,1700000001000000,false,bid,50000.00,1.5"
@@ -35,7 +35,7 @@ def test_the_published_three_lines_give_the_published_rows(tmp_path, real_data):
 def test_what_is_written_converts_to_the_book_it_came_from(tmp_path, seed):
     operations = ["update"] * 3 + ["early snapshot"] + ["update", "trade", "update", "snapshot"] * 5
     text, _, _ = record(operations, seed)
-    run(tmp_path, text, time="T")
+    both_files(tmp_path, text, time="T")
     direct = convert_recording(tmp_path / "btcusdt_20231114.jsonl")
     back = fuse_tardis([tmp_path / "trades.csv.gz", tmp_path / "depth.csv.gz"])
     assert validate(back.events).faults == ()
@@ -47,5 +47,19 @@ def test_what_is_written_converts_to_the_book_it_came_from(tmp_path, seed):
 def test_other_sources_are_written_with_shortest_decimals(tmp_path):
     trade = {"coin": "kPEPE", "side": "A", "px": "0.00000120", "sz": "10.0", "time": 1700000000000}
     text = line(1_700_000_000_000_000_999, {"channel": "trades", "data": [trade]})
-    _, trades, _ = run(tmp_path, text)
+    _, trades, _ = both_files(tmp_path, text)
     assert trades[1] == "hyperliquid,kPEPE,1700000000000000,1700000000000000,,sell,0.0000012,10"
+
+
+def test_a_directory_gets_both_files_under_the_names_of_the_vendor(tmp_path, run):
+    source = tmp_path / "btcusdt_20231114.jsonl"
+    source.write_text(record(["update", "snapshot", "update"], 3)[0])
+    code, out, err = run("to-tardis", source, "-o", tmp_path / "days", "--json")
+    names = [f"binance-futures_{kind}_2023-11-14_TESTUSDT.csv.gz" for kind in ("trades", "incremental_book_L2")]
+    assert (code, sorted(path.name for path in (tmp_path / "days").iterdir())) == (0, sorted(names)), err
+    told = json.loads(out)
+    assert [told[kind]["output"] for kind in ("trades", "depth")] == [str(tmp_path / "days" / name) for name in names]
+    code, _, err = run("to-tardis", source, "-o", tmp_path / "days")
+    assert (code, "exists" in err) == (1, True)
+    code, _, err = run("to-tardis", source, "--trades", tmp_path / "t.csv.gz")
+    assert (code, "-o DIR" in err) == (2, True)

@@ -8,13 +8,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from data_convert import replay_book, validate
+from data_convert.arrays.last_snapshot import end_snapshot
+from data_convert.arrays.order_latency import last_of_windows, order_latencies
 from data_convert.events import EVENT_DTYPE, EXCH, LOCAL
-from data_convert.inspection import look_at_book
-from data_convert.last_snapshot import end_snapshot
-from data_convert.order_latency import last_of_windows, order_latencies
-from data_convert.validation import validate_chunks
-from data_convert.windowed import Sampled
-from data_convert.writer import NpzWriter
+from data_convert.files.writer import NpzWriter
+from data_convert.inspection.look import look_at_book
+from data_convert.report.validation import validate_chunks
+from data_convert.report.windowed import Sampled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from own_process import run_alone
@@ -71,7 +71,7 @@ def test_figures_are_the_same_wherever_an_array_is_cut(rows, size, side, at_ns):
 def test_a_sample_is_every_nth_value_of_all(parts, room):
     sampled = Sampled()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("data_convert.windowed.SAMPLED", room)
+        patched.setattr("data_convert.report.windowed.SAMPLED", room)
         for part in parts:
             sampled.add(np.array(part, np.int64))
     values = [value for part in parts for value in part]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from data_convert import EVENT_DTYPE, load, save
 from data_convert.errors import InputError, OutputError
-from data_convert.writer import COMPRESSIONS, whole_file
+from data_convert.files.deflate import COMPRESSIONS
+from data_convert.files.writer import whole_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,7 +43,7 @@ def test_numpy_reads_back_what_was_saved(tmp_path, compress, rows):
 @settings(max_examples=30, deadline=None)
 @given(rows=st.integers(0, 10**12))
 def test_header_puts_the_data_at_a_multiple_of_64(rows):
-    from data_convert.writer import _header
+    from data_convert.files.writer import _header
 
     header = _header(rows)
     assert header[:8] == b"\x93NUMPY\x01\x00"
@@ -150,7 +151,7 @@ def test_a_folder_that_becomes_read_only_is_a_sentence_and_no_traceback(tmp_path
     """Nothing can be removed from it either; what was there stays. Root may write anywhere, so it is another user."""
     code = (
         "import os, sys\nfrom pathlib import Path\nfrom data_convert.errors import OutputError\n"
-        "from data_convert.writer import check_target, whole_file\n"
+        "from data_convert.files.writer import check_target, whole_file\n"
         "os.chdir(sys.argv[1])\nfolder = Path('ro')\n"  # from within: what lies above belongs to root alone
         "if os.getuid() == 0:\n    os.setuid(65534)\n"
         "folder.mkdir()\npath = folder / 'o.npz'\n"

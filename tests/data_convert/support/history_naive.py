@@ -9,20 +9,26 @@ from typing import Final
 
 import numpy as np
 import orjson
-from data_convert.convert import Result, assemble, one_symbol
+from data_convert.archives import binance as history_binance
+from data_convert.archives import bybit as history_bybit
+from data_convert.archives.binance import HEADERS, Kind
+from data_convert.archives.bybit import seconds_to_ns
+from data_convert.archives.fields import fields, number, whole
 from data_convert.errors import BadLine, ClockError, FormatError, InputError, StrictError
 from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, SELL, TRADE
-from data_convert.formats import Counts, history_binance, history_bybit
-from data_convert.formats.bybit import BybitDecoder
-from data_convert.formats.decimals import stamp_to_ns
-from data_convert.formats.history_binance import HEADERS, Kind
-from data_convert.formats.history_bybit import seconds_to_ns
-from data_convert.fusing import ASK, BID
-from data_convert.ingest import BadCounter, Ingested, file_report, listed_paths
-from data_convert.messages import NO_ID, Messages, MessagesBuilder, What
-from data_convert.readers import ReadStats
-from data_convert.tables import fields, number, text_lines, whole
-from data_convert.windows import Replace, Windows
+from data_convert.files.lines import text_lines
+from data_convert.files.paths import listed_paths
+from data_convert.files.readers import ReadStats
+from data_convert.messages.columns import NO_ID, Messages, MessagesBuilder, What
+from data_convert.recordings.assemble import assemble, one_symbol
+from data_convert.recordings.ingest import Ingested
+from data_convert.recordings.venues.bybit import BybitDecoder
+from data_convert.recordings.venues.decimals import stamp_to_ns
+from data_convert.recordings.venues.decoder import Counts
+from data_convert.recordings.venues.fusing import ASK, BID
+from data_convert.recordings.venues.windows import Replace, Windows
+from data_convert.report.counted import BadCounter, file_report
+from data_convert.report.values import Result
 
 Take = Callable[[tuple[int, int], bytes], None]
 _REMEDY: Final = "name files of data.binance.vision or of Bybit's archives (.zip, .csv, .csv.gz, .data)"

@@ -17,11 +17,16 @@ _R = TypeVar("_R")
 
 
 def jit(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile without Python objects, on first use, and keep the machine code on disk where there is a place for it.
+    """Compile without Python objects, on first use, and keep the machine code on disk where there is a place for it."""
+    return _compiled(function, inner=False)
 
-    What begins with an underscore is called by other kernels only: compiling its way in from Python is saved.
-    """
-    inner = function.__name__.startswith("_")
+
+def inner(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Compile what is called by other kernels only: its way in from Python is saved."""
+    return _compiled(function, inner=True)
+
+
+def _compiled(function: Callable[_P, _R], inner: bool) -> Callable[_P, _R]:
     options: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
     options |= {"no_cpython_wrapper": inner, "no_cfunc_wrapper": inner}
     try:
@@ -77,5 +82,5 @@ def _trailing_zeros(_: Any, word: Any) -> Any:
     return types.int64(types.int64), generate
 
 
-trailing_zeros: Callable[[np.int64], np.int64] = cast(Any, intrinsic(_trailing_zeros))
+trailing_zeros: Callable[[np.int64], int] = cast(Any, intrinsic(_trailing_zeros))
 """Count the zero bits below the lowest one that is set; 64 for 0."""

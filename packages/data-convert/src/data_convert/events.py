@@ -23,6 +23,7 @@ FIELDS: Final = [
 EVENT_DTYPE: Final = np.dtype(FIELDS)
 
 Events = npt.NDArray[np.void]
+Ints = npt.NDArray[np.int64]
 
 # Kinds are an enumeration in the low byte, not bits: 3 = 1|2, so never test them with a bare `&`.
 DEPTH: Final = 1

@@ -55,7 +55,8 @@ def history(
     compress: Compress = CompressOption.DEFAULT,
 ) -> None:
     """Convert Binance's and Bybit's public archives, or Databento MBO files (.dbn, .dbn.zst), of one symbol."""
-    from data_convert.writer import check_target, load
+    from data_convert.files.npz import load
+    from data_convert.files.writer import check_target
 
     check_target(output, force, ".npz")
     check_report(report, force)
@@ -64,14 +65,14 @@ def history(
     if dbn:
         if len(dbn) != len(paths) or latency_ns is not None or latency_file is not None:
             raise typer.BadParameter("Databento files go alone and have local times of their own")
-        from data_convert.history import convert_mbo
+        from data_convert.archives.convert import convert_mbo
 
         save_result(convert_mbo(paths, symbol), output, force, compress, json, report, accepted)
         return
     if (latency_ns is None) == (latency_file is None):
         raise typer.BadParameter("these files have no local times: give --latency-ns or --latency-file")
-    from data_convert.feed_latency import ConstantLatency, FeedLatency, RecordedLatency
-    from data_convert.history import convert_history
+    from data_convert.archives.convert import convert_history
+    from data_convert.archives.latency import ConstantLatency, FeedLatency, RecordedLatency
 
     model: FeedLatency = ConstantLatency(latency_ns or 0)
     if latency_file is not None:
@@ -92,9 +93,9 @@ def migrate(
     compress: Compress = CompressOption.DEFAULT,
 ) -> None:
     """Turn an event array of HftBacktest 1 (six columns) into today's records."""
-    from data_convert.migration import load_v1
-    from data_convert.migration import migrate as migrated
-    from data_convert.writer import check_target, save
+    from data_convert.arrays.migration import migrate as migrated
+    from data_convert.files.npz import load_v1
+    from data_convert.files.writer import check_target, save
 
     check_target(output, force, ".npz")
     try:

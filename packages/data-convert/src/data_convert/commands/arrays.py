@@ -42,9 +42,9 @@ def snapshot(
     """Write the book at the end of event files as the snapshot that the next day begins with."""
     from itertools import chain
 
-    from data_convert.last_snapshot import end_snapshot
-    from data_convert.stream.chunks import npz_chunks
-    from data_convert.writer import check_target, load, save
+    from data_convert.arrays.last_snapshot import end_snapshot
+    from data_convert.files.npz import load, npz_chunks
+    from data_convert.files.writer import check_target, save
 
     sizes_or_usage({"--tick-size": tick_size})
     check_target(output, force, ".npz")
@@ -80,9 +80,9 @@ def latency(
     """Write order latencies guessed from a feed's latencies (rows flagged for both clocks)."""
     import numpy as np
 
-    from data_convert.order_latency import last_of_windows, order_latencies
-    from data_convert.stream.chunks import npz_chunks
-    from data_convert.writer import check_target, whole_file
+    from data_convert.arrays.order_latency import last_of_windows, order_latencies
+    from data_convert.files.npz import npz_chunks
+    from data_convert.files.writer import check_target, whole_file
 
     check_target(output, force, ".npz")
     factors = _factor(entry_factor), _factor(response_factor)

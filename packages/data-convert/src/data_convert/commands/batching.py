@@ -32,8 +32,8 @@ from data_convert.exits import MAX_LOST, Exit
 from data_convert.sizes import MOST_NS
 
 if TYPE_CHECKING:
-    from data_convert.batch import Outcome
-    from data_convert.batch_plan import Job
+    from data_convert.batch.plan import Job
+    from data_convert.batch.run import Outcome
 
 
 def register(app: typer.Typer) -> None:
@@ -72,12 +72,12 @@ def batch(
     compress: Compress = CompressOption.DEFAULT,
 ) -> None:
     """Convert all symbols and days of a directory; what is done already is left, failing days stop no other."""
-    from data_convert.batch import Options, process_pool, run_jobs, state_of
-    from data_convert.batch import cluster as open_cluster
-    from data_convert.batch_plan import State, make_plan
+    from data_convert.batch.plan import State, make_plan
+    from data_convert.batch.run import Options, process_pool, run_jobs, state_of
+    from data_convert.batch.run import cluster as open_cluster
     from data_convert.errors import BatchError, InputError, OutputError
-    from data_convert.leftovers import remove_leftovers
-    from data_convert.remote import is_url
+    from data_convert.files.leftovers import remove_leftovers
+    from data_convert.files.remote import is_url
 
     target = output or target
     if target is None:
@@ -143,7 +143,7 @@ def batch(
 
 def _files_below(root: Path, target: Path) -> dict[Path, int]:
     """Return the files of a directory or below a URL and their sizes, without hidden ones and those of the target."""
-    from data_convert.remote import is_url, listing
+    from data_convert.files.remote import is_url, listing
 
     if is_url(root):
         below = [entry for entry in listing(root) if not entry.path.name.startswith(".")]

@@ -1,4 +1,4 @@
-"""Commands between files: `merge`, `to-tardis`, `fuse`."""
+"""Commands between files: `merge`, `to-tardis`."""
 
 from __future__ import annotations
 
@@ -11,44 +11,33 @@ import typer
 from data_convert.commands.options import (
     Accepted,
     AllowEmpty,
-    BaseLatency,
-    Compress,
-    CompressOption,
     Force,
-    HtmlFile,
     Json,
     Levels,
     MaxLost,
-    ModeOption,
-    Output,
     OutputOrLast,
-    SnapshotMode,
     SnapshotOption,
     Strict,
     Symbol,
     TimeOption,
     Venue,
     VenueOption,
-    check_report,
     depth_of,
     leave,
-    show,
     show_json,
-    sizes_or_usage,
     split_output,
     tell_written,
 )
 from data_convert.exits import MAX_LOST
 
 if TYPE_CHECKING:
-    from data_convert.readers import ReadStats
+    from data_convert.files.readers import ReadStats
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.command()(merge)
     app.command("to-tardis")(to_tardis)
-    app.command()(fuse)
 
 
 def merge(
@@ -64,11 +53,11 @@ def merge(
     usage = "name at least two recordings and the output: IN IN... -o OUT.gz"
     inputs, output = split_output(paths, output, 2, usage)
     from data_convert.errors import FormatError, MarketError, SymbolError
-    from data_convert.ingest import find_source
-    from data_convert.merging import MergeCounts, merge_lines, pack
-    from data_convert.readers import ReadStats
+    from data_convert.files.readers import ReadStats
+    from data_convert.files.writer import check_target, whole_file
+    from data_convert.recordings.ingest import find_source
+    from data_convert.recordings.merging import MergeCounts, merge_lines, pack
     from data_convert.report.values import Loss, Report
-    from data_convert.writer import check_target, whole_file
 
     check_target(output, force, ".gz")
     for path in inputs:
@@ -110,8 +99,9 @@ def _lines(path: Path, stats: ReadStats, strict: bool) -> Iterator[tuple[int, by
     import orjson
 
     from data_convert.errors import BadLine, StrictError
-    from data_convert.ingest import is_capture_note, split_stamp
-    from data_convert.readers import lose_line, read_lines
+    from data_convert.files.lines import read_lines
+    from data_convert.files.readers import lose_line
+    from data_convert.recordings.ingest import is_capture_note, split_stamp
 
     for number, line, _ in read_lines(path, stats):
         if not line.strip() or is_capture_note(line):
@@ -131,8 +121,12 @@ def _lines(path: Path, stats: ReadStats, strict: bool) -> Iterator[tuple[int, by
 
 def to_tardis(
     paths: Annotated[list[Path], typer.Argument(metavar="RECORDING...", show_default=False)],
-    trades: Annotated[Path, typer.Option(metavar="FILE.csv.gz", help="Where the trades go.")],
-    depth: Annotated[Path, typer.Option(metavar="FILE.csv.gz", help="Where incremental_book_L2 goes.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Where both files go, under the names Tardis gives them."),
+    ] = None,
+    trades: Annotated[Path | None, typer.Option(metavar="FILE.csv.gz", help="Where the trades go.")] = None,
+    depth: Annotated[Path | None, typer.Option(metavar="FILE.csv.gz", help="Where incremental_book_L2 goes.")] = None,
     exchange: Annotated[str | None, typer.Option(help="Name in the first column; by the venue if not given.")] = None,
     time: Annotated[TimeOption, typer.Option(help="Exchange time: E as Tardis', or T.")] = TimeOption.EVENT,
     snapshots: Annotated[SnapshotOption, typer.Option(help="As for `collector`.")] = SnapshotOption.BY_ID,
@@ -146,17 +140,21 @@ def to_tardis(
     json: Json = False,
 ) -> None:
     """Write a recording as Tardis' trades and incremental_book_L2 files."""
-    from data_convert.to_tardis import tardis_files
-    from data_convert.writer import check_target
+    from data_convert.files.writer import check_target
+    from data_convert.recordings.to_tardis import tardis_files
 
+    if output is None and (trades is None or depth is None):
+        raise typer.BadParameter("name the directory of the files, -o DIR, or both: --trades and --depth")
     for path in (trades, depth):
-        check_target(path, force, ".gz")
-    if trades == depth:
+        if path is not None:
+            check_target(path, force, ".gz")
+    if trades is not None and trades == depth:
         raise typer.BadParameter("--trades and --depth are two files")
-    counts, report = tardis_files(
+    written, report = tardis_files(
         paths,
         trades,
         depth,
+        directory=output,
         exchange=exchange,
         time=time.value,
         snapshots=snapshots.value,
@@ -166,57 +164,9 @@ def to_tardis(
         venue=venue.value,
         levels=depth_of(levels),
     )
-    tell_written(trades, counts["trades"])
-    tell_written(depth, counts["depth"])
+    for path, rows in written.items():
+        tell_written(path, rows)
     if json:
-        show_json(
-            {
-                "trades": {"output": str(trades), "rows": counts["trades"]},
-                "depth": {"output": str(depth), "rows": counts["depth"]},
-            }
-        )
+        named = zip(("trades", "depth"), written.items(), strict=True)
+        show_json({kind: {"output": str(path), "rows": rows} for kind, (path, rows) in named})
     leave(report, Accepted(allow_empty, max_lost))
-
-
-def fuse(
-    paths: Annotated[list[Path], typer.Argument(metavar="FILE.csv.gz...", show_default=False)],
-    output: Output,
-    tick_size: Annotated[float | None, typer.Option(help="Prices of one tick are one level; exact by default.")] = None,
-    lot_size: Annotated[float | None, typer.Option(help="What rounds to no lot is none; exact by default.")] = None,
-    snapshot_mode: SnapshotMode = ModeOption.DISCARD,
-    base_latency_ns: BaseLatency = 0,
-    symbol: Symbol = None,
-    strict: Strict = False,
-    allow_empty: AllowEmpty = False,
-    max_lost: MaxLost = MAX_LOST,
-    force: Force = False,
-    json: Json = False,
-    report: HtmlFile = None,
-    compress: Compress = CompressOption.DEFAULT,
-) -> None:
-    """Fuse Tardis files (trades, incremental_book_L2 or book_snapshot, quotes, derivative_ticker) into one array."""
-    sizes_or_usage({"--tick-size": tick_size, "--lot-size": lot_size})
-    from data_convert.cli import _progress
-    from data_convert.tardis_fuse import fuse_tardis_file
-    from data_convert.writer import check_target
-
-    check_target(output, force, ".npz")
-    check_report(report, force)
-    with _progress() as progress:
-        found = fuse_tardis_file(
-            paths,
-            output,
-            tick_size=tick_size,
-            lot_size=lot_size,
-            snapshot_mode=snapshot_mode.value,
-            base_latency_ns=base_latency_ns,
-            symbol=symbol,
-            strict=strict,
-            force=force,
-            compress=compress.value,
-            progress=progress,
-        )
-    accepted = Accepted(allow_empty, max_lost)
-    show(found, json, report, force, accepted)
-    tell_written(output, found.rows)
-    leave(found, accepted)

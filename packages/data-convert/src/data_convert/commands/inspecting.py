@@ -30,9 +30,9 @@ def inspect(
     json: Json = False,
 ) -> None:
     """Say what a file is and which command converts it; of an event file the book at an instant too."""
-    from data_convert.inspection import EventsLook, look_at, look_at_book, look_at_events, parse_instant
-    from data_convert.inspection_text import look_json, look_sections, look_text
-    from data_convert.stream.chunks import npz_chunks
+    from data_convert.files.npz import npz_chunks
+    from data_convert.inspection.look import EventsLook, look_at, look_at_book, look_at_events, parse_instant
+    from data_convert.inspection.text import look_json, look_sections, look_text
 
     if path.suffix != ".npz":
         if at or html:
@@ -47,7 +47,7 @@ def inspect(
         look = replace(look, book=look_at_book(npz_chunks(path), at_ns, clock.value, levels))
     if html is not None:
         from data_convert.report import render_html
-        from data_convert.validation import validate_chunks
+        from data_convert.report.validation import validate_chunks
 
         page = render_html(replace(validate_chunks(npz_chunks(path)), title=path.name), look_sections(look))
         write_page(html, page, force)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -15,8 +16,8 @@ from data_convert.exits import MAX_LOST, Exit
 from data_convert.sizes import MOST_NS, check_size
 
 if TYPE_CHECKING:
-    from data_convert.convert import Result
     from data_convert.report import Report
+    from data_convert.report.values import Result
 
 
 class CompressOption(StrEnum):
@@ -142,7 +143,7 @@ def check_report(report: Path | None, force: bool) -> None:
     """Raise OutputError unless the page can be written."""
     if report is None:
         return
-    from data_convert.writer import check_target
+    from data_convert.files.writer import check_target
 
     check_target(report, force, report.suffix if report.suffix in (".html", ".htm") else ".html")
 
@@ -186,7 +187,7 @@ def save_result(
     accepted: Accepted,
 ) -> None:
     """Write the array of a conversion, show its report, and end by what it says."""
-    from data_convert.writer import save
+    from data_convert.files.writer import save
 
     save(result.events, output, force=force, compress=compress.value)
     show(result.report, json, report, force, accepted)
@@ -196,7 +197,7 @@ def save_result(
 
 def write_page(path: Path, page: str, force: bool) -> None:
     """Write a page whole and say where it is."""
-    from data_convert.writer import whole_file
+    from data_convert.files.writer import whole_file
 
     with whole_file(path, force) as file:
         file.write(page.encode())
@@ -216,3 +217,18 @@ def show_json(value: object) -> None:
     import orjson
 
     typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+@contextmanager
+def reading_bar() -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar on stderr while input is read; nothing when stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

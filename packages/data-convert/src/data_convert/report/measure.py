@@ -8,12 +8,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from data_convert.book import Walk, depth_rows, number_levels, walk_rows, walk_units
-from data_convert.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, EXCH, KIND_MASK, LOCAL, Events, has_flag
-from data_convert.messages import Ints
+from data_convert.arrays.book import Walk, depth_rows, number_levels, walk_rows, walk_units
+from data_convert.arrays.timeline import Ordered
+from data_convert.arrays.units import UnitRows
+from data_convert.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, EXCH, KIND_MASK, LOCAL, Events, Ints, has_flag
 from data_convert.report.values import SERIES_GAPS, SERIES_POINTS, BookCheck, Histogram, Quantiles, Series
-from data_convert.timeline import Ordered
-from data_convert.unit_rows import UnitRows
 
 _BINS: Final = 60
 _SIDES: Final = (EXCH | LOCAL, EXCH, LOCAL)

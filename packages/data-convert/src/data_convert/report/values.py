@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from data_convert.events import Events
 from data_convert.exits import MAX_LOST
-from data_convert.judging import Contradiction
-from data_convert.plan import Gap
+from data_convert.messages.judging import Contradiction
+from data_convert.messages.plan import Gap
 from data_convert.report.wording import contradiction
 
 SERIES_POINTS: Final = 1200
@@ -180,3 +181,15 @@ class Report:
     def files_of(self, found: Contradiction) -> str:
         """Name the file of a contradiction."""
         return self.files[found.file].path if found.file < len(self.files) else ""
+
+
+OUTLIER_NS: Final = 1_000_000_000
+"""A smallest latency this far below the first percentile is called out as a single wrong stamp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A converted recording: rows of EVENT_DTYPE in backtest order, and what was found on the way."""
+
+    events: Events
+    report: Report

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from data_convert.judging import Contradiction
-from data_convert.plan import Gap
+from data_convert.messages.judging import Contradiction
+from data_convert.messages.plan import Gap
 
 
 def when(ns: int) -> str:

@@ -1,0 +1,1 @@
+"""Public archives and vendors' files without receive times to event arrays."""

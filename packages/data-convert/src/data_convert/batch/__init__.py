@@ -1,0 +1,1 @@
+"""Many symbols and days through an executor."""

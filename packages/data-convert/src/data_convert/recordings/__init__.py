@@ -1,0 +1,1 @@
+"""Recordings of exchanges and connectors to event arrays: whose lines they are, their messages, the array."""

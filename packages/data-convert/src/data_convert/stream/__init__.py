@@ -1,1 +1,0 @@
-"""Conversion as a stream: text blocks in, packed blocks out, memory flat whatever the length of the day."""
