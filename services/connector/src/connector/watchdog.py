@@ -88,6 +88,8 @@ class Watchdog:
                 await asyncio.wait_for(self._http.aclose(), 1.0)
 
     async def _first_words(self) -> None:
+        if not self._config.order_prefix:
+            log.warning("no order_prefix: orders of every connector of this account without one are this one's")
         await self._measure()
         found = await self._list()
         if found is not None:
