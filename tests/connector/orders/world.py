@@ -175,6 +175,11 @@ class World:
         self.refused: list[int] = []  # HTTP statuses of limits that the exchange answered
         self.asked: list[tuple[float, Op, dict[str, str]]] = []
         self.seen: dict[tuple[int, int], Seen] = {}
+        self.pending: dict[tuple[int, int], float] = {}  # requests of bots that nothing has answered, and since when
+        self.requested: dict[
+            tuple[int, int], Status
+        ] = {}  # what a bot believes to be asked, by its own requests and what it heard
+        self.owners: dict[str, tuple[int, int]] = {}  # by client id: the bot and its number
         self.others: list[Any] = []
         self.positions: list[PositionEvent] = []
         self.notes: list[str] = []
@@ -285,7 +290,7 @@ class World:
                     self.records.append(dict(record))
                 case Restream():
                     self._close_stream()
-                    self.later(self.stream_delay_ms, self._open_stream)
+                    self._open_later(self.stream_delay_ms)
                 case Note(level, text):
                     self.notes.append(text)
                     if level is Level.WARNING:
@@ -293,11 +298,15 @@ class World:
 
     def _hear(self, bot: int, event: Any) -> None:
         if isinstance(event, OrderEvent):
-            self.seen.setdefault((bot, event.order.order_id), Seen()).events.append(event.order)
+            key = (bot, event.order.order_id)
+            self.seen.setdefault(key, Seen()).events.append(event.order)
+            self.pending.pop(key, None)
+            self.requested[key] = event.order.req
         elif isinstance(event, PositionEvent):
             self.positions.append(event)
         elif isinstance(event, ErrorEvent) and isinstance(notice := read_notice(event.error), OrderProblem):
             self.seen.setdefault((bot, notice.order_id), Seen()).problems.append(notice)
+            self.pending.pop((bot, notice.order_id), None)
         else:
             self.others.append(event)
 
@@ -380,6 +389,10 @@ class World:
         self.exchange.open(self.connection, route, self.now_ns)
         self.carry(self.trader.on_stream_open(self.moment()))
 
+    def _open_later(self, delay_ms: float) -> None:
+        trader = self.trader
+        self.later(delay_ms, lambda: self._open_stream() if trader is self.trader else None)
+
     def _close_stream(self) -> None:
         self._pushed()
         self.exchange.closed(self.connection)
@@ -389,7 +402,7 @@ class World:
         self._close_stream()
         self.connection += 1  # what was on its way is lost too
         self.trader.on_stream_lost("cut", self.moment())
-        self.later(for_ms, self._open_stream)
+        self._open_later(for_ms)
 
     def travel(self, *, request: float = 1.0, answer: float = 1.0, push: float = 1.0) -> None:
         """How long everything travels from now on, ms."""
@@ -453,7 +466,11 @@ class World:
         known = self.trader.ledger.find(bot, symbol, number)
         if known is None or known.phase is Phase.ENDED:
             seen.lives.append(len(seen.events))
+            self._note_request(bot, number, Status.NEW)
         self.carry(self.trader.on_order(bot, SubmitOrder(symbol, self.order(bot, number, **changes)), self.moment()))
+        placed = self.trader.ledger.find(bot, symbol, number)
+        if placed is not None:
+            self.owners[placed.client_id] = (bot, number)
         return seen
 
     def cancel(self, bot: int, number: int) -> None:
@@ -461,6 +478,10 @@ class World:
 
     def modify(self, bot: int, number: int, price_tick: int, qty: float) -> None:
         self._ask(bot, number, req=Status.REPLACED, price_tick=price_tick, qty=qty)
+
+    def _note_request(self, bot: int, number: int, req: Status) -> None:
+        self.pending.setdefault((bot, number), self.now_ms)
+        self.requested[(bot, number)] = req
 
     def _ask(self, bot: int, number: int, **changes: Any) -> None:
         """Ask something of an order, as a bot that may not have heard of its end yet: its own record goes along."""
@@ -473,6 +494,8 @@ class World:
             values = dict(changes, local_timestamp=order.local_timestamp, exec_qty=0.0)
             values["leaves_qty"] = max(0.0, changes.get("qty", last.qty) - last.qty + last.leaves_qty)
             order = replace(last, **values)
+            if last.status not in TERMINAL:
+                self._note_request(bot, number, changes["req"])
         self.carry(self.trader.on_order(bot, SubmitOrder("btcusdt", order), self.moment()))
 
     # -- the market and others ----------------------------------------------------------------------------------------
@@ -518,6 +541,7 @@ class World:
         """SIGKILL and restart: all that this process knew is gone but for its journal."""
         self._close_stream()
         self.restarts += 1
+        self.pending.clear()  # what was on its way to it is gone
         self.trader = self._new_trader()
         self.run_dead(for_ms)
         self.carry(self.trader.restore(read_records(self.records)))
@@ -565,6 +589,14 @@ class World:
     def true_position(self) -> float:
         """The account's position."""
         return float(self.trading.accounts["a"].position("btcusdt").amount)
+
+    def working(self) -> set[tuple[int, int]]:
+        """The bots' orders that are open at the exchange, by bot and number."""
+        return {
+            self.owners[state.new.client_id]
+            for state in self.trading.open_orders("a")
+            if state.new.client_id in self.owners
+        }
 
     def true_orders(self) -> dict[str, OrderState]:
         """Every order that the exchange ever had, by client id."""

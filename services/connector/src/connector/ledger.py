@@ -23,9 +23,12 @@ MARGIN_NS: Final = SECOND_NS // 2
 """How much longer than its time window a request may still arrive: the exchange's clock is known to less than that."""
 MOST_ENDED: Final = 20_000
 """Ended orders that are remembered, for messages that come late."""
+PATIENCE: Final = 3
+"""At this question about an end that lacks executions its bot is told why it waits."""
 MOST_REPEATS: Final = 5
 """So often a cancel that came before its order is sent again."""
 _ENDS: Final = (Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.REJECTED)
+_ASKED: Final = {Status.NEW: Op.SUBMIT, Status.REPLACED: Op.MODIFY, Status.CANCELED: Op.CANCEL}
 _OPS: Final = {
     Phase.SENT: Op.SUBMIT,
     Phase.SUBMIT_IN_DOUBT: Op.SUBMIT,
@@ -215,7 +218,8 @@ class Ledger:
         if op is Op.MODIFY:
             tracked.wanted = None
         if _OPS.get(tracked.phase) is not op:  # the submit's own fate is still open, and decides
-            return []
+            unknown = tracked.phase is Phase.SUBMIT_IN_DOUBT
+            return [self._problem(tracked, op, text, code, "unknown")] if unknown else []
         self._move(tracked, News.GONE)
         self._doubt(tracked, f"{op.value}: {text}", now)
         return [self._problem(tracked, op, text, code, "unknown")]
@@ -225,9 +229,10 @@ class Ledger:
         if tracked.done or not self._is_current(tracked, op, number):
             return []
         if _OPS.get(tracked.phase) is not op:
-            if op is not Op.SUBMIT:  # a push has not told of it: it is open as long as what came after it
-                tracked.requests.pop(op, None)
-            return []
+            if op is Op.SUBMIT:
+                return []
+            tracked.requests.pop(op, None)  # a push has not told of it: it is open as long as what came after it
+            return [self._problem(tracked, op, why, None, "unknown")]
         self._move(tracked, News.LOST)
         self._doubt(tracked, f"{op.value}: {why}", now, settle_ns=tracked.sent_ns + self._final_ns)
         return [self._problem(tracked, op, why, None, "unknown")]
@@ -287,9 +292,11 @@ class Ledger:
                 continue
             if one.doubt is not None:
                 effects += self.on_absent(one, Op.OPEN_ORDERS, asked_ns, now)
-            elif one.phase in WORKING and max(one.sent_ns, one.exch_ns) + MARGIN_NS < asked_ns:
-                self._doubt(one, "it is not among the open orders", now).absent[Op.OPEN_ORDERS] = asked_ns
-                effects.append(Remarked("orders missing from the list", one.client_id))
+            elif one.phase in WORKING:
+                doubt = self._doubt(one, "it is not among the open orders", now)
+                if max(one.sent_ns, one.exch_ns) + MARGIN_NS < asked_ns:  # else the list may be older than the order
+                    doubt.absent[Op.OPEN_ORDERS] = asked_ns
+                    effects.append(Remarked("orders missing from the list", one.client_id))
         return effects
 
     def on_fill(self, tracked: Tracked, fill: Fill, now: Moment) -> list[LedgerEffect]:
@@ -480,10 +487,15 @@ class Ledger:
             tracked.doubt.from_ns = max(tracked.doubt.from_ns, settle_ns)
         return tracked.doubt
 
-    def next_question(self, doubt: Doubt, now: MonoNs) -> None:
-        """Set when a doubt is asked about next, once more than before."""
+    def next_question(self, tracked: Tracked, doubt: Doubt, now: MonoNs) -> list[LedgerEffect]:
+        """Set when a doubt is asked about next, once more than before. A bot that waits for an end that can't be told yet hears so."""
         doubt.asked += 1
         doubt.due = after(now, self._schedule_ns[min(doubt.asked, len(self._schedule_ns) - 1)])
+        asked = tracked.shown.req if tracked.shown is not None else Status.NONE
+        if doubt.asked != PATIENCE or tracked.phase is not Phase.SETTLING or asked is Status.NONE:
+            return []
+        text = "it has ended at the exchange, and its executions are not known yet"
+        return [self._problem(tracked, _ASKED[asked], text, None, "unknown")]
 
     def _tell(self, tracked: Tracked, fill: Fill | None = None) -> list[LedgerEffect]:
         """Tell the owner, if there is news for it: of an ended order only executions that came late."""

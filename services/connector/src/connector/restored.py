@@ -45,6 +45,9 @@ def read_records(records: Iterable[Mapping[str, Any]]) -> Restored:
                         found.bots.append(bot)
                 case "order":
                     found.orders[str(record["c"])] = dict(record)
+                case "modify":
+                    if (order := found.orders.get(str(record["c"]))) is not None:
+                        order["m"] = {key: record[key] for key in ("p", "q", "ns", "local")}
                 case "fill":
                     fills = found.fills.setdefault(str(record["c"]), {})
                     fills[str(record["id"])] = (Decimal(record["q"]), int(record["ns"]))
@@ -97,9 +100,26 @@ def tracked_orders(found: Restored, instruments: Mapping[str, Instrument], settl
             tracked.fills[trade_id] = qty
             tracked.filled += qty
             tracked.exch_ns = max(tracked.exch_ns, ns)
+        if "m" in record and not _modified(tracked, record["m"]):
+            found.unusable += 1
         tracked.told = tracked.filled
         tracked.even_ns = tracked.placed_ns
         tracked.final = Status.NONE
-        tracked.doubt = Doubt("the connector was restarted", MonoNs(0), tracked.placed_ns + settled_ns)
+        tracked.doubt = Doubt("the connector was restarted", MonoNs(0), tracked.sent_ns + settled_ns)
         orders.append(tracked)
     return orders
+
+
+def _modified(tracked: Tracked, asked: Mapping[str, Any]) -> bool:
+    """Take the last modify that was asked for: whether it was carried out, the exchange says."""
+    try:
+        wanted, sent_ns, local_ns = (
+            Terms(Decimal(asked["p"]), Decimal(asked["q"])),
+            int(asked["ns"]),
+            int(asked["local"]),
+        )
+    except (KeyError, ValueError, TypeError, InvalidOperation):
+        return False
+    tracked.wanted, tracked.sent_ns, tracked.local_ns = wanted, sent_ns, local_ns
+    tracked.phase = Phase.MODIFY_IN_DOUBT
+    return True

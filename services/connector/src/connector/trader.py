@@ -144,7 +144,7 @@ class Trader:
         self.positions = Positions()
         self.bots: dict[int, int] = {}  # digest -> bot id
         self._registered: dict[int, set[str]] = {}
-        self._held: dict[int, deque[LiveEvent]] = {}
+        self._held: dict[int, deque[LiveEvent | Journal]] = {}  # and what the journal is to say once they are told
         self._found: dict[str, int] = {}  # the remarks counted when all was compared last
         self._again: set[tuple[int, str]] = set()  # bots and symbols that have registered more than once
         self._ended: dict[tuple[int, str], deque[Tracked]] = {}
@@ -189,9 +189,11 @@ class Trader:
         for one in list(self.ledger.active.values()):
             if one.bot_id == NOBODY and one.digest == digest:
                 self.ledger.own(one, bot_id)
-        held = self._held.pop(bot_id, None)
-        if held:
-            effects.append(Publish(Batch(tuple(held), bot_id, framed=False)))
+        for kept in self._held.pop(bot_id, ()):
+            if isinstance(kept, Journal):
+                effects.append(kept)
+            else:
+                effects.append(Publish(Batch((kept,), bot_id, framed=False)))
         return effects
 
     def clash(self, bot_id: int) -> bool:
@@ -319,7 +321,8 @@ class Trader:
         ask = self._ask(self._venue.modify(change), now, tracked)
         self.ledger.ask_modify(tracked, Terms(wanted.price, wanted.qty), self._number)
         self.risk.count(now.mono)
-        return [ask]
+        record = {"t": "modify", "c": tracked.client_id, "p": f"{wanted.price:f}", "q": f"{wanted.qty:f}"}
+        return [ask, Journal({**record, "ns": self.exchange_ns(now), "local": tracked.local_ns})]
 
     def restore(self, found: Restored) -> list[Effect]:
         """Take what an earlier process left; the exchange's instruments must be known."""
@@ -773,7 +776,7 @@ class Trader:
                 ask = self._ask(self._venue.query(one.symbol, one.client_id), now, one)
                 doubt.waiting = ask.number
                 effects.append(ask)
-            self.ledger.next_question(doubt, now.mono)
+            effects += self._carry(self.ledger.next_question(one, doubt, now.mono), now)
         return effects
 
     def _is_asked(self, op: Op, symbol: str) -> bool:
@@ -890,19 +893,15 @@ class Trader:
                     if tracked.phase is Phase.ENDED:
                         ended = self._ended.setdefault((tracked.bot_id, tracked.symbol), deque(maxlen=MOST_ENDED))
                         ended.append(tracked)
-                        out.append(Journal({"t": "end", "c": tracked.client_id}))
+                        out += self._when_told(tracked, Journal({"t": "end", "c": tracked.client_id}))
                 case Problem(tracked, notice):
                     out += self._to_owner(tracked, ErrorEvent(to_error(notice)))
                 case Executed(tracked, fill, _, again):
                     out.append(TellPrivate(_execution(tracked, fill)))
                     if not again:
                         self.positions.executed(fill)
-                        qty = f"{fill.qty:f}"
-                        out.append(
-                            Journal(
-                                {"t": "fill", "c": tracked.client_id, "id": fill.trade_id, "q": qty, "ns": fill.time_ns}
-                            )
-                        )
+                        record = {"t": "fill", "c": tracked.client_id, "id": fill.trade_id, "q": f"{fill.qty:f}"}
+                        out += self._when_told(tracked, Journal({**record, "ns": fill.time_ns}))
                 case CancelAgain(tracked):
                     out.append(self._send_cancel(tracked, now))
                 case Remarked(what, text, loud):
@@ -914,10 +913,16 @@ class Trader:
         if bot_id == NOBODY:
             return []
         if bot_id not in self._registered:
-            held = self._held.setdefault(bot_id, deque(maxlen=MOST_HELD))
-            held.append(event)
+            self._held.setdefault(bot_id, deque(maxlen=MOST_HELD)).append(event)
             return []
         return [Publish(Batch((event,), bot_id, framed=False))]
+
+    def _when_told(self, tracked: Tracked, record: Journal) -> list[Effect]:
+        """Keep a record behind what its bot is told: what waits for the bot is found anew when this process is killed before."""
+        if tracked.bot_id != NOBODY and tracked.bot_id not in self._registered:
+            self._held.setdefault(tracked.bot_id, deque(maxlen=MOST_HELD)).append(record)
+            return []
+        return [record]
 
     def _count(self, what: str, text: str, *, loud: bool = False) -> Effect:
         self.counts.remarks[what] = self.counts.remarks.get(what, 0) + 1
