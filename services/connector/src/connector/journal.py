@@ -50,7 +50,7 @@ class JournalFile:
                 record = json.loads(line)
                 if not isinstance(record, dict):
                     raise ValueError("no object")
-            except ValueError:
+            except (ValueError, RecursionError):
                 bad += number < len(lines) - 1  # the last one may be cut
                 continue
             records.append(record)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from marketlink.orders import OrderType, Side, Status, TimeInForce
@@ -41,6 +41,7 @@ def read_records(records: Iterable[Mapping[str, Any]]) -> Restored:
             match record["t"]:
                 case "bot":
                     bot = int(record["id"])
+                    digest_of(bot)  # raises for what is no id
                     if bot not in found.bots:
                         found.bots.append(bot)
                 case "order":
@@ -50,13 +51,13 @@ def read_records(records: Iterable[Mapping[str, Any]]) -> Restored:
                         order["m"] = {key: record[key] for key in ("p", "q", "ns", "local")}
                 case "fill":
                     fills = found.fills.setdefault(str(record["c"]), {})
-                    fills[str(record["id"])] = (Decimal(record["q"]), int(record["ns"]))
+                    fills[str(record["id"])] = (_amount(record["q"]), int(record["ns"]))
                 case "end":
                     found.orders.pop(str(record["c"]), None)
                     found.fills.pop(str(record["c"]), None)
                 case _:
                     found.unusable += 1
-        except (KeyError, ValueError, TypeError, InvalidOperation):
+        except (KeyError, ValueError, TypeError, ArithmeticError):
             found.unusable += 1
     return found
 
@@ -86,14 +87,14 @@ def tracked_orders(found: Restored, instruments: Mapping[str, Instrument], settl
                 Side[record["side"]],
                 OrderType[record["type"]],
                 TimeInForce[record["tif"]],
-                Terms(Decimal(record["p"]), Decimal(record["q"])),
+                Terms(_amount(record["p"]), _amount(record["q"])),
                 phase=Phase.SUBMIT_IN_DOUBT,
                 placed_ns=int(record["ns"]),
                 sent_ns=int(record["ns"]),
                 local_ns=int(record["local"]),
                 adopted=True,
             )
-        except (KeyError, ValueError, TypeError, InvalidOperation):
+        except (KeyError, ValueError, TypeError, ArithmeticError):
             found.unusable += 1
             continue
         for trade_id, (qty, ns) in found.fills.get(client_id, {}).items():
@@ -114,12 +115,20 @@ def _modified(tracked: Tracked, asked: Mapping[str, Any]) -> bool:
     """Take the last modify that was asked for: whether it was carried out, the exchange says."""
     try:
         wanted, sent_ns, local_ns = (
-            Terms(Decimal(asked["p"]), Decimal(asked["q"])),
+            Terms(_amount(asked["p"]), _amount(asked["q"])),
             int(asked["ns"]),
             int(asked["local"]),
         )
-    except (KeyError, ValueError, TypeError, InvalidOperation):
+    except (KeyError, ValueError, TypeError, ArithmeticError):
         return False
     tracked.wanted, tracked.sent_ns, tracked.local_ns = wanted, sent_ns, local_ns
     tracked.phase = Phase.MODIFY_IN_DOUBT
     return True
+
+
+def _amount(text: Any) -> Decimal:
+    """Read a price or quantity. Raises ValueError or ArithmeticError."""
+    number = Decimal(text)
+    if not number.is_finite() or number < 0:
+        raise ValueError(f"{text!r} is no amount")
+    return number
