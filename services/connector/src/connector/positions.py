@@ -46,10 +46,20 @@ class Positions(Mapping[str, PositionReport]):
         if known is not None and report.time_ns > known.time_ns:
             self._sure(report.symbol, known)
         self._words[report.symbol] = report
-        return report.qty != (ZERO if known is None else known.qty)
+        return known is None or report.qty != known.qty
 
-    def listed(self, reports: Sequence[PositionReport], asked_ns: int) -> list[PositionReport]:
-        """Return what a whole list says: also that positions which are not in it are none, unless they are newer than the question."""
+    def word(self, symbol: str) -> PositionReport | None:
+        """The exchange's word on a symbol; that it stood in no list is one too. None before the first."""
+        listed = PositionReport(symbol, ZERO, self._listed_ns) if self._listed_ns else None
+        return self._words.get(symbol, listed)
+
+    def listed(
+        self, reports: Sequence[PositionReport], asked_ns: int, symbols: Iterable[str] = ()
+    ) -> list[PositionReport]:
+        """Return what a whole list says: also that positions which are not in it are none, unless they are newer than the question.
+
+        Of the `symbols` in use it says so too where nothing was known: a bot may remember more from before a restart.
+        """
         self._listed_ns = max(self._listed_ns, asked_ns)
         told = {report.symbol for report in reports}
         gone = [
@@ -57,7 +67,8 @@ class Positions(Mapping[str, PositionReport]):
             for symbol, known in self._words.items()
             if symbol not in told and known.qty and known.time_ns < asked_ns
         ]
-        return [*reports, *gone]
+        first = [PositionReport(one, ZERO, asked_ns) for one in symbols if one not in told and one not in self._words]
+        return [*reports, *gone, *first]
 
     def executed(self, fill: Fill) -> None:
         """Count an own execution."""

@@ -507,7 +507,9 @@ class Trader:
                 return self._traded(asked, venue.read_trades(body), now)
             case Op.POSITIONS:
                 effects: list[Effect] = []
-                for position in self.positions.listed(venue.read_positions(body), asked.sent_ns):
+                for position in self.positions.listed(
+                    venue.read_positions(body), asked.sent_ns, sorted(set().union(*self._registered.values(), set()))
+                ):
                     effects += self._position(position)
                 self.reconcile.got(Op.POSITIONS, "")
                 return [*effects, *self._compared(now)]
