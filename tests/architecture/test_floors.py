@@ -64,6 +64,7 @@ CORES = [
     "connector/client_ids.py",
     "connector/ledger.py",
     "connector/lifecycle.py",
+    "connector/positions.py",
     "connector/reconcile.py",
     "connector/restored.py",
     "connector/risk.py",

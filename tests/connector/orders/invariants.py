@@ -75,11 +75,9 @@ def at_rest(world: World) -> None:
     told = world.positions[-1].qty if world.positions else 0.0
     assert told == world.true_position(), ("9: bots were told", told)
     executed: dict[tuple[int, int], float] = Counter()
-    for params in world.asks(Op.SUBMIT):
-        owner = world.owners.get(params["newClientOrderId"])
-        state = true.get(params["newClientOrderId"])
-        if owner is not None and state is not None:
-            executed[owner] += float(state.executed)
+    for client_id, owner in world.owners.items():
+        if client_id in true:
+            executed[owner] += float(true[client_id].executed)
     for key, seen in world.seen.items():
         assert abs(seen.executed - executed.get(key, 0.0)) < 1e-9, (
             "2, 3: its sum",

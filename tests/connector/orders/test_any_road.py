@@ -72,8 +72,10 @@ def calm(world: World) -> None:
     world.answers.clear()
     world.instead.clear()
     world.run(4_000)
-    if not world.trader.streaming:
-        world.run(3_000)
+    for _ in range(70):  # it may have to wait for room in the limits
+        if world.trader.ready:
+            break
+        world.run(1_000)
     world.cut_stream(100)
     world.run(1_000)
     world.settle(20_000)

@@ -51,7 +51,7 @@ def test_case_104_account_and_order_updates_in_either_order(first: str, side: Si
         assert low <= executed <= high
         assert high - low <= Decimal("0.5")
     world.settle()
-    assert [event.qty for event in world.positions] == [0.5 * side]
+    assert [event.qty for event in world.positions] == [0.0, 0.5 * side]
     assert world.trader.positions.range_of("btcusdt") == (Decimal("0.5") * side,) * 2
     world.check()
 
@@ -115,3 +115,20 @@ def test_case_106_a_liquidation_moves_the_position_and_is_said(deleverage: bool)
     assert any("autoclose" in text for text in world.warnings)
     assert list(world.seen) == [(7, 1), (7, 2)]
     world.check()
+
+
+@pytest.mark.parametrize("register", ["at once", "late"])
+def test_a_position_that_was_closed_while_the_connector_was_down_is_told_as_none(register: str) -> None:
+    world = World().start(7)
+    world.submit(7, 1, price_tick=1002, qty=0.5)
+    world.settle()
+    world.run(100)
+    assert world.positions[-1].qty == 0.5
+    bots, world.bots = world.bots, world.bots if register == "at once" else []
+    world.hand(side="SELL", type="MARKET", quantity="0.5")
+    world.kill(100)
+    world.run(1_000)
+    if register == "late":
+        for bot, _ in bots:
+            world.register(bot)
+    assert world.positions[-1].qty == 0 == world.true_position()

@@ -80,4 +80,6 @@ def test_older_words_and_lists_older_than_a_word_change_nothing() -> None:
     assert not positions.take(PositionReport("btcusdt", Decimal(3), START_NS - 1))
     assert not positions.take(PositionReport("btcusdt", Decimal(5), START_NS + 1))
     assert positions.listed([], START_NS + 1) == []
+    assert positions.word("other") == PositionReport("other", Decimal(0), START_NS + 1)
+    assert positions.listed([], START_NS + 1, ["other"]) == [PositionReport("other", Decimal(0), START_NS + 1)]
     assert positions.listed([], START_NS + 2) == [PositionReport("btcusdt", Decimal(0), START_NS + 2)]

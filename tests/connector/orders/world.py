@@ -276,6 +276,8 @@ class World:
         working = self.trader.working(bot, symbol)
         for event in working:
             self._hear(bot, event)
+        if (position := self.trader.positions.word(symbol)) is not None:
+            self._hear(bot, self.trader.position_event(position))
         return working
 
     def carry(self, effects: list[Effect]) -> None:
