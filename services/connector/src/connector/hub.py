@@ -196,7 +196,7 @@ class Hub:
         events: list[LiveEvent] = []
         if self.trader is not None:
             events += self.trader.working(answer.bot_id, symbol)
-            if (position := self.trader.positions.shown(symbol)) is not None:
+            if (position := self.trader.positions.word(symbol)) is not None:
                 events.append(self.trader.position_event(position))
         if market.book_known and book:
             events.append(Feed(symbol, market.whole(now)))

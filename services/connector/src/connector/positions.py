@@ -48,7 +48,7 @@ class Positions(Mapping[str, PositionReport]):
         self._words[report.symbol] = report
         return known is None or report.qty != known.qty
 
-    def shown(self, symbol: str) -> PositionReport | None:
+    def word(self, symbol: str) -> PositionReport | None:
         """The exchange's last word on a symbol: none is a position too, once a list without it was seen. None: not known yet."""
         known = self._words.get(symbol)
         return PositionReport(symbol, ZERO, self._listed_ns) if known is None and self._listed_ns else known
