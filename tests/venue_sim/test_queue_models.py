@@ -102,7 +102,7 @@ def backtest(captured: Path, passive: list[Passive]) -> Callable[[Callable[[Any]
     """The orders that hftbacktest fills, by queue model."""
     hftbacktest = pytest.importorskip("hftbacktest", reason="hftbacktest comes with obi-mm's extra")
     binding = hftbacktest.binding
-    from data_convert.convert import convert_recording
+    from data_convert import convert_recording
     from obi_mm.backtest import day_of
     from obi_mm.rows import ClearsSpelledOut
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from data_convert.errors import BadLine
+from data_convert.errors import BadLine, InputError
 from data_convert.files.lines import text_lines
 from data_convert.files.readers import ReadStats
 from data_convert.files.zipped import is_zip
@@ -42,9 +42,12 @@ def name_file(path: Path) -> Named:
     if head.startswith(_DBN[0]) or (head == _DBN[1] and path.name.endswith(".dbn.zst")):
         return Named("Databento file", "history")
     if is_zip(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(name.endswith(".npy") for name in archive.namelist()):
-                return Named("event array", "validate")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if any(name.endswith(".npy") for name in archive.namelist()):
+                    return Named("event array", "validate")
+        except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+            raise InputError(path, f"is no readable zip archive ({error})", "download it again") from error
     lines = (line for _, line in text_lines(path, ReadStats(path)))
     first = next((line for line in lines if line.strip()), None)
     if first is None:
