@@ -125,7 +125,9 @@ def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: li
         "(a first run compiles its kernels)"
     )
     # The market is paused at the end, until all of it has arrived everywhere: that is no silence of the exchange's.
-    rig.connector(stale_s=PAUSE_S, data_age_s=PAUSE_S, **keys)
+    rig.connector(stale_s=PAUSE_S, data_age_s=PAUSE_S)
+    if goes_on:
+        rig.connector(trading.CONNECTOR, trading.CONNECTOR_LABEL, stale_s=PAUSE_S, data_age_s=PAUSE_S, **keys)
     sizes = {symbol: sizes_of(rig)[symbol] for symbol in symbols}
     strategy.start(rig, sizes, out)
     rig.link_collector(out.resolve() / "ipc", symbols)
@@ -133,7 +135,7 @@ def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: li
     if goes_on:
         strategy.trade(rig, sizes, out)
     rig.until(
-        lambda: _listening(rig, len(symbols)) and strategy.follows(rig, symbols, goes_on),
+        lambda: _listening(rig, (5 + 2 * goes_on) * len(symbols)) and strategy.follows(rig, symbols, goes_on),
         STARTUP_S,
         "connector, collectors and strategy to subscribe",
     )
@@ -158,6 +160,7 @@ def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: li
     ended, truth = {}, None
     if goes_on:
         ended["trading"], truth = trading.end(rig)
+        ended[trading.CONNECTOR_LABEL] = rig.end(trading.CONNECTOR_LABEL)
         rig.ask("pause", method="POST")
     watch.settle()
     strategy.settle(rig, out)
@@ -183,13 +186,13 @@ def _record(rig: Rig, console: Console, options: argparse.Namespace, symbols: li
     )
 
 
-def _listening(rig: Rig, symbols: int) -> bool:
-    """Whether every stream of connector (two a symbol) and direct collector (three) is subscribed."""
+def _listening(rig: Rig, streams: int) -> bool:
+    """Whether every stream of connectors (two a symbol) and direct collector (three) is subscribed."""
     for label, process in rig.processes.items():
         if process.poll() is not None:
             raise RuntimeError(f"{label} ended with {process.returncode}:\n{rig.log(label)}")
     public = [one for one in rig.state()["connections"] if one["category"] != "private"]
-    return sum(len(connection["streams"]) for connection in public) >= 5 * symbols
+    return sum(len(connection["streams"]) for connection in public) >= streams
 
 
 if __name__ == "__main__":

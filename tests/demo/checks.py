@@ -73,8 +73,11 @@ def judge(rig: Rig, run: Run, symbols: list[str], out: Path, capture: Path | Non
     found.add("no sample was lost on the link", lost == 0, f"{lost} lost, {heard:,} events heard by the collector")
     peak, limit = run.state["weight_peak_1m"], 2400
     asked = {symbol: len(each["depth_requests"]) for symbol, each in run.state["symbols"].items()}
-    # One for the connector and one for the direct collector: the stream loses nothing.
-    found.add("one snapshot a client and symbol", set(asked.values()) == {2}, f"{asked}, peak weight {peak} of {limit}")
+    # One for each connector and one for the direct collector: the stream loses nothing.
+    clients = 2 if run.truth is None else 3
+    found.add(
+        "one snapshot a client and symbol", set(asked.values()) == {clients}, f"{asked}, peak weight {peak} of {limit}"
+    )
     for label in ("direct", "ipc"):
         for symbol in symbols:
             _convert(rig, found, label, symbol, out)

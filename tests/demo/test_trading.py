@@ -16,10 +16,12 @@ def test_a_trading_run_is_held_against_the_exchange(tmp_path: Path) -> None:
     (tmp_path / strategy.FOLDER).mkdir()
     with Rig() as rig:
         path, keys = trading.accounts(rig)
-        assert [one.stat().st_mode & 0o777 for one in (path, rig.folder / "connector.toml")] == [0o600] * 2
+        assert [one.stat().st_mode & 0o777 for one in (path, rig.folder / f"{trading.CONNECTOR_LABEL}.toml")] == [
+            0o600
+        ] * 2
         rig.exchange("--market", "synthetic", "--symbols", ",".join(SYMBOLS), "--rate", 300, "--accounts", path)
-        rig.connector(**keys, order_timeout_s=20, recv_window_ms=20_000)
-        assert (rig.folder / "connector.toml").stat().st_mode & 0o777 == 0o600
+        rig.connector(trading.CONNECTOR, trading.CONNECTOR_LABEL, **keys, order_timeout_s=20, recv_window_ms=20_000)
+        assert (rig.folder / f"{trading.CONNECTOR_LABEL}.toml").stat().st_mode & 0o777 == 0o600
         sizes = {symbol: sizes_of(rig)[symbol] for symbol in SYMBOLS}
         strategy.trade(rig, sizes, tmp_path)
         filled = set(SYMBOLS)

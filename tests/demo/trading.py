@@ -20,6 +20,8 @@ from tests.demo.checks import Found
 from tests.rig import Rig
 
 LABEL = "trading"
+CONNECTOR, CONNECTOR_LABEL = "bt", "trader"
+"""A connector of its own: the dry run beside it would take the account's position for its own, and decide otherwise than its backtest."""
 LOG, CONFIG = "trading.obilog", "trading.toml"
 OPEN = ("NEW", "PARTIALLY_FILLED")
 BOT_ID = 101
@@ -52,7 +54,7 @@ def accounts(rig: Rig) -> tuple[Path, dict[str, str]]:
     """Make an account with keys of its own; its file, and the settings of the connector, whose file is this user's alone."""
     keys = {"api_key": secrets.token_hex(16), "secret": secrets.token_hex(32)}
     path = rig.folder / "accounts.toml"
-    for each in (path, rig.folder / "connector.toml"):
+    for each in (path, rig.folder / f"{CONNECTOR_LABEL}.toml"):
         os.close(os.open(each, os.O_CREAT | os.O_WRONLY, 0o600))
     rows = {"name": "main", **keys, "balance": "1000000"}
     path.write_text("[[account]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in rows.items()))
@@ -65,7 +67,7 @@ def start(rig: Rig, command: Path, sizes: Mapping[str, tuple[float, float]], set
         f"[symbol.{symbol}]\ntick_size = {tick}\nlot_size = {lot}\n" for symbol, (tick, lot) in sizes.items()
     )
     (folder / CONFIG).write_text(f"{settings}[live]\nbot_id = {BOT_ID}\n{sections}")
-    options = ("-n", "bf", "--config", folder / CONFIG, "--output", folder / LOG, "--force")
+    options = ("-n", CONNECTOR, "--config", folder / CONFIG, "--output", folder / LOG, "--force")
     rig.command(LABEL, command, "live", "--trade", *options, "--plain", "--json")
 
 

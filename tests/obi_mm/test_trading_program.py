@@ -78,7 +78,9 @@ class Market(Rig):
 
     def ended_well(self, label: str = "live") -> dict[str, Any]:
         """End it, and hold what it says against the exchange: nothing open, and the same position."""
-        assert self.end(label, signal.SIGINT, 60) == 0, self.log(label)
+        assert self.end(label, signal.SIGINT, 60) == 0, (
+            f"{self.log(label)}\n{self.summary(label)}\n{self.log('connector', 60)}"
+        )
         said = self.summary(label)
         assert self.open() == 0
         assert said["open"] == []
