@@ -159,11 +159,11 @@ def test_a_cancel_that_the_old_connector_never_carried_out_is_asked_of_the_new_o
     assert world.cancels == len(resting)
     world.restart()  # its requests are lost
     world.look()
-    assert world.cancels == len(resting)  # the book is back, and so is the grid: they may stay
-    world.pass_time(1.0)
-    world.market(1.0)
-    world.look()
     assert world.cancels == 2 * len(resting)
+    world.silence(5.0)
+    world.market(0.1)
+    world.look()
+    assert world.cancels == 2 * len(resting)  # no word of them: they are in doubt, and the connector's to settle
 
 
 def test_the_position_of_before_counts_and_no_quote_goes_beyond(world: World) -> None:

@@ -3,8 +3,9 @@
         decision ──> act ──> Submit / Cancel / Held                  QUOTING  ──silence, no book──>  PULLED: all own orders are cancelled,
         clock ─────> tend ─> Cancel, again until it is answered         ^────── the book is back ──────┘      and nothing is sent
 
-Own orders are the bot's order map, whatever their state: sent, unknown, working. An order that is to go is asked for again whenever a
-cancel may be asked for and the last one is a while ago: what a connector that died was asked, the next one is asked too.
+Own orders are the bot's order map, whatever their state: sent, unknown, working. A cancel that was refused is asked for again, ever
+later; one that the connector may never have heard (`renew`), at once. One whose order the exchange is being asked about is left to the
+connector, which cancels again by itself: each further request of it would put off the proof that it is gone.
 """
 
 from collections.abc import Mapping
@@ -154,6 +155,10 @@ class Desk:
             self._going.setdefault(order.order_id, (now_s, CANCEL_AGAIN_S))
         return [*said, *self.tend(own, now_s)]
 
+    def renew(self) -> None:
+        """Another connector is there, or something that it told was lost: what was asked for may not be known there."""
+        self._going = {order_id: (0.0, CANCEL_AGAIN_S) for order_id in self._going}
+
     def resume(self) -> list[Effect]:
         """Send again, from the next decision on."""
         if not self.pulled:
@@ -170,7 +175,11 @@ class Desk:
             if order is None or order.status in ENDED:
                 del self._going[order_id]
             elif own.free(order) and now_s >= due_s:
-                self._going[order_id] = (now_s + wait_s, min(2 * wait_s, LONGEST_AGAIN_S))
+                doubtful = order_id in own.unsure
+                self._going[order_id] = (
+                    now_s + (LONGEST_AGAIN_S if doubtful else wait_s),
+                    min(2 * wait_s, LONGEST_AGAIN_S),
+                )
                 effects.append(Cancel(order_id))
         return effects
 

@@ -11,7 +11,7 @@ import numpy as np
 from marketlink.bot import LiveBot
 from marketlink.bot.orders import Code
 from marketlink.errors import LinkError
-from marketlink.messages import Batch, Heard, OrderEvent, PositionEvent
+from marketlink.messages import Batch, Heard, NewSession, OrderEvent, PositionEvent, SamplesLost
 from marketlink.notices import OrderProblem
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
 
@@ -124,6 +124,9 @@ class Trading:
 
     def heard(self, bot: LiveBot, head: Heard, numbers: dict[str, int], now_s: float) -> None:
         """Take a message that the bot has taken in: positions, what became of orders, and what was filled."""
+        if isinstance(head, NewSession | SamplesLost):
+            for side in self._sides:
+                side.desk.renew()
         if not isinstance(head, Batch):
             return
         told: dict[int, list[Order]] = {}
