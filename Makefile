@@ -5,8 +5,6 @@ PYTHON ?= python3
 unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen --quiet
-# One more than there are cores: the tests that wait for real time follow each other in one worker, and leave its core idle.
-WORKERS := $(shell $(PYTHON) -c "import os; print(min(5, len(os.sched_getaffinity(0)) + 1))")
 
 $(UV):
 	$(PYTHON) -m venv .tools && .tools/bin/python -m pip install --quiet --disable-pip-version-check uv
@@ -20,7 +18,7 @@ demo: .venv
 programs: .venv
 
 test: .venv
-	$(RUN) pytest -m "not soak" -n $(WORKERS)
+	$(RUN) pytest -m "not soak" -n logical --maxprocesses 4
 
 check: lint types test
 

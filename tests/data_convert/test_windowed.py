@@ -80,6 +80,7 @@ def test_a_sample_is_every_nth_value_of_all(parts, room):
     assert (sampled.smallest, sampled.largest) == ((min(values), max(values)) if values else (0, 0))
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_millions_of_rows_are_validated_and_looked_at_in_little_memory(tmp_path):
     def commands(path):

@@ -131,6 +131,7 @@ def test_a_connector_that_is_stopped_for_four_seconds(market: Market) -> None:
     market.ended_well()
 
 
+@pytest.mark.soak
 def test_a_bot_that_is_stopped_for_four_seconds_decides_on_the_newest_boundary_alone(market: Market) -> None:
     market.begin()
     log = market.trade()
@@ -148,6 +149,7 @@ def test_a_bot_that_is_stopped_for_four_seconds_decides_on_the_newest_boundary_a
     market.ended_well()
 
 
+@pytest.mark.soak
 def test_a_connector_that_is_killed_is_waited_for_and_its_orders_are_not_lost(market: Market) -> None:
     market.begin()
     market.trade()
@@ -172,6 +174,7 @@ def test_rejections_make_it_wait_and_are_survived(market: Market) -> None:
     assert market.log("live", 500).count("an order was refused") == 1
 
 
+@pytest.mark.soak
 def test_a_wild_market_and_lost_answers_never_exceed_the_limit(market: Market) -> None:
     market.begin("--market", "synthetic", "--rate", 1500, "--levels", 5, "--latency-ms", "20,20,40")
     for fault in (
@@ -188,6 +191,7 @@ def test_a_wild_market_and_lost_answers_never_exceed_the_limit(market: Market) -
     market.ended_well()
 
 
+@pytest.mark.soak
 def test_a_restart_finds_its_orders_again(market: Market) -> None:
     market.begin()
     market.trade("first")

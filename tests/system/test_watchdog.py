@@ -43,6 +43,7 @@ def test_a_killed_connectors_orders_are_cancelled_and_nobody_elses(rig: Rig) -> 
     assert "the connector is dead" in rig.log("watchdog")
 
 
+@pytest.mark.soak
 def test_a_stopped_connectors_orders_are_cancelled_and_it_may_come_back(rig: Rig) -> None:
     bot = start(rig, watchdog="optional")
     rest_twenty(rig, bot)
