@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import orjson
+from connector.calls import Replied
 from connector.client_ids import ClientIds
 from connector.risk import Risk, RiskLimits
-from connector.trader import Replied, Settings, Trader
+from connector.trader import Settings, Trader
 from marketlink.messages import SubmitOrder
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
 from marketlink.times import Moment, MonoNs, WallNs

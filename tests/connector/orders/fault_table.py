@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from connector.trader import NoAnswer, Outcome, Replied
+from connector.calls import NoAnswer, Outcome, Replied
 from marketlink.orders import OrderType, Status, TimeInForce
 from marketlink.venues.trading import Op
 from venue_sim.desk import Reply

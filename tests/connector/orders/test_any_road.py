@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from connector.trader import NoAnswer, Outcome, Replied
+from connector.calls import NoAnswer, Outcome, Replied
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marketlink.orders import OrderType, Side, TimeInForce

@@ -1,8 +1,8 @@
 """Cases 35 to 49: cancels, and what they may find (docs/trading.md)."""
 
 import pytest
+from connector.calls import NoAnswer, Outcome, Replied
 from connector.lifecycle import Phase
-from connector.trader import NoAnswer, Outcome, Replied
 from marketlink.orders import Status
 from marketlink.venues.trading import Op
 from venue_sim.orders import Status as True_

@@ -1,8 +1,8 @@
 """Cases 52 to 63: new price and quantity for an order that is there (docs/trading.md)."""
 
 import pytest
+from connector.calls import NoAnswer
 from connector.lifecycle import Phase
-from connector.trader import NoAnswer
 from marketlink.orders import OrderType, Status
 from marketlink.venues.trading import Op
 

@@ -1,9 +1,9 @@
 """Cases 67 to 81: a submit of which nobody knows whether it was carried out (docs/trading.md)."""
 
 import pytest
+from connector.calls import NoAnswer, NotSent, Outcome, Replied
 from connector.ledger import worst_case
 from connector.lifecycle import Phase
-from connector.trader import NoAnswer, NotSent, Outcome, Replied
 from marketlink.orders import OrderType, Status, TimeInForce
 from marketlink.venues.trading import Op
 

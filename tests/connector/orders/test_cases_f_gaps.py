@@ -1,8 +1,8 @@
 """Cases 84 to 95: gaps of the account's stream, restarts, comparisons with the exchange (docs/trading.md)."""
 
 import pytest
+from connector.calls import Outcome, Replied
 from connector.lifecycle import Phase
-from connector.trader import Outcome, Replied
 from marketlink.orders import OrderType, Side, Status
 from marketlink.venues.trading import Op
 from venue_sim.orders import Status as True_

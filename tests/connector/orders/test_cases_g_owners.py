@@ -1,6 +1,7 @@
 """Cases 98 to 101: whose order it is (docs/trading.md)."""
 
 import pytest
+from connector.client_ids import digest_of
 from marketlink.orders import Side, Status
 from venue_sim.orders import Status as True_
 
@@ -73,10 +74,16 @@ def test_case_100_two_bots_with_equal_numbers_are_separate() -> None:
 
 
 def test_case_100_two_bots_whose_digests_meet_are_told_apart_by_a_refusal() -> None:
-    world = World().start(7)
-    world.trader.bots[next(iter(world.trader.bots))] = 99  # as if bot 99 had the digest of bot 7
-    assert world.trader.clash(7)
-    assert not world.trader.clash(8)
+    digests: dict[int, int] = {}
+    first, second = next(
+        (digests[digest_of(bot)], bot)
+        for bot in range(1, 1_000_000)
+        if digests.setdefault(digest_of(bot), bot) != bot  # 30 bits meet after some ten thousand
+    )
+    world = World().start(first)
+    assert world.trader.clash(second)
+    assert not world.trader.clash(first)
+    assert not world.trader.clash(first + 1)
 
 
 def test_case_101_orders_of_a_bot_that_is_gone_rest_and_are_its_own_when_it_returns() -> None:

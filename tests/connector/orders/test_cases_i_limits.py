@@ -1,9 +1,9 @@
 """Cases 111 and 112: the clock and the limits (docs/trading.md)."""
 
 import pytest
+from connector.calls import Replied
 from connector.lifecycle import Phase
 from connector.risk import Mode
-from connector.trader import Replied
 from marketlink.orders import Status
 from marketlink.venues.trading import Op, OrderLimit
 

@@ -5,8 +5,8 @@ import random
 from decimal import Decimal
 
 import pytest
+from connector.calls import NoAnswer
 from connector.risk import Mode, RiskLimits
-from connector.trader import NoAnswer
 from marketlink.orders import Side, Status
 from marketlink.venues.trading import Op
 

@@ -6,7 +6,7 @@ Each trouble hits the next thing of its kind, so that a failing example names wh
 from typing import Any
 
 import pytest
-from connector.trader import NoAnswer
+from connector.calls import NoAnswer
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule

@@ -16,13 +16,14 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
+from connector.calls import NoAnswer, NotSent, Outcome, Replied
 from connector.client_ids import ClientIds
 from connector.effects import Ask, Effect, Journal, Level, Note, Publish, Restream
 from connector.lifecycle import Phase
 from connector.restored import read_records
 from connector.risk import Risk, RiskLimits
 from connector.tracked import Tracked
-from connector.trader import NoAnswer, NotSent, Outcome, Replied, Settings, Trader
+from connector.trader import Settings, Trader
 from marketlink.errors import MalformedMessage
 from marketlink.messages import ErrorEvent, OrderEvent, PositionEvent, SubmitOrder
 from marketlink.notices import OrderProblem, read_notice

@@ -22,11 +22,12 @@ from marketlink.times import SECOND_NS, Moment
 from marketlink.venues.trading import ORDER_OPS, Call, Op, Signer, TradingVenue, Verdict, judge
 
 from connector.api_socket import ApiSocket
+from connector.calls import NoAnswer, NotSent, Outcome, Replied
 from connector.effects import Ask, Effect, Level, Note
 from connector.errors import AccountUnusable
 from connector.journal import JournalFile
 from connector.restored import Restored, read_records
-from connector.trader import NoAnswer, NotSent, Outcome, Replied, Trader
+from connector.trader import Trader
 
 log = logging.getLogger("connector")
 

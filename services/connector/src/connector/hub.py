@@ -37,11 +37,10 @@ from marketlink.venues.base import Depth, ExchangeInfo, Instrument, NotUsed, Pub
 
 from connector.books import Market
 from connector.effects import Answer, Effect, Level, Note, Publish, Subscribe
+from connector.risk import Look
 from connector.trader import Trader
 
 HEARTBEAT_NS: Final = SECOND_NS
-Look = tuple[Decimal | None, float]
-"""The middle of a market and how old it is, ms."""
 MAX_WAITING: Final = 10_000
 """Registrations held while the exchange's instruments are not known yet; more are refused."""
 

@@ -17,6 +17,8 @@ from marketlink.venues.base import Instrument
 from connector.ledger import worst_case
 from connector.tracked import ZERO, Tracked
 
+Look = tuple[Decimal | None, float]
+"""The middle of a symbol's market, None while its book is not known, and how old the look is, ms."""
 _BPS: Final = Decimal(10_000)
 
 

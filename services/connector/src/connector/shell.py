@@ -52,12 +52,12 @@ from connector.effects import (
     TellPrivate,
 )
 from connector.errors import AccountUnusable
-from connector.hub import Hub, Look
+from connector.hub import Hub
 from connector.journal import JournalFile
 from connector.left import Left
 from connector.outbox import Holding, Outbox
 from connector.places import state_folder
-from connector.risk import Risk
+from connector.risk import Look, Risk
 from connector.trader import Settings, Trader
 from connector.upkeep import Upkeep
 
