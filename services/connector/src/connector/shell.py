@@ -13,7 +13,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -33,10 +33,7 @@ from marketlink.times import SECOND_NS, Moment, WallNs
 from marketlink.venues.base import ExchangeInfo, PublicVenue
 from marketlink.venues.trading import Signer, TradingVenue
 
-from connector.absence import Orphans
-from connector.account import Account, AccountSettings
-from connector.api_socket import ApiSocket
-from connector.client_ids import ClientIds
+from connector.account import Account
 from connector.config import ConnectorConfig
 from connector.effects import (
     Answer,
@@ -51,15 +48,14 @@ from connector.effects import (
     Subscribe,
     TellPrivate,
 )
+from connector.ending import Ending
 from connector.errors import AccountUnusable
 from connector.hub import Hub
-from connector.journal import JournalFile
 from connector.left import Left
 from connector.outbox import Holding, Outbox
 from connector.places import state_folder
-from connector.risk import Look, Risk
-from connector.trader import Settings, Trader
 from connector.upkeep import Upkeep
+from connector.wiring import account_http, make_account, trader_maker
 
 log = logging.getLogger("connector")
 
@@ -146,9 +142,8 @@ class Shell:
         """With `trading` and `signer` orders are carried out; without, they are refused."""
         self.name, self.venue, self.config, self.rng = name, venue, config, rng
         self.port, self.clock = port, clock or SystemClock()
-        self.hub = Hub(
-            venue, rng, None, self._make_trader(trading) if trading is not None and signer is not None else None
-        )
+        trades = trading is not None and signer is not None
+        self.hub = Hub(venue, rng, None, trader_maker(config, trading) if trades and trading is not None else None)
         self.outbox = Outbox(
             port,
             lambda answer, book: self.hub.answer(answer, self.now(), book=book),
@@ -171,38 +166,18 @@ class Shell:
         self._http = VenueHttp(venue, config.api_url, budget, client_timeout_s=timeout_s, tls=self.tls)
         self._account: Account | None = None
         if self.hub.trader is not None and trading is not None and signer is not None:
-            seconds = config.order_timeout_s
-            trader = self.hub.trader
-            self._account_http = VenueHttp(
-                venue,
-                config.api_url,
-                budget,
-                client_timeout_s=seconds,
-                max_concurrent=16,
-                tls=self.tls,
-                trading=trading,
-                stamp_ms=lambda: trader.exchange_ns(self.now()) // 1_000_000,
-                window_ms=config.recv_window_ms,
-            )
-            settings = AccountSettings(
-                config.user_stream_url or config.stream_url,
-                config.user_stream_form or trading.stream_forms[0],
-                seconds,
-                config.clock_alarm_ms,
-            )
-            journal = JournalFile(state_folder(config.state_dir, name))
-            self._account = Account(
-                trader,
+            self._account_http = account_http(config, venue, trading, budget, self.hub.trader, self.now, self.tls)
+            self._account = make_account(
+                name,
+                config,
                 trading,
+                self.hub.trader,
                 self._account_http,
                 signer,
-                settings,
-                journal,
                 self.carry_out,
                 self.clock,
                 rng,
                 self.tls,
-                self._make_api(trading, trader, signer) if config.order_route == "ws" else None,
             )
         self._tasks: asyncio.TaskGroup | None = None
         self._upkeep: Upkeep | None = None
@@ -212,37 +187,6 @@ class Shell:
         folder = state_folder(self.config.state_dir, self.name)
         self._upkeep = Upkeep(self.name, self.venue.name, folder, self.hub.trader, self.config.watchdog)
         self.carry_out(self._upkeep.tick(self.now(), moving=False))
-
-    def _make_trader(self, trading: TradingVenue) -> Callable[[Callable[[str, Moment], Look]], Trader]:
-        config = self.config
-        settings = Settings(
-            config.recv_window_ms,
-            int(config.reconcile_s * SECOND_NS),
-            tuple(ms * 1_000_000 for ms in config.unknown_query_ms),
-            int(config.user_stream_silence_s * SECOND_NS),
-            int(config.dead_man_s * SECOND_NS),
-            int(config.order_timeout_s * SECOND_NS),
-            int(config.bot_timeout_s * SECOND_NS),
-            Orphans(config.orphans),
-            config.cancel_on_register,
-        )
-        risk = Risk(*config.risk.limits())
-        return lambda look: Trader(trading, ClientIds(config.order_prefix), risk, settings, look)
-
-    def _make_api(self, trading: TradingVenue, trader: Trader, signer: Signer) -> ApiSocket:
-        config = self.config
-        return ApiSocket(
-            trading,
-            config.trade_ws_url or trading.trade_api_url,
-            self._account_http,
-            signer,
-            lambda: trader.exchange_ns(self.now()) // 1_000_000,
-            config.recv_window_ms,
-            config.order_timeout_s,
-            self.clock,
-            self.rng,
-            self.tls,
-        )
 
     def now(self) -> Moment:
         """This moment."""
@@ -471,14 +415,10 @@ class Shell:
         self._stop.set()
 
     async def _wind_down(self) -> None:
-        """End in order: no new orders, ours cancelled and seen to be gone, bots told. The farewell is the last thing they hear."""
-        trader = self.hub.trader
-        if trader is not None and self._account is not None:
-            trader.accepting = False
-            if self.config.shutdown != "keep":
-                await self._cancel_all(trader)
-            self._account_for(trader, self._account)
-            await self._account.end_stream()
+        """End in order: first the orders, then bots are told. The farewell is the last thing they hear."""
+        if self.hub.trader is not None and self._account is not None:
+            ending = Ending(self.config, self.hub.trader, self._account, self.carry_out, self.now)
+            self.left_open = await ending.run()
         farewell = Batch((ErrorEvent(to_error(Farewell("the connector has stopped"))),), framed=False)
         self.carry_out([Publish(farewell)])
         self._silent = True
@@ -486,39 +426,6 @@ class Shell:
             if not self.outbox.busy or self._failure is not None:
                 break
             await asyncio.sleep(NO_ROOM_S)
-
-    async def _cancel_all(self, trader: Trader) -> None:
-        """Cancel until the exchange says that nothing is open, or the deadline comes."""
-        everything = self.config.shutdown == "all"
-        start_ns = trader.exchange_ns(self.now())
-        if trader.is_clean(start_ns, everything=everything):
-            return  # nothing was ever there
-        log.info("cancelling %s", "everything" if everything else f"{len(trader.ledger.active)} orders")
-        end = time.monotonic() + self.config.shutdown_deadline_s
-        again, whose = 0.0, everything
-        while (now_s := time.monotonic()) < end and not trader.is_clean(start_ns, everything=everything):
-            if now_s >= again:
-                again = now_s + 0.5
-                effects = trader.cancel_everything(self.now()) if whose else trader.cancel_own(self.now())
-                self.carry_out(effects or trader.verify(self.now(), everything=everything))
-                whose = False
-            await asyncio.sleep(0.01)
-        if trader.is_clean(start_ns, everything=everything):
-            log.info("nothing of %s is open at the exchange", "the symbols in use" if everything else "this connector")
-        elif not trader.ledger.active:
-            self.left_open.append("the exchange has not confirmed in time that nothing is open")
-
-    def _account_for(self, trader: Trader, account: Account) -> None:
-        """Say what is open, or may be, now that nothing more is done about it."""
-        for one in sorted(trader.ledger.active.values(), key=lambda one: one.client_id):
-            side, price, qty = one.side.name.lower(), one.terms.price, one.terms.qty
-            whose = f"{one.client_id}, bot {one.bot_id}, order {one.order_id}"
-            self.left_open.append(f"{one.symbol} {side} {qty:f} at {price:f} ({whose}): {one.phase.value}")
-        if not trader.instruments:  # what an earlier process left was never asked for
-            self.left_open += [f"{client_id}: not asked for since the start" for client_id in account.left.orders]
-        kept = self.config.shutdown == "keep"
-        for text in self.left_open:
-            log.log(logging.INFO if kept else logging.ERROR, "left open, or not known to be closed: %s", text)
 
     async def run(self) -> None:
         """Run until a signal. Raises what made going on impossible."""
