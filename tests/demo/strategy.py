@@ -30,7 +30,8 @@ import data_convert as dc
 import numpy as np
 from data_convert.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, EXCH
 from obi_mm.config import Config, load_config
-from obi_mm.decisions import DecisionLog, of_symbol, read_log, settled_ns
+from obi_mm.decision_compare import of_symbol, settled_ns
+from obi_mm.decisions import DecisionLog, read_log
 from obi_mm.layout import CROSSED, ONE_SIDED, QUOTING, REFUSED, UNSYNCED
 from obi_mm.outputs import DECISIONS, FILES, RECORDS, SUMMARY
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from obi_mm.decisions import DecisionLog, of_symbol, read_log
+from obi_mm.decision_compare import of_symbol
+from obi_mm.decisions import DecisionLog, read_log
 from obi_mm.layout import BUY, FILL
 
 from tests.demo.checks import Found

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marketlink.messages import Batch, PositionEvent
 from marketlink.notices import OrderProblem
-from obi_mm.decisions import event_row, read_log
+from obi_mm.decision_rows import event_row
+from obi_mm.decisions import read_log
 from obi_mm.layout import ASK_CANCEL, ASK_SUBMIT, FILL, HELD, PROBLEM, PULL
 
 from tests.obi_mm.desk_world import GRID, LOT, MOST_LOTS, START, World, config

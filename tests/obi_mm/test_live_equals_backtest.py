@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from obi_mm.decisions import compare, read_log
+from obi_mm.decision_compare import compare
+from obi_mm.decisions import read_log
 from obi_mm.layout import QUOTING
 
 from tests.rig import Rig

@@ -3,6 +3,8 @@
 The table of `lifecycle` says what may follow what; here stands what each message means for it. Three rules carry the rest:
 executions are counted by trade id, so nothing counts twice; an end is told when every execution that the exchange counts is known, so
 that a bot's sum is its filled quantity; and what is not clear is asked (`Doubt`), never assumed. Pure: time is an argument.
+
+It is one module and long because every kind of message meets every other on one order: apart, no half could be read alone.
 """
 
 from collections import deque

@@ -7,20 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from obi_mm.decisions import (
-    COLUMNS,
-    EVENT_COLUMNS,
-    DecisionLog,
-    Difference,
-    between,
-    compare,
-    event_row,
-    of_symbol,
-    read_log,
-    row_of,
-    settled_ns,
-    words_of,
-)
+from obi_mm.decision_compare import Difference, between, compare, of_symbol, settled_ns
+from obi_mm.decision_rows import COLUMNS, EVENT_COLUMNS, event_row, row_of, words_of
+from obi_mm.decisions import DecisionLog, read_log
 
 _NEVER: Final = (1 << 62, 0)
 

@@ -5,7 +5,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from obi_mm.decisions import ACTION_NAMES, SIDE_NAMES, STATUS_NAMES
+from obi_mm.decision_rows import ACTION_NAMES, SIDE_NAMES, STATUS_NAMES
 from obi_mm.exposure import ENDED
 from obi_mm.layout import A_KIND, A_LOTS, A_SIDE, A_TICK, REASONS
 from obi_mm.live import Asset, Shell, percentiles_us

@@ -46,7 +46,7 @@ def name_file(path: Path) -> Named:
             with zipfile.ZipFile(path) as archive:
                 if any(name.endswith(".npy") for name in archive.namelist()):
                     return Named("event array", "validate")
-        except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, OSError) as error:  # the second: a compression zipfile has not
             raise InputError(path, f"is no readable zip archive ({error})", "download it again") from error
     lines = (line for _, line in text_lines(path, ReadStats(path)))
     first = next((line for line in lines if line.strip()), None)
