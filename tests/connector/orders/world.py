@@ -34,7 +34,7 @@ from marketlink.venues.base import Instrument as LiveInstrument
 from marketlink.venues.base import OrderBounds, WeightLimit
 from marketlink.venues.binance.trade import USDM_TRADING
 from marketlink.venues.signing import HmacSigner
-from marketlink.venues.trading import ORDER_OPS, Op, OrderLimit
+from marketlink.venues.trading import ORDER_OPS, Op, OrderLimit, TradingVenue
 from venue_sim.accounts import Account
 from venue_sim.auth import Key, payload_of
 from venue_sim.book import LoggedBook
@@ -49,8 +49,7 @@ from venue_sim.matching import BUY, SELL
 from venue_sim.timeline import Timeline
 from venue_sim.trade_desk import Credentials, TradeDesk
 from venue_sim.trading import OPEN, NewOrder, OrderState, Trading
-from venue_sim.venues.usdm import USDM, USDM_TRADE
-from venue_sim.venues.usdm.streams import parse_target
+from venue_sim.venues import find as find_face
 
 START_MS = 1_700_000_000_000
 TERMINAL = (Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.REJECTED)
@@ -148,15 +147,21 @@ class World:
         limits: RiskLimits | None = None,
         seed: int = 1,
         weight: int = 1_000_000,
+        venue: TradingVenue = USDM_TRADING,
+        face: str = "usdm",
         **settings: Any,
     ) -> None:
+        """`venue` is the connector's side of an exchange, `face` the simulator's name of it."""
+        public, trade = find_face(face)
+        assert trade is not None
+        self.venue, self.face = venue, trade
         self.market = Still()
-        self.exchange = Exchange(self.market, Timeline(1.0), FaultScript([]), Rules(start_on_subscribe=False), USDM)
+        self.exchange = Exchange(self.market, Timeline(1.0), FaultScript([]), Rules(start_on_subscribe=False), public)
         self.exchange.timeline.start(0)
         self.trading = Trading(self.market.instruments, {"a": Account("a", Fraction(1_000_000))})
-        self.exchange.let_trade(self.trading, USDM_TRADE)
+        self.exchange.let_trade(self.trading, trade)
         self.desk = Desk(
-            self.exchange, trade=TradeDesk(self.exchange, self.trading, {"key": Key("a", "secret")}, USDM_TRADE),
+            self.exchange, trade=TradeDesk(self.exchange, self.trading, {"key": Key("a", "secret")}, trade),
             weight_per_minute=weight,
         )  # fmt: skip
         self.signer = HmacSigner("key", "secret")
@@ -199,7 +204,7 @@ class World:
     def _new_trader(self) -> Trader:
         risk = Risk(self.limits or RiskLimits(), {})
         ids = ClientIds(self.prefix)
-        trader = Trader(USDM_TRADING, ids, risk, Settings(**self.settings), lambda symbol, now: (self.mid, 0.0))
+        trader = Trader(self.venue, ids, risk, Settings(**self.settings), lambda symbol, now: (self.mid, 0.0))
         trader.instruments = {"btcusdt": LIVE_COIN}
         return trader
 
@@ -326,7 +331,7 @@ class World:
             if not done and trader is self.trader:
                 done.append(True)
                 if call.op is Op.TIME and isinstance(outcome, Replied) and outcome.status == 200:
-                    server_ms = USDM_TRADING.read_time(outcome.body)
+                    server_ms = self.venue.read_time(outcome.body)
                     trader.offset_ns = int((server_ms - (START_MS + self.now_ms + self.clock_ms)) * 1e6)
                 self.carry(trader.on_outcome(ask.number, outcome, self.moment()))
 
@@ -346,7 +351,7 @@ class World:
         self.asked.append((self.now_ms, call.op, dict(call.params)))
         stamp_ms = (int((START_MS + self.now_ms + self.clock_ms) * 1e6) + trader.offset_ns) // 1_000_000
         trader.on_sent(ask.number, stamp_ms * 1_000_000)
-        path, headers, body = USDM_TRADING.rest_request(call, self.signer, stamp_ms, 2_000)
+        path, headers, body = self.venue.rest_request(call, self.signer, stamp_ms, 2_000)
         if self.instead.get(call.op):
             given = self.instead[call.op].pop(0)
             self.later(1.0, lambda: finish(given))
@@ -360,7 +365,7 @@ class World:
             parts = urlsplit(path)
             query = dict(parse_qsl(parts.query))
             payload, signature = payload_of(parts.query, body.decode())
-            who = Credentials(query, headers.get("X-MBX-APIKEY", ""), payload, signature)
+            who = Credentials(query, headers.get(self.face.key_header, ""), payload, signature)
             reply = self.desk.ask(call.method, parts.path, query, "1", self.now_ns, self.epoch_s, who)
             assert isinstance(reply, Reply)
             self._pushed()
@@ -382,12 +387,14 @@ class World:
 
     def _open_stream(self) -> None:
         who = Credentials({}, "key", "", "")
-        answer = self.desk.ask("POST", "/fapi/v1/listenKey", {}, "1", self.now_ns, self.epoch_s, who)
+        call = self.venue.stream_start()
+        assert call is not None
+        answer = self.desk.ask(call.method, call.path, {}, "1", self.now_ns, self.epoch_s, who)
         assert isinstance(answer, Reply)
-        key = USDM_TRADING.read_stream_key(answer.body)
+        key = self.venue.read_stream_key(answer.body)
         self.connection += 1
         self.streams_opened += 1
-        route = parse_target(USDM_TRADING.stream_url("", key, "query_events"))
+        route = self.exchange.face.talk.parse_target(self.venue.stream_url("", key, "query_events"))
         assert isinstance(route, Route)
         self.exchange.open(self.connection, route, self.now_ns)
         self.carry(self.trader.on_stream_open(self.moment()))
@@ -443,7 +450,7 @@ class World:
             if connection != self.connection or trader is not self.trader:
                 return
             try:
-                messages = USDM_TRADING.read_private(payload)
+                messages = self.venue.read_private(payload)
             except MalformedMessage:
                 self.carry(trader.on_malformed(self.moment()))
                 return
@@ -515,7 +522,7 @@ class World:
                 **({} if market else {"timeInForce": "GTC"}),
                 **values,
             }
-        ask = self.trade_desk.parse(method, "/fapi/v1/order", {key: str(value) for key, value in values.items()})
+        ask = self.trade_desk.parse(method, self.face.order_path, {key: str(value) for key, value in values.items()})
         assert ask is not None
         body = self.trade_desk.act(ask.what, "a", self.now_ns)
         assert body.status == 200, body

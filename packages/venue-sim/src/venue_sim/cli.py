@@ -15,11 +15,13 @@ import typer
 
 from venue_sim.config import parse_script
 from venue_sim.errors import BadMarket, VenueSimError
+from venue_sim.face import Face
 from venue_sim.filters import Limits
 from venue_sim.limits import OrderPool
 from venue_sim.market import Market
 from venue_sim.matching import CancelFrom
 from venue_sim.private_side import Quick
+from venue_sim.venues import NAMES, find
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -78,6 +80,7 @@ def run(
     rate: Annotated[
         float, typer.Option(help="Messages a second over all symbols (synthetic, flood). 0: as fast as clients read.")
     ] = 2000.0,
+    venue: Annotated[str, typer.Option(help=f"The exchange to be: {', '.join(NAMES)}.")] = "usdm",
     seed: Annotated[int, typer.Option(help="Seed of the order flow.")] = 1,
     levels: Annotated[float, typer.Option(help="Average levels in a depth update (synthetic, flood).")] = 20.0,
     start_ms: Annotated[
@@ -183,7 +186,9 @@ def run(
         _log_to_stderr(log_level)
         script = parse_script(faults.read_text()) if faults else []
         names = [name.strip().lower() for name in symbols.split(",") if name.strip()]
+        face, trade_face = find(venue)
         source = _market(
+            face,
             market,
             names,
             capture or [],
@@ -200,12 +205,11 @@ def run(
         from venue_sim.faults import FaultScript
         from venue_sim.shell import Ports, Shell, loopback_only
         from venue_sim.timeline import Timeline
-        from venue_sim.venues.usdm import USDM
 
         loopback_only(host)
         if speed < 0:
             raise BadMarket("--speed", "must not be negative")
-        least = USDM.rest.least_weight_per_minute
+        least = face.rest.least_weight_per_minute
         if weight_limit < least:
             raise BadMarket(
                 "--weight-limit",
@@ -221,26 +225,27 @@ def run(
             timeline.pause(0)
         awaited = frozenset(name.strip() for name in wait_for.split(",") if name.strip())
         if awaited == {"all"}:
-            awaited = streams_of(USDM, source.topics) | source.recorded_streams
+            awaited = streams_of(face, source.topics) | source.recorded_streams
         if awaited and not waits:
             raise BadMarket("--wait-for", "contradicts beginning at once")
         rules = Rules(waits, awaited, ping_interval, pong_timeout, max_connection_age, message_limit, user_stream.value)
-        exchange = Exchange(source, timeline, FaultScript(script), rules, USDM)
+        exchange = Exchange(source, timeline, FaultScript(script), rules, face)
         trade = None
         if accounts is not None:
             from venue_sim.account_file import parse_accounts
             from venue_sim.latency import parse_latencies
             from venue_sim.trade_desk import TradeDesk
             from venue_sim.trading import Trading
-            from venue_sim.venues.usdm import USDM_TRADE
 
+            if trade_face is None:
+                raise BadMarket("--accounts", f"{venue} has no trading here")
             known = parse_accounts(accounts.read_text())
             limits = Limits(changes=change_limit)
             trading = Trading(source.instruments, known.accounts, limits=limits, cancels=queue)
-            exchange.let_trade(trading, USDM_TRADE)
+            exchange.let_trade(trading, trade_face)
             exchange.private.quick = trade_lite
             exchange.private.latencies = parse_latencies(latency_ms, seed)
-            trade = TradeDesk(exchange, trading, known.keys, USDM_TRADE, _pools(order_limits))
+            trade = TradeDesk(exchange, trading, known.keys, trade_face, _pools(order_limits))
         desk = Desk(
             exchange,
             weight_per_minute=weight_limit,
@@ -257,7 +262,7 @@ def run(
             from venue_sim.follow import FollowMarket
             from venue_sim.following import Follower
 
-            follower = Follower(source, USDM, follow_stream, follow_rest) if isinstance(source, FollowMarket) else None
+            follower = Follower(source, face, follow_stream, follow_rest) if isinstance(source, FollowMarket) else None
             await Shell(exchange, desk, ports, follower).run()
 
         if start_ms is None:
@@ -270,6 +275,7 @@ def run(
 
 
 def _market(
+    face: Face,
     kind: MarketKind,
     symbols: list[str],
     captures: list[Path],
@@ -283,8 +289,6 @@ def _market(
 ) -> Market:
     """Build the market the options describe."""
     begins_ms = time.time_ns() // 1_000_000 if start_ms is None else start_ms
-    from venue_sim.venues.usdm import USDM
-
     if kind is MarketKind.REPLAY:
         from venue_sim.recording import RecordingFile
         from venue_sim.replay import ReplayMarket
@@ -293,8 +297,8 @@ def _market(
             raise BadMarket("--capture", "replay needs a recording")
         return ReplayMarket(
             ", ".join(map(str, captures)),
-            [RecordingFile(path, USDM.messages.read_line).lines for path in captures],
-            USDM.messages,
+            [RecordingFile(path, face.messages.read_line).lines for path in captures],
+            face.messages,
             symbols,
             history,
         )
@@ -306,13 +310,13 @@ def _market(
 
         if not all(follow):
             raise BadMarket("--follow-stream", "and --follow-rest are both needed for a market that follows")
-        return begin(USDM, *follow, names, history)
+        return begin(face, *follow, names, history)
     if any(follow):
         raise BadMarket("--follow-stream", f"means nothing for a {kind.value} market")
     if kind is MarketKind.FLOOD:
         from venue_sim.flood import FloodMarket
 
-        return FloodMarket(names, USDM.messages, rate=rate, seed=seed, start_ms=begins_ms, levels=levels)
+        return FloodMarket(names, face.messages, rate=rate, seed=seed, start_ms=begins_ms, levels=levels)
     from venue_sim.synthetic import SyntheticMarket
 
     return SyntheticMarket(names, rate=rate, seed=seed, start_ms=begins_ms, levels=levels, keep=history)

@@ -21,7 +21,7 @@ collector PATH EXCHANGE SYMBOL...          from the exchange itself
 collector PATH SYMBOL... --ipc NAME        from a running connector
 collector PATH "" SYMBOL... --ipc NAME     the same, in the older form
 
-Exchanges: {", ".join(SUPPORTED)}. Not yet: {", ".join(PLANNED)}.
+Exchanges: {", ".join(SUPPORTED)}.{f" Not yet: {', '.join(PLANNED)}." if PLANNED else ""}
 
 Ends after --duration, or on SIGINT, SIGTERM or SIGHUP, when all that was received is written; a second signal ends it at once.
 Under nohup SIGHUP is ignored.

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import random
 import ssl
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +20,7 @@ from marketlink.run.http import VenueHttp
 from marketlink.run.plain import PlainSocket
 from marketlink.run.retry import Backoff
 from marketlink.times import SECOND_NS, Moment
-from marketlink.venues.trading import ORDER_OPS, Call, Op, Signer, TradingVenue, Verdict, judge
+from marketlink.venues.trading import ORDER_OPS, Call, Op, Refusal, Signer, StreamStep, TradingVenue, Verdict, judge
 
 from connector.api_socket import ApiSocket
 from connector.calls import NoAnswer, NotSent, Outcome, Replied
@@ -34,6 +35,8 @@ log = logging.getLogger("connector")
 KEEP_S: Final = 1800.0
 """A listen key lives for an hour; it is prolonged each half."""
 CLOCK_S: Final = 60.0
+LOGIN_S: Final = 10.0
+"""An account's stream that has not answered its login by then is opened anew."""
 PATIENCE_S: Final = 30.0
 """The longest wait of a question for room in the limits; it is asked again anyway."""
 _MS_NS: Final = 1_000_000
@@ -46,6 +49,7 @@ class AccountSettings:
     stream_root: str
     stream_form: str
     timeout_s: float
+    window_ms: int
     clock_alarm_ms: float
 
 
@@ -186,18 +190,24 @@ class Account:
         refusal = self._venue.read_refusal(outcome.status, outcome.body)
         if refusal is None:
             return outcome.body
-        decision = judge(self._venue.decisions, call.op, refusal)
+        log.warning("%s", await self._refused(call.op, refusal, what))
+        return None
+
+    async def _refused(self, op: Op, refusal: Refusal, what: str) -> str:
+        """What is to be said of a refusal; a wrong clock is measured first. Raises AccountUnusable when nothing can go on."""
+        decision = judge(self._venue.decisions, op, refusal)
         if decision.verdict is Verdict.FATAL:
             raise AccountUnusable(f"{what}: code {refusal.code}: {refusal.text}. {decision.meaning}")
         if decision.verdict is Verdict.CLOCK:  # whoever asks again does so with a better time
             await self._call(self._venue.server_time(), True)
-        log.warning("%s: HTTP %d code %s: %s", what, refusal.status, refusal.code, refusal.text)
-        return None
+        return f"{what}: HTTP {refusal.status} code {refusal.code}: {refusal.text}"
 
     async def _check_mode(self) -> None:
-        backoff = Backoff(self._rng)
+        backoff, call = Backoff(self._rng), self._venue.hedge_mode()
+        if call is None:
+            return
         while True:
-            body = await self._asked(self._venue.hedge_mode(), "the account's position mode")
+            body = await self._asked(call, "the account's position mode")
             if body is not None:
                 break
             await asyncio.sleep(backoff.delay_s())
@@ -210,37 +220,49 @@ class Account:
     # -- the account's stream -----------------------------------------------------------------------------------------
 
     async def _stream_once(self) -> str:
-        body = await self._asked(self._venue.stream_start(), "a key for the account's stream")
-        if body is None:
-            return "no key"
-        try:
-            self._key = self._venue.read_stream_key(body)
-        except MalformedMessage as error:
-            return str(error)
+        self._key = ""
+        if (call := self._venue.stream_start()) is not None:
+            body = await self._asked(call, "a key for the account's stream")
+            if body is None:
+                return "no key"
+            try:
+                self._key = self._venue.read_stream_key(body)
+            except MalformedMessage as error:
+                return str(error)
         url = self._venue.stream_url(self._settings.stream_root, self._key, self._settings.stream_form)
         try:
             async with PlainSocket(self._venue.name, url, self._tls) as socket:
-                log.info("the account's stream is open")
-                self._carry_out(self._trader.on_stream_open(self.now()))
                 return await self._read(socket)
         except errors.Unreachable as error:
             return error.why
 
     async def _read(self, socket: PlainSocket) -> str:
-        reading = asyncio.ensure_future(self._read_events(socket))
-        keeping = asyncio.ensure_future(self._keep_key())
-        asked = asyncio.ensure_future(self._restream.wait())
+        opened = asyncio.Event()
+        tasks = [
+            asyncio.ensure_future(each)
+            for each in (
+                self._read_events(socket, opened),
+                self._keep_key(),
+                self._restream.wait(),
+                self._open_in_time(opened),
+                self._beat(socket),
+            )
+        ]
         try:
-            done, _ = await asyncio.wait({reading, keeping, asked}, return_when=asyncio.FIRST_COMPLETED)
-            if asked in done:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[2] in done:
                 return "opened anew"
-            return (reading if reading in done else keeping).result()
+            return str(next(task for task in tasks if task in done).result())
         finally:
-            for each in (reading, keeping, asked):
+            for each in tasks:
                 each.cancel()
-            await asyncio.gather(reading, keeping, asked, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read_events(self, socket: PlainSocket) -> str:
+    async def _read_events(self, socket: PlainSocket, opened: asyncio.Event) -> str:
+        now_ms = self._trader.exchange_ns(self.now()) // _MS_NS
+        steps = deque(self._venue.stream_login(self._signer, now_ms, self._settings.window_ms))
+        if not await self._step(socket, steps):
+            self._opened(opened)
         async for raw in socket.messages():
             try:
                 messages = self._venue.read_private(raw)
@@ -249,18 +271,59 @@ class Account:
                 self._carry_out([note, *self._trader.on_malformed(self.now())])
                 continue
             for message in messages:
-                self._carry_out(self._trader.on_private(message, self.now()))
+                if not isinstance(message, StreamStep):
+                    self._carry_out(self._trader.on_private(message, self.now()))
+                elif message.refusal is not None:
+                    return await self._refused(Op.STREAM_START, message.refusal, "the account's stream")
+                elif not opened.is_set() and not await self._step(socket, steps):
+                    self._opened(opened)
         return "closed by the exchange"
+
+    async def _step(self, socket: PlainSocket, steps: deque[bytes]) -> bool:
+        """Send what comes next; False when there is nothing more."""
+        if steps:
+            await socket.send(steps.popleft())
+            return True
+        return False
+
+    def _opened(self, opened: asyncio.Event) -> None:
+        opened.set()
+        log.info("the account's stream is open")
+        self._carry_out(self._trader.on_stream_open(self.now()))
+
+    async def _open_in_time(self, opened: asyncio.Event) -> str:
+        """End a stream that does not answer its login."""
+        try:
+            async with asyncio.timeout(LOGIN_S):
+                await opened.wait()
+        except TimeoutError:
+            return f"its login was not answered in {LOGIN_S:g} s"
+        return await _never()
+
+    async def _beat(self, socket: PlainSocket) -> str:
+        beat = self._venue.stream_beat
+        while beat is not None:
+            await asyncio.sleep(beat[0])
+            try:
+                await socket.send(beat[1])
+            except errors.Unreachable as error:
+                return error.why
+        return await _never()
 
     async def _keep_key(self) -> str:
         while True:
             await asyncio.sleep(KEEP_S * self._rng.uniform(0.9, 1.0))
-            if await self._asked(self._venue.stream_keep(self._key), "prolonging the account's stream") is None:
+            call = self._venue.stream_keep(self._key)
+            if call is not None and await self._asked(call, "prolonging the account's stream") is None:
                 return "its key can't be prolonged"
 
     async def end_stream(self) -> None:
         """Give the key back."""
-        if self._key:
+        if self._key and (call := self._venue.stream_end(self._key)) is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
-                    await self._call(self._venue.stream_end(self._key), False)
+                    await self._call(call, False)
+
+
+async def _never() -> str:
+    return await asyncio.Future[str]()

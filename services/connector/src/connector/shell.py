@@ -1,8 +1,8 @@
 """The connector's shell: sockets, shared memory, clocks and signals around the hub, in one event loop.
 
 Frames are handled in the socket's read callback, from the bytes to the last sample sent, without a task switch. Bots'
-requests are awaited in a thread, because the link's listeners block, and handled in the loop. What can be apart from the loop is: `account`,
-`ending`, `wiring`, `upkeep`.
+requests are awaited in a thread, because the link's listeners block, and handled in the loop. What can be apart from the loop
+is: `account`, `ending`, `wiring`, `upkeep`.
 """
 
 import asyncio

@@ -27,6 +27,7 @@ from marketlink.venues.trading import (
     PositionReport,
     PrivateMessage,
     StreamKeyEnded,
+    StreamStep,
     TradingVenue,
     Unused,
 )
@@ -223,6 +224,8 @@ class Trader:
                 return self.on_stream_lost("its key has ended", now)
             case HedgeModeChanged(on):
                 return self.halt("positions are kept in two ways from now on (hedge mode)") if on else []
+            case StreamStep():  # the shell's own business
+                return []
             case Unused(kind, known):
                 first = kind not in self.counts.unused
                 self.counts.unused[kind] = self.counts.unused.get(kind, 0) + 1
@@ -319,10 +322,9 @@ class Trader:
         symbols = {one.symbol for one in self.ledger.active.values()}
         idle, self._countdowns = self._countdowns - symbols, symbols
         ms = self._settings.dead_man_ns // MS_NS
-        return [
-            *(self._calls.ask(self._venue.countdown(symbol, ms), now, symbol=symbol) for symbol in sorted(symbols)),
-            *(self._calls.ask(self._venue.countdown(symbol, 0), now, symbol=symbol) for symbol in sorted(idle)),
-        ]
+        wanted = [*((symbol, ms) for symbol in sorted(symbols)), *((symbol, 0) for symbol in sorted(idle))]
+        calls = ((symbol, self._venue.countdown(symbol, after_ms)) for symbol, after_ms in wanted)
+        return [self._calls.ask(call, now, symbol=symbol) for symbol, call in calls if call is not None]
 
     # -- bots that are gone -------------------------------------------------------------------------------------------
 

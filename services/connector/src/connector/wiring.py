@@ -84,6 +84,7 @@ def make_account(
         config.user_stream_url or config.stream_url,
         config.user_stream_form or trading.stream_forms[0],
         config.order_timeout_s,
+        config.recv_window_ms,
         config.clock_alarm_ms,
     )
     api = None

@@ -1,8 +1,10 @@
 """The exchanges by name: public half, trading half, default addresses. A service holds no venue's constants; it asks here.
 
-The names are known without loading any venue: a command line needs no more than them.
+The names are known without loading any venue: a command line needs no more than them. A new exchange is one more row of `_ROWS`, and
+a function that makes it in the module of its family.
 """
 
+import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,13 +17,25 @@ if TYPE_CHECKING:
 ALIASES: Final = {"binancefuturesum": "binancefutures"}
 """Other names that the source's collector has for the same exchange."""
 
-NAMES: Final = ("binancefutures",)
-PLANNED: Final = ("binancefuturescm", "binancepapi", "binance", "binancespot", "bybit", "hyperliquid")
+_ROWS: Final = {
+    "binancefutures": ("marketlink.venues.binance", "usdm"),
+}
+"""By name: the module, and the function in it that makes the `Exchange`."""
+
+NAMES: Final = tuple(_ROWS)
+PLANNED: Final = tuple(
+    name
+    for name in ("binancefuturescm", "binancepapi", "binance", "binancespot", "bybit", "hyperliquid")
+    if name not in _ROWS and name not in ALIASES
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One exchange. The roots are those of production; `trading` is None where only its market data is supported."""
+    """One exchange. The roots are those of production; `trading` is None where only its market data is supported.
+
+    `trade_rest_root` is where private requests go when that is not where public ones go; likewise `private_root` of the account's stream.
+    """
 
     name: str
     public: "PublicVenue"
@@ -29,16 +43,16 @@ class Exchange:
     stream_root: str
     rest_root: str
     trade_api_url: str = ""  # the WebSocket API for orders, where it has one
+    trade_rest_root: str = ""
+    private_root: str = ""
 
 
 def find(name: str) -> Exchange:
     """Return the exchange of a name, also of an alias, in any case of letters. Raises UnknownExchange, which lists the known ones."""
-    match ALIASES.get(name.lower(), name.lower()):
-        case "binancefutures":
-            from marketlink.venues.binance import USDM, USDM_TRADING
-
-            return Exchange(
-                "binancefutures", USDM, USDM_TRADING, USDM.stream_root, USDM.rest_root, USDM_TRADING.trade_api_url
-            )
-        case other:
-            raise UnknownExchange(name, (*NAMES, *ALIASES), planned=other in PLANNED)
+    known = ALIASES.get(name.lower(), name.lower())
+    if known not in _ROWS:
+        raise UnknownExchange(name, (*NAMES, *ALIASES), planned=known in PLANNED)
+    module, maker = _ROWS[known]
+    exchange = getattr(importlib.import_module(module), maker)()
+    assert isinstance(exchange, Exchange)
+    return exchange

@@ -159,6 +159,13 @@ class HedgeModeChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamStep:
+    """The answer to one message of `stream_login`; `refusal` is None when it was accepted."""
+
+    refusal: "Refusal | None" = None
+
+
+@dataclass(frozen=True, slots=True)
 class Unused:
     """An event that changes nothing here, another product's too, counted by its kind; `known`: of a documented kind."""
 
@@ -166,7 +173,9 @@ class Unused:
     known: bool
 
 
-PrivateMessage = OrderReport | Fill | PositionReport | BalanceReport | StreamKeyEnded | HedgeModeChanged | Unused
+PrivateMessage = (
+    OrderReport | Fill | PositionReport | BalanceReport | StreamKeyEnded | HedgeModeChanged | StreamStep | Unused
+)
 """A `Fill` alone is the quick form of an execution (TRADE_LITE): its order's push follows."""
 
 
@@ -307,20 +316,30 @@ class TradingVenue(Protocol):
     def balances(self) -> Call:
         """The request for the wallet."""
 
-    def hedge_mode(self) -> Call:
-        """The request for whether positions are kept in two ways."""
+    def hedge_mode(self) -> Call | None:
+        """The request for whether positions are kept in two ways; None where they can't be."""
 
-    def stream_start(self) -> Call:
-        """The request for a key of the account's stream."""
+    def stream_start(self) -> Call | None:
+        """The request for a key of the account's stream; None where it is opened without one."""
 
-    def stream_keep(self, key: str) -> Call:
-        """The request that prolongs it."""
+    def stream_keep(self, key: str) -> Call | None:
+        """The request that prolongs it; None where there is no key."""
 
-    def stream_end(self, key: str) -> Call:
-        """The request that ends it."""
+    def stream_end(self, key: str) -> Call | None:
+        """The request that ends it; None where there is no key."""
 
-    def countdown(self, symbol: str, after_ms: int) -> Call:
-        """The request that has the exchange cancel every order of a symbol unless it is repeated in time; 0 stops it."""
+    def stream_login(self, signer: Signer, time_ms: int, window_ms: int) -> Sequence[bytes]:
+        """What is sent on the account's stream once it is connected, in order, each after the `StreamStep` that answers the one before.
+
+        Empty where the key in its address is enough. The stream counts as open when the last one is accepted.
+        """
+
+    @property
+    def stream_beat(self) -> tuple[float, bytes] | None:
+        """The message that keeps the account's stream open, and how often it is sent, s; None where the exchange needs none."""
+
+    def countdown(self, symbol: str, after_ms: int) -> Call | None:
+        """The request that has the exchange cancel every order of a symbol unless it is repeated in time; 0 stops it. None: it has not."""
 
     def server_time(self) -> Call:
         """The request for the exchange's time."""

@@ -182,6 +182,15 @@ class BinanceUsdmTrading:
         """End it."""
         return Call(Op.STREAM_END, "DELETE", f"{self.api}/v1/listenKey", signed=False)
 
+    def stream_login(self, signer: Signer, time_ms: int, window_ms: int) -> Sequence[bytes]:
+        """Nothing: the key in the address is enough."""
+        return ()
+
+    @property
+    def stream_beat(self) -> tuple[float, bytes] | None:
+        """None: the exchange pings."""
+        return None
+
     def countdown(self, symbol: str, after_ms: int) -> Call:
         """Have every order of a symbol cancelled, whoever placed it, unless this is repeated in time; 0 stops it."""
         params = (("symbol", symbol.upper()), ("countdownTime", str(after_ms)))
