@@ -29,7 +29,7 @@ ALL_ASSETS: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument:
+class BotInstrument:
     """What a bot wants from which connector.
 
     A size that is left out is the exchange's own, told by the connector; one that is stated and is not the exchange's ends the bot's first
@@ -58,7 +58,7 @@ class LiveBot:
 
     def __init__(
         self,
-        instruments: Sequence[Instrument],
+        instruments: Sequence[BotInstrument],
         *,
         bot_id: int | None = None,
         open_port: Callable[[str], BotPort] | None = None,
