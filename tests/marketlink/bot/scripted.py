@@ -7,6 +7,7 @@ what a test sets in `refuse`, `silent` and `problem`. Time passes when the bot w
 from dataclasses import replace
 
 from marketlink.bot import BotInstrument, LiveBot
+from marketlink.clock import ManualClock
 from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, LOCAL, SELL, TRADE, Events, empty_events
 from marketlink.link.port import BotPort, MemoryBotPort, MemoryLink, Peer
 from marketlink.messages import (
@@ -23,7 +24,6 @@ from marketlink.messages import (
 )
 from marketlink.notices import OrderProblem, to_error
 from marketlink.orders import Order, Status
-from marketlink.run.clock import ManualClock
 
 MS = 1_000_000
 BOT = 77

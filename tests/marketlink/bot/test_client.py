@@ -2,11 +2,11 @@
 
 import pytest
 from marketlink.bot import ALL_ASSETS, BotInstrument, Code, Confidence, LiveBot
+from marketlink.clock import ManualClock
 from marketlink.link.port import MemoryLink
 from marketlink.messages import LiveError, RegisterInstrument, SubmitOrder
 from marketlink.notices import OrderProblem, read_notice
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
-from marketlink.run.clock import ManualClock
 
 from tests.marketlink.bot.scripted import BOT, MS, Market, open_bot
 

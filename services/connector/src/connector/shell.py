@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from marketlink.clock import Clock, SystemClock
 from marketlink.errors import MalformedMessage, MarketlinkError, RateLimited, VenueRefused
 from marketlink.events import EVENT_DTYPE
 from marketlink.link.port import ConnectorPort, Present
 from marketlink.messages import Batch, BotRequest, ErrorEvent, FeedEvent, Progress
 from marketlink.notices import Farewell, to_error
-from marketlink.run.clock import Clock, SystemClock
 from marketlink.run.feed import Feed, FeedSettings
 from marketlink.run.http import VenueHttp, fetch_info
 from marketlink.run.limits import WeightBudget

@@ -16,11 +16,11 @@ from typing import Final, Protocol
 
 import numpy as np
 from marketlink.bot import BotInstrument, Confidence, LiveBot
+from marketlink.clock import Clock
 from marketlink.link.port import BotPort, Peer
 from marketlink.messages import Heard, LiveError
 from marketlink.notices import Contradicted, OrderProblem, OutOfSync, Stated, read_notice
 from marketlink.orders import Order, Side
-from marketlink.run.clock import Clock
 
 from obi_mm import kernels
 from obi_mm.config import Config

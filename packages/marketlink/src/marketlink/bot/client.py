@@ -12,13 +12,13 @@ from typing import ClassVar, Final
 from marketlink.bot.depth import DepthView
 from marketlink.bot.orders import FINISHED, Code, OrderDict, OwnOrders, StateValues
 from marketlink.bot.state import Asset, BotState, Changes
+from marketlink.clock import Clock, SystemClock
 from marketlink.errors import InstrumentRefused
 from marketlink.events import Events
 from marketlink.link.port import BotPort, Peer
 from marketlink.messages import LiveError, SubmitOrder
 from marketlink.notices import Contradicted, Refused, Stated, read_notice
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
-from marketlink.run.clock import Clock, SystemClock
 from marketlink.times import SECOND_NS, MonoNs, after
 
 log = logging.getLogger(__name__)
