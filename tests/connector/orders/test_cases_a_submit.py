@@ -4,6 +4,7 @@ import orjson
 import pytest
 from connector.lifecycle import Phase
 from marketlink.orders import OrderType, Side, Status, TimeInForce
+from marketlink.private import OrderEnd
 from marketlink.venues.trading import Op
 from venue_sim.orders import Status as True_
 
@@ -235,7 +236,8 @@ def test_case_018_own_orders_do_not_trade_with_each_other(answer: float, push: f
     world.run(400)
     assert world.true_order(7, 1).status is True_.EXPIRED_IN_MATCH
     assert (maker.last.status, maker.executed) == (Status.EXPIRED, 0.0)
-    assert world.tracked(7, 1).reason == "self-trade"
+    ends = [one for one in world.private if isinstance(one, OrderEnd)]
+    assert [(one.order_id, one.status, one.reason) for one in ends][:1] == [(1, "expired", "self-trade")]
     assert world.tracked(7, 1).phase is Phase.ENDED
     assert taker.executed == 1.0
     assert taker.last.status is Status.PARTIALLY_FILLED

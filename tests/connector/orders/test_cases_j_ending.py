@@ -66,7 +66,7 @@ def worst(world: World) -> float:
     travelling = sum(
         float(one.terms.qty)
         for one in world.trader.ledger.active.values()
-        if one.client_id not in true and one.side is Side.BUY
+        if one.client_id not in true and one.side is Side.BUY and not one.inquired
     )
     return world.true_position() + open_ + travelling
 

@@ -83,3 +83,39 @@ def test_older_words_and_lists_older_than_a_word_change_nothing() -> None:
     assert positions.word("other") == PositionReport("other", Decimal(0), START_NS + 1)
     assert positions.listed([], START_NS + 1, ["other"]) == [PositionReport("other", Decimal(0), START_NS + 1)]
     assert positions.listed([], START_NS + 2) == [PositionReport("btcusdt", Decimal(0), START_NS + 2)]
+
+
+@given(histories(), st.integers(0, 3))
+def test_what_own_executions_do_not_explain_is_known_whatever_comes_first(
+    history: list[tuple[bool, int, Decimal, int]], others: int
+) -> None:
+    positions = Positions()
+    positions.listed([], START_NS - 1)
+    latest = START_NS
+    for is_fill, number, qty, time_ns in history:
+        if is_fill:
+            positions.executed(fill(number, qty, time_ns))
+        else:
+            positions.take(PositionReport("btcusdt", qty + others, time_ns))
+        latest = max(latest, time_ns)
+    positions.on_time(latest + SETTLED_NS + 1)
+    expected = {"btcusdt": Decimal(others)} if others and history else {}
+    assert positions.unexplained == expected
+
+
+def test_an_execution_that_is_told_late_explains_what_a_position_said_before() -> None:
+    positions = Positions()
+    positions.listed([], START_NS)
+    positions.take(PositionReport("btcusdt", Decimal(2), START_NS + 5))
+    assert positions.on_time(START_NS + 6 + SETTLED_NS) == [("btcusdt", Decimal(2))]
+    positions.executed(fill(1, Decimal(2), START_NS + 5))
+    assert positions.unexplained == {}
+
+
+def test_what_was_held_before_the_first_word_is_nobodys_movement() -> None:
+    positions = Positions()
+    positions.take(PositionReport("btcusdt", Decimal(5), START_NS))
+    positions.on_time(START_NS + SETTLED_NS + 1)
+    assert positions.unexplained == {}
+    positions.executed(fill(1, Decimal(2), START_NS - 1))
+    assert positions.unexplained == {}

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 from connector.calls import NoAnswer, NotSent, Outcome, Replied
 from connector.client_ids import ClientIds
-from connector.effects import Ask, Effect, Journal, Level, Note, Publish, Restream
+from connector.effects import Ask, Effect, Journal, Level, Note, Publish, Restream, TellPrivate
 from connector.lifecycle import Phase
 from connector.restored import read_records
 from connector.risk import Risk, RiskLimits
@@ -187,6 +187,7 @@ class World:
         ] = {}  # what a bot believes to be asked, by its own requests and what it heard
         self.owners: dict[str, tuple[int, int]] = {}  # by client id: the bot and its number
         self.others: list[Any] = []
+        self.private: list[Any] = []  # what goes out on {name}/Private
         self.positions: list[PositionEvent] = []
         self.notes: list[str] = []
         self.warnings: list[str] = []
@@ -299,6 +300,8 @@ class World:
                 case Restream():
                     self._close_stream()
                     self._open_later(self.stream_delay_ms)
+                case TellPrivate(event):
+                    self.private.append(event)
                 case Note(level, text):
                     self.notes.append(text)
                     if level is Level.WARNING:

@@ -39,6 +39,21 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderEnd:
+    """An order of this connector has ended; `reason` is why, where that is known (`self-trade`, `post-only`, ...)."""
+
+    symbol: str
+    bot_id: int
+    order_id: int
+    client_order_id: str
+    exchange_order_id: str
+    status: str
+    reason: str
+    executed: Decimal
+    exch_ts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """What the wallet holds of an asset."""
 
@@ -79,9 +94,10 @@ class Compared:
     found: dict[str, int]
 
 
-PrivateEvent = Execution | Balance | ForeignOrder | RiskState | Compared
+PrivateEvent = Execution | OrderEnd | Balance | ForeignOrder | RiskState | Compared
 _KINDS: Final[dict[str, type[PrivateEvent]]] = {
     "execution": Execution,
+    "order_end": OrderEnd,
     "balance": Balance,
     "foreign_order": ForeignOrder,
     "risk": RiskState,

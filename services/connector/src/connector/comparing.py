@@ -46,6 +46,8 @@ class Comparing:
         self._empty: dict[str, int] = {}  # ... and none of anybody
         self._counts = counts
         self.instruments: Mapping[str, Instrument] = {}
+        self.settled_ns = 0
+        """The exchange's time from which on no request of an earlier process can arrive any more."""
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
@@ -94,7 +96,8 @@ class Comparing:
 
     def known(self, report: OrderReport, now: Moment) -> Tracked | None:
         """Return the order that a report is of; one of this prefix that is not known is taken over: an earlier process placed it."""
-        return self._ledger.orders.get(report.client_id) or self._adopted(report, now)
+        known = self._ledger.orders.get(report.client_id)
+        return known or self._inquired(report, now) or self._adopted(report, now)
 
     def listed(self, asked: Asked, reports: Sequence[OrderReport], now: Moment) -> list[Step]:
         """Take a whole list of open orders."""
@@ -144,7 +147,7 @@ class Comparing:
 
     def identified(self, report: OrderReport, asked: Asked, now: Moment) -> list[Step]:
         """Take the answer to whose order it was that executed: one of ours, or none that is in doubt."""
-        tracked = self._ledger.orders.get(report.client_id)
+        tracked = self._ledger.orders.get(report.client_id) or self._inquired(report, now)
         if tracked is not None:
             return [*self._ledger.on_report(tracked, report, asked.sent_ns, now)]
         return self.strangers(report)
@@ -177,6 +180,18 @@ class Comparing:
         """Whether the exchange has said since then, of each symbol, that nothing of ours is open there; `everything`: of anybody."""
         last = self._empty if everything else self._clean
         return not self._ledger.active and all(last.get(symbol, 0) > since_ns for symbol in symbols)
+
+    def _inquired(self, report: OrderReport, now: Moment) -> Tracked | None:
+        """Return the order that is asked about because only its bot knows of it, if this report is of it."""
+        owner = self._ids.read(report.client_id, now.wall)
+        if owner is None:
+            return None
+        tracked = self._ledger.find(self._owners.of_digest(owner.digest), report.symbol, owner.order_id)
+        if tracked is None or not tracked.inquired or tracked.done:
+            return None
+        self._ids.after(report.client_id)
+        self._ledger.rename(tracked, report.client_id)
+        return tracked
 
     def _adopted(self, report: OrderReport, now: Moment) -> Tracked | None:
         owner = self._ids.read(report.client_id, now.wall)

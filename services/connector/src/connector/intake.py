@@ -3,11 +3,12 @@
 import dataclasses
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Final
 
 from marketlink.messages import OrderEvent, SubmitOrder
 from marketlink.notices import OrderProblem
 from marketlink.orders import Order, OrderType, Status
-from marketlink.times import Moment
+from marketlink.times import SECOND_NS, Moment
 from marketlink.venues.trading import Change, Placement, TradingVenue
 
 from connector.calls import Calls
@@ -21,7 +22,10 @@ from connector.order_request import read_wanted, record_of, refused_order, tell
 from connector.owners import Owners
 from connector.positions import Positions
 from connector.risk import Look, Mode, Risk, View, reduces
-from connector.tracked import ZERO, Terms, Tracked
+from connector.tracked import ZERO, Doubt, Terms, Tracked
+
+LOOK_BACK_NS: Final = 3600 * SECOND_NS
+"""How long before this process an order that only its bot knows may have been placed."""
 
 
 class Intake:
@@ -117,9 +121,11 @@ class Intake:
     def _cancel(self, bot_id: int, symbol: str, order: Order, now: Moment) -> list[Effect]:
         tracked = self._ledger.find(bot_id, symbol, order.order_id)
         if tracked is None:
-            return self._refuse(
-                bot_id, SubmitOrder(symbol, order), "cancel", "this connector knows no such order", keep=True
-            )
+            text = "this connector knows no such order"
+            refused = self._refuse(bot_id, SubmitOrder(symbol, order), "cancel", text, keep=True)
+            return [*refused, *self._inquire(bot_id, symbol, order, now)]
+        if tracked.inquired:
+            return self._refuse(bot_id, SubmitOrder(symbol, order), "cancel", "the exchange is being asked", keep=True)
         if tracked.done:
             text = f"the order has ended already: {tracked.final.name.lower()}"
             notice = OrderProblem(symbol, order.order_id, text, "cancel", None, tracked.client_id, "ended")
@@ -129,10 +135,49 @@ class Intake:
         tracked.local_ns = order.local_timestamp
         return [self.send_cancel(tracked, now)]
 
+    def _inquire(self, bot_id: int, symbol: str, order: Order, now: Moment) -> list[Effect]:
+        """Have the exchange asked about an order of which nobody has told its bot yet.
+
+        A process that was killed may have placed it and its record been lost, or never have read the request. Its client id is unknown:
+        what executes and what is open tells by its id whose it is, and a question for an id that was never used finds nothing. When it is
+        there it is cancelled, when it is nowhere its end is told.
+        """
+        instrument = self._comparing.instruments.get(symbol)
+        fresh = order.status in (Status.NONE, Status.NEW) and not order.exch_timestamp
+        if instrument is None or not fresh or not self._owners.of_before(bot_id):
+            return []
+        wanted, _ = read_wanted(symbol, order, instrument)
+        if wanted is None:
+            return []
+        tracked = Tracked(
+            self._ids.make(bot_id, order.order_id, now.wall),
+            bot_id,
+            digest_of(bot_id),
+            order.order_id,
+            symbol,
+            Decimal(instrument.tick_text),
+            instrument.tick_size,
+            order.side,
+            order.order_type,
+            order.time_in_force,
+            Terms(wanted.price, wanted.qty),
+            phase=Phase.SUBMIT_IN_DOUBT,
+            placed_ns=max(0, self._comparing.settled_ns - LOOK_BACK_NS),
+            local_ns=order.local_timestamp,
+            wants_cancel=True,
+            adopted=True,
+            inquired=True,
+        )
+        tracked.even_ns = tracked.placed_ns
+        tracked.doubt = Doubt("only its bot knows of it", now.mono, self._comparing.settled_ns)
+        self._ledger.add(tracked)
+        tracked.shown = None
+        return [Note(Level.INFO, f"order {order.order_id} of bot {bot_id} on {symbol}: the exchange is asked about it")]
+
     def _modify(self, bot_id: int, symbol: str, order: Order, now: Moment, closed: str, compared: bool) -> list[Effect]:
         tracked = self._ledger.find(bot_id, symbol, order.order_id)
         request = SubmitOrder(symbol, order)
-        if tracked is None:
+        if tracked is None or tracked.inquired:
             return self._refuse(bot_id, request, "modify", "this connector knows no such order", keep=True)
 
         def back(text: str) -> list[Effect]:

@@ -138,6 +138,12 @@ class Ledger:
         tracked.bot_id = bot_id
         self._of_bot[(bot_id, tracked.symbol, tracked.order_id)] = tracked
 
+    def rename(self, tracked: Tracked, client_id: str) -> None:
+        """Give an order that only its bot knew the client id under which the exchange has it."""
+        del self.orders[tracked.client_id], self.active[tracked.client_id]
+        tracked.client_id, tracked.inquired = client_id, False
+        self.orders[client_id] = self.active[client_id] = tracked
+
     def ask_cancel(self, tracked: Tracked, number: int) -> None:
         """Note that a cancel goes out; `number` names the request."""
         tracked.requests[Op.CANCEL] = number

@@ -28,6 +28,7 @@ class Owners:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._bots: dict[int, int] = {}  # digest -> bot id
+        self._of_before: set[int] = set()
         self._registered: dict[int, set[str]] = {}
         self._held: dict[int, deque[LiveEvent | Journal]] = {}
         self._again: set[tuple[int, str]] = set()  # bots and symbols that have registered more than once
@@ -44,6 +45,11 @@ class Owners:
     def remember(self, bot_id: int) -> None:
         """Note a bot that an earlier process knew."""
         self._bots.setdefault(digest_of(bot_id), bot_id)
+        self._of_before.add(bot_id)
+
+    def of_before(self, bot_id: int) -> bool:
+        """Whether an earlier process knew a bot: something that it asked may have been lost with that process."""
+        return bot_id in self._of_before
 
     def has(self, bot_id: int, symbol: str) -> bool:
         """Whether a bot has registered a symbol."""

@@ -28,6 +28,9 @@ class Positions(Mapping[str, PositionReport]):
         ] = {}  # what is sure: a quantity, and the time up to which it counts
         self._since: dict[str, list[tuple[int, Decimal]]] = {}  # executions behind that
         self._listed_ns = 0
+        self._first_ns: dict[str, int] = {}
+        self.unexplained: dict[str, Decimal] = {}
+        """By symbol: how far the exchange's words, since the first of them, moved otherwise than own executions say."""
 
     def __getitem__(self, symbol: str) -> PositionReport:
         return self._words[symbol]
@@ -73,8 +76,13 @@ class Positions(Mapping[str, PositionReport]):
     def executed(self, fill: Fill) -> None:
         """Count an own execution."""
         _, until_ns = self._start(fill.symbol)
+        qty = fill.qty * int(fill.side)
         if fill.time_ns > until_ns:
-            self._since.setdefault(fill.symbol, []).append((fill.time_ns, fill.qty * int(fill.side)))
+            self._since.setdefault(fill.symbol, []).append((fill.time_ns, qty))
+        elif fill.time_ns > self._first_ns.get(
+            fill.symbol, until_ns
+        ):  # it comes late, and explains what a word said before
+            self._differ(fill.symbol, -qty)
 
     def range_of(self, symbol: str) -> tuple[Decimal, Decimal]:
         """The smallest and largest position that there may be, everything that has executed included."""
@@ -84,21 +92,37 @@ class Positions(Mapping[str, PositionReport]):
         word = own if known is None else known.qty
         return min(word, own), max(word, own)
 
-    def on_time(self, exchange_ns: int) -> None:
-        """Let words become sure that have stood for a while."""
+    def on_time(self, exchange_ns: int) -> list[tuple[str, Decimal]]:
+        """Let words become sure that have stood for a while; return the symbols of which `unexplained` has changed, and what it is now."""
+        before = dict(self.unexplained)
         for symbol, known in self._words.items():
             if known.time_ns + SETTLED_NS < exchange_ns:
                 self._sure(symbol, known)
+        now = self.unexplained
+        return [(one, now.get(one, ZERO)) for one in sorted(before | now) if before.get(one) != now.get(one)]
 
     def _start(self, symbol: str) -> tuple[Decimal, int]:
         """What is sure; before any word about it, a list in which it does not stand says that it is nothing."""
         return self._before.get(symbol) or (ZERO, self._listed_ns)
 
     def _sure(self, symbol: str, known: PositionReport) -> None:
-        if self._before.get(symbol) == (known.qty, known.time_ns):
+        before = self._before.get(symbol)
+        if before == (known.qty, known.time_ns):
             return
+        if before is None and not self._listed_ns:
+            self._first_ns[symbol] = known.time_ns
+        else:
+            start, until_ns = self._start(symbol)
+            self._first_ns.setdefault(symbol, until_ns)
+            own = sum((qty for at_ns, qty in self._since.get(symbol, ()) if until_ns < at_ns <= known.time_ns), ZERO)
+            self._differ(symbol, known.qty - start - own)
         self._before[symbol] = (known.qty, known.time_ns)
         self._since[symbol] = _after(self._since.get(symbol, ()), known.time_ns)
+
+    def _differ(self, symbol: str, by: Decimal) -> None:
+        self.unexplained[symbol] = self.unexplained.get(symbol, ZERO) + by
+        if not self.unexplained[symbol]:
+            del self.unexplained[symbol]
 
 
 def _after(executions: Iterable[tuple[int, Decimal]], time_ns: int) -> list[tuple[int, Decimal]]:

@@ -76,6 +76,7 @@ class Tracked:
     doubt: Doubt | None = None
     shown: Order | None = None
     adopted: bool = False
+    inquired: bool = False  # only its bot knows of it: whether it was placed, and under which client id, is not known
     confirmed: bool = False  # a push told of it: the account's stream works
 
     @property

@@ -15,7 +15,7 @@ from typing import Final
 from marketlink.link.port import Present
 from marketlink.messages import Batch, ErrorEvent, OrderEvent, PositionEvent, SubmitOrder
 from marketlink.notices import to_error
-from marketlink.private import Balance, Compared, Execution, RiskState
+from marketlink.private import Balance, Compared, Execution, OrderEnd, RiskState
 from marketlink.times import SECOND_NS, Moment, MonoNs, after
 from marketlink.venues.base import Instrument
 from marketlink.venues.trading import (
@@ -179,12 +179,16 @@ class Trader:
         compared = self.reconcile.done_once
         return self._intake.take(bot_id, request, now, closed=lacks, closed_for_changes=changes, compared=compared)
 
+    @property
+    def _settled_ns(self) -> int:
+        """How long after a process has ended a request of its may still arrive: it waited for its turn, and its time window is not over."""
+        return self._settings.timeout_ns + self._settings.window_ms * MS_NS + MARGIN_NS
+
     def restore(self, found: Restored) -> list[Effect]:
         """Take what an earlier process left; the exchange's instruments must be known."""
         for bot_id in found.bots:
             self._owners.remember(bot_id)
-        settled_ns = self._settings.timeout_ns + self._settings.window_ms * MS_NS + MARGIN_NS
-        for tracked in tracked_orders(found, self.instruments, settled_ns):
+        for tracked in tracked_orders(found, self.instruments, self._settled_ns):
             self._ids.after(tracked.client_id)
             self.ledger.add(tracked)
             tracked.shown = None
@@ -258,6 +262,8 @@ class Trader:
     def on_stream_open(self, now: Moment) -> list[Effect]:
         """The account's stream is there: what happened before is fetched."""
         self.streaming = True
+        if not self._comparing.settled_ns:
+            self._comparing.settled_ns = self.exchange_ns(now) + self._settled_ns
         self.reconcile.start(now.mono)
         return self.on_time(now)
 
@@ -284,8 +290,10 @@ class Trader:
 
     def on_time(self, now: Moment) -> list[Effect]:
         """Ask what is due."""
-        steps: list[OutcomeStep] = []
-        self.positions.on_time(self.exchange_ns(now))
+        steps: list[OutcomeStep] = [
+            Remarked("positions moved otherwise than own executions say", f"{symbol}: by {qty:+f} in all", False)
+            for symbol, qty in self.positions.on_time(self.exchange_ns(now))
+        ]
         symbols = {one.symbol for one in self.ledger.active.values()} | self._owners.symbols()
         for op, symbol in self.reconcile.due(now.mono, symbols) if self.streaming else ():
             if op is Op.OPEN_ORDERS:
@@ -435,7 +443,7 @@ class Trader:
                         told = [self._count(words, tracked.client_id, loud=True)]
                     out += told
                     if tracked.phase is Phase.ENDED:
-                        out += self._owners.ended(tracked)
+                        out += [TellPrivate(_end_of(tracked)), *self._owners.ended(tracked)]
                 case Problem(tracked, notice):
                     out += self._owners.tell(tracked, ErrorEvent(to_error(notice)))
                 case Executed(tracked, fill, _, again):
@@ -459,6 +467,20 @@ class Trader:
     def _count(self, what: str, text: str, *, loud: bool = False) -> Effect:
         self.counts.remarks[what] = self.counts.remarks.get(what, 0) + 1
         return Note(Level.WARNING if loud else Level.INFO, f"{what}: {text}")
+
+
+def _end_of(tracked: Tracked) -> OrderEnd:
+    return OrderEnd(
+        tracked.symbol,
+        tracked.bot_id,
+        tracked.order_id,
+        tracked.client_id,
+        tracked.exchange_id,
+        tracked.status.name.lower(),
+        tracked.reason,
+        tracked.filled,
+        tracked.exch_ns,
+    )
 
 
 def _execution(tracked: Tracked, fill: Fill) -> Execution:

@@ -99,5 +99,6 @@ class Upkeep:
             "lacks": trader.lacks,
             "orders": len(trader.ledger.active),
             "in_doubt": len(trader.ledger.doubtful()),
+            "unexplained": {symbol: f"{qty:f}" for symbol, qty in trader.positions.unexplained.items()},
             "watchdog": self._guarded and self._watchdog != "off",
         }
