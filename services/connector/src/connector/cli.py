@@ -175,6 +175,10 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
         raise SettingsError(
             str(config_path), "trade_ws_url", what, "Give the WebSocket API's address of the same exchange."
         )
+    public = exchange.time_units.get(config.time_unit) if config.time_unit else exchange.public
+    if public is None:
+        what = f"{exchange.name} has no times in {config.time_unit}s"
+        raise SettingsError(str(config_path), "time_unit", what, "Leave it out.")
     trading = exchange.trading if config.has_keys else None
     if trading is not None and config.stp:
         try:
@@ -199,7 +203,7 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
 
         async def main() -> None:
             nonlocal shell
-            shell = Shell(name, exchange.public, config, port, random.Random(), trading=trading, signer=signer)
+            shell = Shell(name, public, config, port, random.Random(), trading=trading, signer=signer)
             shell.attend()
             await shell.run()
 

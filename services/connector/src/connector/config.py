@@ -88,6 +88,9 @@ class ConnectorConfig(BaseModel):
         description="PEM file of the authorities to trust instead of the system's, for wss and https alike",
     )
 
+    time_unit: Literal["", "microsecond"] = Field(
+        default="", description='choice "microsecond", where the exchange offers it: the unit of times on its stream'
+    )
     recv_window_ms: Annotated[int, Field(ge=1, le=60_000)] = Field(
         default=2000, description="how long a request stays valid at the exchange, in ms"
     )

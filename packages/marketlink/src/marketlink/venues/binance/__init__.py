@@ -1,12 +1,36 @@
-"""Binance's exchanges: `public` market data, `trade` requests and answers, `private` the account's stream, `decisions` its errors."""
+"""Binance's exchanges: `public` market data (`rows`), `trade` requests and answers, `private` the account's stream, `decisions`."""
 
-from marketlink.venues.binance.public import USDM, BinanceUsdm, reduced_root
+from marketlink.venues.binance.public import BinancePublic, reduced_root
+from marketlink.venues.binance.rows import COINM, SPOT_PUBLIC, SPOT_PUBLIC_US, USDM
 from marketlink.venues.binance.trade import USDM_TRADING, BinanceUsdmTrading
 from marketlink.venues.registry import Exchange
 
-__all__ = ["USDM", "USDM_TRADING", "BinanceUsdm", "BinanceUsdmTrading", "reduced_root", "usdm"]
+__all__ = [
+    "COINM",
+    "SPOT_PUBLIC",
+    "SPOT_PUBLIC_US",
+    "USDM",
+    "USDM_TRADING",
+    "BinancePublic",
+    "BinanceUsdmTrading",
+    "coinm",
+    "reduced_root",
+    "spot",
+    "usdm",
+]
 
 
 def usdm() -> Exchange:
     """USD-M futures."""
     return Exchange("binancefutures", USDM, USDM_TRADING, USDM.stream_root, USDM.rest_root, USDM_TRADING.trade_api_url)
+
+
+def coinm() -> Exchange:
+    """COIN-M futures."""
+    return Exchange(COINM.name, COINM, None, COINM.stream_root, COINM.rest_root)
+
+
+def spot() -> Exchange:
+    """Spot."""
+    public, units = SPOT_PUBLIC, {"microsecond": SPOT_PUBLIC_US}
+    return Exchange(public.name, public, None, public.stream_root, public.rest_root, time_units=units)
