@@ -32,6 +32,13 @@ IMPURE = {
     "iceoryx2",
     "select",
     "subprocess",
+    "mmap",
+    "gzip",
+    "shutil",
+    "tempfile",
+    "secrets",
+    "glob",
+    "io",
 }
 CORES = [
     "marketlink/events.py",
@@ -79,6 +86,7 @@ CORES = [
     "connector/trader.py",
     "connector/absence.py",
     "connector/guard.py",
+    "connector/sight.py",
     "collector/record.py",
     "collector/rotation.py",
     "collector/from_link.py",
@@ -161,6 +169,67 @@ def imports(path: Path) -> Iterator[str]:
             yield node.module or ""
 
 
+def chance(path: Path) -> set[str]:
+    """What a file takes of `random` besides the generator that it is handed or makes of a seed."""
+    tree = ast.parse(path.read_text())
+    taken = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "random"
+    }
+    named = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "random"
+        for alias in node.names
+    }
+    return (taken | named) - {"Random"}
+
+
+FILE_CALLS = {
+    *("open", "exists", "is_file", "is_dir", "stat", "lstat", "mkdir", "unlink", "rmdir", "iterdir", "rglob", "touch"),
+    *("read_bytes", "read_text", "write_bytes", "write_text", "resolve", "symlink_to", "chmod", "expanduser"),
+}
+
+
+def touches_files(path: Path) -> set[str]:
+    """Calls that reach a disk, where a file knows of paths at all."""
+    if not any(name.partition(".")[0] == "pathlib" for name in imports(path)):
+        return set()
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    return {call.attr for call in calls if isinstance(call, ast.Attribute) and call.attr in FILE_CALLS}
+
+
+SIDEWAYS = [
+    ("marketlink/link", ("marketlink.run", "marketlink.bot", "marketlink.hftbacktest")),
+    ("marketlink/bot", ("marketlink.run", "marketlink.hftbacktest")),
+    ("marketlink/hftbacktest", ("marketlink.run",)),
+    ("marketlink/run", ("marketlink.link", "marketlink.bot", "marketlink.hftbacktest")),
+]
+"""Shells beside each other: none leans on another but as docs/architecture.md draws it."""
+
+
+@pytest.mark.parametrize(("folder", "beside"), SIDEWAYS)
+def test_shells_beside_each_other_do_not_lean_on_each_other(folder: str, beside: tuple[str, ...]) -> None:
+    files = sorted((DISTRIBUTIONS["marketlink"][0] / "src" / folder).rglob("*.py"))
+    assert files
+    for path in files:
+        wrong = {name for name in imports(path) if name.startswith(beside)}
+        assert not wrong, f"{path} imports {wrong}"
+
+
+@pytest.mark.parametrize("package", ["connector", "collector", "obi_mm", "venue_sim"])
+def test_a_core_of_a_process_imports_no_shell_of_it(package: str) -> None:
+    root = DISTRIBUTIONS[package][0] / "src"
+    cores = {path for core in CORES for path in [*(root / core).rglob("*.py"), root / core] if path.is_file()}
+    modules = {".".join(path.relative_to(root).with_suffix("").parts): path for path in sources(package)}
+    plain = {path for path in modules.values() if not {name.partition(".")[0] for name in imports(path)} & IMPURE}
+    for path in cores & set(modules.values()):
+        for name in imports(path):
+            met = modules.get(name)
+            assert met is None or met in cores or met in plain, f"{path} imports the shell {name}"
+
+
 @pytest.mark.parametrize("package", DISTRIBUTIONS)
 def test_a_distribution_imports_only_the_siblings_it_may(package: str) -> None:
     _, allowed = DISTRIBUTIONS[package]
@@ -196,6 +265,8 @@ def test_a_core_imports_no_clock_socket_file_or_loop(core: str) -> None:
     for path in files:
         wrong = {name.partition(".")[0] for name in imports(path)} & IMPURE
         assert not wrong, f"{path} imports {wrong}"
+        assert not chance(path), f"{path} draws by chance: a generator with a seed is an argument"
+        assert not touches_files(path), f"{path} touches files: a path there is a name"
 
 
 @pytest.mark.parametrize("folder", CONVERTER)

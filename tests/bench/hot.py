@@ -14,7 +14,7 @@ from connector.hub import Hub
 from marketlink.book.rules import Snapshot
 from marketlink.events import BUY, DEPTH, LOCAL, SELL, empty_events
 from marketlink.link.iceoryx import IceoryxConnectorPort
-from marketlink.messages import RegisterInstrument, Request
+from marketlink.messages import BotRequest, RegisterInstrument
 from marketlink.venues.base import ExchangeInfo, Instrument, WeightLimit
 from marketlink.venues.binance import USDM
 
@@ -50,7 +50,7 @@ def main() -> None:
     hub = Hub(USDM, rng)
     sizes = Instrument("btcusdt", 0.1, 0.001, "0.10", "0.001", trading=True)
     hub.on_info(ExchangeInfo({"btcusdt": sizes}, WeightLimit(2400, 60)), 0)
-    hub.on_request(Request(1, RegisterInstrument("btcusdt")), 0)
+    hub.on_request(BotRequest(1, RegisterInstrument("btcusdt")), 0)
     frames = [frame(number, rng) for number in range(3_200)]
     levels = empty_events(2000)
     levels["ev"][:1000], levels["ev"][1000:] = LOCAL | BUY | DEPTH, LOCAL | SELL | DEPTH

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import deque
 
-from marketlink.bot import Confidence, Instrument, LiveBot
+from marketlink.bot import BotInstrument, Confidence, LiveBot
 from marketlink.notices import OrderProblem, read_notice
 from marketlink.orders import Order, OrderType, TimeInForce
 
@@ -28,7 +28,7 @@ def main() -> None:
         if isinstance(notice, OrderProblem):
             problems.append(f"{notice.op} {notice.state}: {notice.text}")
 
-    bot = LiveBot([Instrument(name, symbol)], on_order=on_order, on_error=on_error)
+    bot = LiveBot([BotInstrument(name, symbol)], on_order=on_order, on_error=on_error)
     while bot.depth(0).confidence is not Confidence.SYNCED:
         bot.elapse(50_000_000)
     asked: dict[int, int] = {}

@@ -9,7 +9,7 @@ import time
 
 from marketlink.events import TRADE
 from marketlink.link.iceoryx import IceoryxBotPort
-from marketlink.messages import Batch, Feed, RegisterInstrument, SamplesLost
+from marketlink.messages import Batch, FeedEvent, RegisterInstrument, SamplesLost
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
                 lost += one.count
             elif isinstance(one, Batch) and one.events and one.to == 0:
                 for event in one.events:
-                    if isinstance(event, Feed):
+                    if isinstance(event, FeedEvent):
                         heard += len(event.events)
                         kind = "trade" if int(event.events["ev"][0]) & 0xFF == TRADE else "depth"
                         ages[kind].append(now_ns - int(event.events["local_ts"][-1]))

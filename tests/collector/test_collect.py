@@ -21,7 +21,7 @@ import pytest
 from collector.cli import app
 from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, EVENT_DTYPE, LOCAL
 from marketlink.link.settings import read_settings
-from marketlink.messages import Batch, Feed, RegisterInstrument
+from marketlink.messages import Batch, FeedEvent, RegisterInstrument
 from typer.testing import CliRunner
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -435,7 +435,7 @@ class Publisher:
         for request in self.port.requests():
             if isinstance(request.request, RegisterInstrument):
                 self.registered.append(request.request.symbol)
-                self.port.send(Batch((Feed(request.request.symbol, LEVELS),), to=request.bot_id))
+                self.port.send(Batch((FeedEvent(request.request.symbol, LEVELS),), to=request.bot_id))
         if time.monotonic() - self._beat_s > 0.2:
             self._beat_s = time.monotonic()
             self.port.send(Batch())

@@ -16,7 +16,7 @@ from marketlink.messages import (
     Batch,
     ErrorEvent,
     ErrorKind,
-    Feed,
+    FeedEvent,
     LiveError,
     OrderEvent,
     PositionEvent,
@@ -104,7 +104,7 @@ class Bench:
         assert self.connector is not None
         for request in self.connector.requests():
             assert isinstance(request.request, RegisterInstrument)
-            self.connector.send(Batch((Feed(request.request.symbol, book()),), to=request.bot_id))
+            self.connector.send(Batch((FeedEvent(request.request.symbol, book()),), to=request.bot_id))
 
     def beat(self) -> None:
         assert self.connector is not None
@@ -152,7 +152,7 @@ def test_reply_without_local_times_gets_one_stamp_and_counts_down() -> None:
 def test_event_is_stamped_with_its_own_local_time() -> None:
     bench = answered()
     assert bench.connector is not None
-    bench.connector.send(Batch((Feed("btcusdt", events(TRADE)),), framed=False))
+    bench.connector.send(Batch((FeedEvent("btcusdt", events(TRADE)),), framed=False))
     bench.step(5.0 - 3.0)
     assert bench.stamps == [WALL_NS - 5]
 
@@ -217,7 +217,7 @@ def test_lost_samples_leave_a_gap_with_their_number_and_ask_for_the_book() -> No
     bench.words()
     assert bench.connector is not None
     for _ in range(8):
-        bench.connector.send(Batch((Feed("btcusdt", events(DEPTH)),)))
+        bench.connector.send(Batch((FeedEvent("btcusdt", events(DEPTH)),)))
     assert bench.step(0.5) == ["btcusdt"]
     assert bench.lines[0]["lost"] == 5
     assert bench.words() == ["gap samples lost"], "updates were written onto a book from before the hole"
@@ -236,7 +236,7 @@ def test_gap_is_written_once_until_data_come() -> None:
         bench.connector.send(trouble)
     bench.step(0.1)
     assert bench.words() == ["gap venue interrupted"]
-    bench.connector.send(Batch((Feed("btcusdt", events(DEPTH)),)))
+    bench.connector.send(Batch((FeedEvent("btcusdt", events(DEPTH)),)))
     bench.connector.send(trouble)
     bench.step(0.1)
     assert bench.words() == ["depthUpdate", "gap venue interrupted"]
@@ -258,7 +258,7 @@ def test_gap_is_written_once_until_data_come() -> None:
 )
 def test_interruption_is_a_gap_of_the_symbols_it_names(value: Value, gaps: dict[str, str]) -> None:
     bench = Bench("btcusdt", "ethusdt")
-    bench.begin_connector().send(Batch((Feed("btcusdt", book()), Feed("ethusdt", book()))))
+    bench.begin_connector().send(Batch((FeedEvent("btcusdt", book()), FeedEvent("ethusdt", book()))))
     bench.step()
     bench.words()
     assert bench.connector is not None
@@ -279,7 +279,11 @@ def test_other_errors_are_told_and_not_written() -> None:
 def test_symbols_of_others_orders_and_positions_are_counted_not_written() -> None:
     bench = answered()
     assert bench.connector is not None
-    others = (Feed("ethusdt", events(DEPTH, TRADE)), OrderEvent("btcusdt", ORDER), PositionEvent("btcusdt", 1.0, 2))
+    others = (
+        FeedEvent("ethusdt", events(DEPTH, TRADE)),
+        OrderEvent("btcusdt", ORDER),
+        PositionEvent("btcusdt", 1.0, 2),
+    )
     bench.connector.send(Batch(others))
     bench.step(0.1)
     assert bench.words() == []
@@ -288,10 +292,14 @@ def test_symbols_of_others_orders_and_positions_are_counted_not_written() -> Non
 
 def test_two_symbols_of_one_batch_count_their_own_lines() -> None:
     bench = Bench("btcusdt", "ethusdt")
-    bench.begin_connector().send(Batch((Feed("btcusdt", book()), Feed("ethusdt", book()))))
+    bench.begin_connector().send(Batch((FeedEvent("btcusdt", book()), FeedEvent("ethusdt", book()))))
     bench.step()
     bench.words()
-    feeds = (Feed("btcusdt", events(DEPTH, DEPTH)), Feed("ethusdt", events(DEPTH)), Feed("btcusdt", events(DEPTH)))
+    feeds = (
+        FeedEvent("btcusdt", events(DEPTH, DEPTH)),
+        FeedEvent("ethusdt", events(DEPTH)),
+        FeedEvent("btcusdt", events(DEPTH)),
+    )
     assert bench.connector is not None
     bench.connector.send(Batch(feeds))
     bench.step()
@@ -343,7 +351,7 @@ def test_sizes_are_never_left_to_a_connector_that_takes_them_from_its_bots(monke
     (told,) = [notice.text for notice in bench.notices if "--tick-size" in notice.text]
     assert "another bot has registered" in told
     assert bench.connector is not None
-    bench.connector.send(Batch((Feed("btcusdt", events(DEPTH, TRADE)),)))  # one has
+    bench.connector.send(Batch((FeedEvent("btcusdt", events(DEPTH, TRADE)),)))  # one has
     assert bench.step(0.5) == ["btcusdt"]
     requests = [each.request for each in bench.connector.requests()]
     assert requests == [RegisterInstrument("btcusdt", 1.0, 1.0)]
@@ -355,11 +363,13 @@ def test_a_connector_of_the_source_that_comes_back_is_registered_with_again() ->
     recording.start(WallNs(WALL_NS), MonoNs(0))
     recording.on_peer(Peer.SOURCE, MonoNs(0))
     assert recording.on_time(WallNs(WALL_NS), MonoNs(0)) == [asked]
-    recording.on_heard(Batch((Feed("btcusdt", book()),), to=BOT), WallNs(WALL_NS), MonoNs(1), numbered=False)
+    recording.on_heard(Batch((FeedEvent("btcusdt", book()),), to=BOT), WallNs(WALL_NS), MonoNs(1), numbered=False)
     recording.on_peer(Peer.NOBODY, MonoNs(10**9))
     recording.on_peer(Peer.SOURCE, MonoNs(2 * 10**9))
     assert recording.on_time(WallNs(WALL_NS), MonoNs(2 * 10**9)) == [asked]
-    recording.on_heard(Batch((Feed("btcusdt", book()),), to=BOT), WallNs(WALL_NS), MonoNs(2 * 10**9), numbered=False)
+    recording.on_heard(
+        Batch((FeedEvent("btcusdt", book()),), to=BOT), WallNs(WALL_NS), MonoNs(2 * 10**9), numbered=False
+    )
     assert asked in recording.on_time(WallNs(WALL_NS), MonoNs(6 * 10**9)), "silent: only its answer tells"
 
 
@@ -375,7 +385,7 @@ def test_a_clock_that_goes_back_over_midnight_is_a_gap_and_a_new_book_in_the_day
     midnight = (WALL_NS // (86_400 * 10**9) + 1) * 86_400 * 10**9
     said = []
     for local_ns in (midnight - 5, midnight + 5, midnight - 9, midnight + 9, midnight + 10):
-        bench.connector.send(Batch((Feed("btcusdt", events(DEPTH, local_ns=local_ns)),)))
+        bench.connector.send(Batch((FeedEvent("btcusdt", events(DEPTH, local_ns=local_ns)),)))
         bench.step(0.01)
         said.append(bench.words())
     assert said == [["depthUpdate"], ["depthUpdate"], ["gap clock stepped"], ["gap clock stepped"], []]
@@ -385,7 +395,7 @@ def test_a_clock_that_goes_back_over_midnight_is_a_gap_and_a_new_book_in_the_day
 
 def test_trades_are_written_while_the_book_is_not_known() -> None:
     bench = Bench()
-    bench.begin_connector().send(Batch((Feed("btcusdt", events(DEPTH, TRADE)),)))
+    bench.begin_connector().send(Batch((FeedEvent("btcusdt", events(DEPTH, TRADE)),)))
     bench.step()
     assert bench.words() == ["gap recorder started", "trade"]
 
@@ -399,11 +409,11 @@ def test_every_depth_line_stands_behind_a_whole_book_since_the_last_gap(story: l
         assert bench.connector is not None
         match word:
             case "u":
-                bench.connector.send(Batch((Feed("btcusdt", events(DEPTH)),)))
+                bench.connector.send(Batch((FeedEvent("btcusdt", events(DEPTH)),)))
             case "t":
-                bench.connector.send(Batch((Feed("btcusdt", events(TRADE)),), framed=False))
+                bench.connector.send(Batch((FeedEvent("btcusdt", events(TRADE)),), framed=False))
             case "w":
-                bench.connector.send(Batch((Feed("btcusdt", book()),)))
+                bench.connector.send(Batch((FeedEvent("btcusdt", book()),)))
             case "l":
                 bench.port._lost += 1
             case "r":

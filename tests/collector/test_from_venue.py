@@ -10,8 +10,8 @@ from collector.from_venue import VenueRecorder
 from collector.rotation import DAY_NS, Day, day_of
 from hypothesis import given
 from hypothesis import strategies as st
+from marketlink.clock import ManualClock
 from marketlink.errors import RateLimited, Unreachable
-from marketlink.run.clock import ManualClock
 from marketlink.times import SECOND_NS, WallNs
 from marketlink.venues.base import Get
 from marketlink.venues.binance import USDM

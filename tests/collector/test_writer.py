@@ -15,7 +15,7 @@ from collector.rotation import DAY_NS, Day, day_of, file_name
 from collector.writer import Writer, WriterSettings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from marketlink.run.clock import ManualClock
+from marketlink.clock import ManualClock
 from marketlink.times import SECOND_NS
 
 Read = Callable[[Path], list[bytes]]

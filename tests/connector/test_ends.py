@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from marketlink.bot import Confidence, Instrument, LiveBot
+from marketlink.bot import BotInstrument, Confidence, LiveBot
 from marketlink.link.iceoryx import IceoryxBotPort
 from marketlink.link.settings import read_settings
 
@@ -28,7 +28,7 @@ def test_a_clean_end_reads_like_one_and_bots_are_told() -> None:
         rig.exchange("--symbols", "btcusdt", "--rate", "50")
         rig.connector()
         settings = read_settings(rig.link)
-        bot = LiveBot([Instrument("bf", "btcusdt")], open_port=lambda name: IceoryxBotPort(name, None, settings))
+        bot = LiveBot([BotInstrument("bf", "btcusdt")], open_port=lambda name: IceoryxBotPort(name, None, settings))
 
         def confidence() -> Confidence:
             bot.elapse(10_000_000)

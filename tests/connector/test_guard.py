@@ -4,7 +4,7 @@ from typing import Any
 
 from connector.client_ids import ClientIds
 from connector.guard import Guard, cancels_of, own_of
-from connector.presence import NOBODY, End, Sight
+from connector.sight import NOBODY, End, Sight
 from marketlink.times import SECOND_NS, MonoNs, WallNs
 from marketlink.venues.binance import USDM_TRADING
 

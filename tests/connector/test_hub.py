@@ -23,7 +23,16 @@ from marketlink.events import (
     Events,
     empty_events,
 )
-from marketlink.messages import Batch, ErrorEvent, ErrorKind, Feed, OrderEvent, RegisterInstrument, Request, SubmitOrder
+from marketlink.messages import (
+    Batch,
+    BotRequest,
+    ErrorEvent,
+    ErrorKind,
+    FeedEvent,
+    OrderEvent,
+    RegisterInstrument,
+    SubmitOrder,
+)
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
 from marketlink.times import Moment, MonoNs, WallNs
 from marketlink.venues.base import Depth, ExchangeInfo, Instrument, NotUsed, Ticks, WeightLimit
@@ -87,7 +96,7 @@ def errors(effects: Sequence[Effect], answers: Sequence[Batch] = ()) -> list[dic
 def register(
     machine: Hub, symbol: str = "btcusdt", tick: float = 0.1, lot: float = 0.001, bot: int = BOT
 ) -> list[Effect]:
-    return machine.on_request(Request(bot, RegisterInstrument(symbol, tick, lot)), at(10))
+    return machine.on_request(BotRequest(bot, RegisterInstrument(symbol, tick, lot)), at(10))
 
 
 def synced(*symbols: str) -> Hub:
@@ -115,7 +124,7 @@ def test_second_registration_subscribes_nothing_and_gets_the_book() -> None:
     (batch,) = answered(machine, effects)
     assert batch.to == 78
     (feed,) = batch.events
-    assert isinstance(feed, Feed)
+    assert isinstance(feed, FeedEvent)
     kinds = (feed.events["ev"] & KIND_MASK).tolist()
     assert kinds == [DEPTH_CLEAR] + [DEPTH] * 3, "the source's bots take plain depth rows only"
     assert feed.events["px"].tolist()[1:] == [100.0, 99.0, 101.0]
@@ -161,11 +170,11 @@ def test_snapshot_is_published_as_one_replacement_and_the_held_update_behind_it(
         machine.on_snapshot("btcusdt", 1, snapshot(7, (BUY, 99.0, 2.0), (SELL, 101.0, 3.0)), at(30))
     )
     (feed,) = first.events
-    assert isinstance(feed, Feed)
+    assert isinstance(feed, FeedEvent)
     assert (feed.events["ev"] & KIND_MASK).tolist() == [DEPTH_CLEAR, DEPTH, DEPTH]
     assert first.framed
     (update,) = second.events
-    assert isinstance(update, Feed)
+    assert isinstance(update, FeedEvent)
     assert update.events["ival"].tolist() == [9]
     assert update.events["local_ts"].tolist() == [2009]
 
@@ -175,7 +184,7 @@ def test_resync_deletes_for_bots_that_know_no_clear() -> None:
     machine.on_message(depth(50, 60, 49), at(40))
     (batch, _) = batches(machine.on_snapshot("btcusdt", 2, snapshot(60, (BUY, 98.0, 1.0), (SELL, 101.0, 5.0)), at(50)))
     (feed,) = batch.events
-    assert isinstance(feed, Feed)
+    assert isinstance(feed, FeedEvent)
     book: dict[tuple[int, float], float] = {(BUY, 100.0): 1.0, (BUY, 99.0): 2.0, (SELL, 101.0): 3.0}
     for row in feed.events:  # as the source's bot does: only depth rows, the clear is nothing to it
         if int(row["ev"]) & KIND_MASK == DEPTH and int(row["ev"]) & LOCAL:
@@ -200,7 +209,7 @@ def test_registration_during_a_resync_gets_the_last_book_and_the_reason() -> Non
     machine = synced()
     machine.on_message(depth(50, 60, 49), at(40))
     (batch,) = answered(machine, register(machine, bot=5))
-    assert [type(event) for event in batch.events] == [Feed, ErrorEvent]
+    assert [type(event) for event in batch.events] == [FeedEvent, ErrorEvent]
 
 
 def test_disconnect_marks_the_books_of_that_connection_only() -> None:
@@ -243,7 +252,7 @@ def test_order_is_answered_that_trading_is_not_configured(req: Status) -> None:
     order = Order(
         1.0, 1.0, 0.0, 0, 1000, 0.1, 0, 5, 42, False, OrderType.LIMIT, req, Status.NEW, Side.BUY, TimeInForce.GTX
     )
-    effects = synced().on_request(Request(BOT, SubmitOrder("btcusdt", order)), at(50))
+    effects = synced().on_request(BotRequest(BOT, SubmitOrder("btcusdt", order)), at(50))
     (error,) = errors(effects)
     assert error["kind"] is ErrorKind.ORDER_ERROR
     assert error["order_id"] == 42
@@ -256,7 +265,7 @@ def test_order_is_answered_that_trading_is_not_configured(req: Status) -> None:
 
 
 def test_request_without_a_bot_id_is_left_out() -> None:
-    (note,) = hub().on_request(Request(0, RegisterInstrument("btcusdt")), at(1))
+    (note,) = hub().on_request(BotRequest(0, RegisterInstrument("btcusdt")), at(1))
     assert isinstance(note, Note)
 
 
@@ -273,7 +282,7 @@ def test_update_that_changes_nothing_still_tells_its_id() -> None:
     for number, given_levels in ((10, [(SELL, 150.0, 0.0)]), (11, [])):
         (batch,) = batches(machine.on_message(depth(number, number, number - 1, *given_levels), at(60)))
         (feed,) = batch.events
-        assert isinstance(feed, Feed)
+        assert isinstance(feed, FeedEvent)
         assert feed.events["ival"].tolist() == [number]
     assert machine.markets["btcusdt"].book.bids()[0].tolist() == [1000, 990]
 

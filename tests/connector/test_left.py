@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marketlink.book.rules import DepthUpdate, Snapshot
 from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, KIND_MASK, LOCAL, SELL, Events, empty_events
-from marketlink.messages import Feed
+from marketlink.messages import FeedEvent
 from marketlink.times import Moment, MonoNs, WallNs
 from marketlink.venues.base import Depth, ExchangeInfo, Instrument, WeightLimit
 from marketlink.venues.binance import USDM
@@ -111,7 +111,7 @@ def test_the_next_connector_serves_the_symbol_unasked_and_deletes_what_is_gone()
     effects = hub.on_snapshot("btcusdt", 1, Snapshot(7, rows((BUY, 99.0, 2.0), (SELL, 101.0, 3.0))), NOW)
     batch = next(effect.batch for effect in effects if isinstance(effect, Publish))
     (feed,) = batch.events
-    assert isinstance(feed, Feed)
+    assert isinstance(feed, FeedEvent)
     book = {(BUY, 90.0): 1.0, (BUY, 99.0): 1.0, (SELL, 101.0): 1.0, (SELL, 150.0): 1.0}
     for row in feed.events:  # as the source's bot does: only depth rows, the clear is nothing to it
         if int(row["ev"]) & KIND_MASK == DEPTH:

@@ -15,7 +15,7 @@ from marketlink.events import BUY, DEPTH, LOCAL, SELL, Events, empty_events
 from marketlink.link.assembly import TRAILER, Assembler
 from marketlink.link.port import Peer
 from marketlink.link.wire import encode_event
-from marketlink.messages import Batch, Feed, Progress, RegisterInstrument, Request
+from marketlink.messages import Batch, BotRequest, FeedEvent, Progress, RegisterInstrument
 from marketlink.times import SECOND_NS, Moment, MonoNs, WallNs
 from marketlink.venues.base import Depth, ExchangeInfo, Instrument, WeightLimit
 from marketlink.venues.binance import USDM
@@ -55,7 +55,7 @@ class Wire:
     def readers(self) -> int:
         return len(self.queues)
 
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[BotRequest]:
         return []
 
     def wait(self, timeout_s: float) -> bool:
@@ -74,7 +74,7 @@ class Bot:
         self.assembler = Assembler(number)
         self.state = BotState(number, [Asset("btcusdt", 0.1, 0.001)])
         self.state.on_peer(Peer.OURS, now)
-        self.requests = [Request(number, request) for request in self.state.start(now)]
+        self.requests = [BotRequest(number, request) for request in self.state.start(now)]
         self.unsaid = 0
 
     def read(self, most: int, now: Moment, every: int) -> None:
@@ -83,9 +83,9 @@ class Bot:
         self.unsaid += len(samples)
         position = self.assembler.position
         if position is not None and (self.unsaid >= every or changes.requests):
-            self.requests.append(Request(self.number, Progress(*position)))
+            self.requests.append(BotRequest(self.number, Progress(*position)))
             self.unsaid = 0
-        self.requests += [Request(self.number, request) for request in changes.requests]
+        self.requests += [BotRequest(self.number, request) for request in changes.requests]
 
 
 class World:
@@ -235,7 +235,7 @@ def test_repeats_of_a_registration_that_waits_are_one_answer() -> None:
     bot = world.join()
     world.turn(10)
     world.trade(1)
-    repeated = Request(bot.number, RegisterInstrument("btcusdt", 0.1, 0.001))
+    repeated = BotRequest(bot.number, RegisterInstrument("btcusdt", 0.1, 0.001))
     before = world.wire.next_seq
     for _ in range(50):
         world.carry_out(world.hub.on_request(repeated, world.moment))
@@ -268,7 +268,7 @@ def test_a_long_batch_goes_out_in_the_end_whatever_the_readers_say() -> None:
     wire = Wire(100)
     outbox = Outbox(wire, lambda answer, book: Batch(), lambda symbol: Batch(), lambda batch: None)
     outbox.on_progress(1, Progress(SESSION, 0), MonoNs(0))
-    outbox.put(Batch((Feed("x", empty_events(300)),)))
+    outbox.put(Batch((FeedEvent("x", empty_events(300)),)))
     outbox.put(Batch())
     now = MonoNs(0)
     while outbox.busy and now < 2 * LONGEST_NS:
@@ -283,7 +283,7 @@ def test_nothing_overtakes_a_long_batch() -> None:
     wire = Wire(10_000)
     wire.queues.append(deque(maxlen=10_000))
     outbox = Outbox(wire, lambda answer, book: Batch(), lambda symbol: Batch(), lambda batch: None)
-    batches = [Batch((Feed("x", empty_events(count)),)) for count in (1, 2000, 2, 700, 3)]
+    batches = [Batch((FeedEvent("x", empty_events(count)),)) for count in (1, 2000, 2, 700, 3)]
     for batch in batches:
         outbox.put(batch)
     while outbox.busy:

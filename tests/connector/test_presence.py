@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from connector.presence import End, Presence, look
+from connector.presence import Presence, look
 from connector.risk import Mode
+from connector.sight import End
 from connector.standing import WishFile, write_wish
 from marketlink.errors import AlreadyRunning
 

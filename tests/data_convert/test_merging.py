@@ -8,7 +8,8 @@ import json
 import pytest
 from convert_feed import Exchange
 from data_convert import convert_recording
-from data_convert.recordings.merging import MEMBER_BYTES, MergeCounts, merge_lines, pack
+from data_convert.files.members import MEMBER_BYTES, pack
+from data_convert.recordings.merging import MergeCounts, merge_lines
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from data_convert.events import DEPTH, EVENT_DTYPE, EXCH, LOCAL
 from obi_mm.config import Config, check_instrument, parse_config
-from obi_mm.decisions import DecisionLog, Header, Instrument, read_log, write_log
+from obi_mm.decisions import DecisionLog, Header, LoggedSymbol, read_log, write_log
 from obi_mm.layout import DECISION_DTYPE, QUOTING, UNSYNCED, WARMING
 from obi_mm.outputs import DECISIONS, RECORDS
 
@@ -50,7 +50,7 @@ def log(path: Path, first: int, last: int, change: Callable[[Rows], None] = lamb
     change(rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_log(
-        path, Header((Instrument("btcusdt", 0.1, 0.001),), CONFIG, "test"), rows, np.zeros((0, 5), np.int64)
+        path, Header((LoggedSymbol("btcusdt", 0.1, 0.001),), CONFIG, "test"), rows, np.zeros((0, 5), np.int64)
     )  # fmt: skip
     return read_log(path)
 

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from marketlink.bot import Confidence, Instrument, LiveBot
+from marketlink.bot import BotInstrument, Confidence, LiveBot
 from marketlink.link.iceoryx import IceoryxBotPort
 from marketlink.link.settings import read_settings
 from rich.table import Table
@@ -32,7 +32,7 @@ class Watch:
         self._start = time.monotonic()
         settings = read_settings(rig.link)
         sizes = sizes_of(rig)
-        instruments = [Instrument("bf", symbol, *sizes[symbol], 10_000) for symbol in symbols]
+        instruments = [BotInstrument("bf", symbol, *sizes[symbol], 10_000) for symbol in symbols]
         self._bot = LiveBot(instruments, open_port=lambda name: IceoryxBotPort(name, None, settings))
         self._trades = 0
         self._state = rig.state()

@@ -13,13 +13,13 @@ from marketlink.events import BUY as BUYS
 from marketlink.events import DEPTH, DEPTH_CLEAR, EVENT_DTYPE, EXCH, LOCAL, Events
 from marketlink.events import SELL as SELLS
 from marketlink.link.port import MemoryConnectorPort, MemoryLink
-from marketlink.messages import Batch, ErrorEvent, Feed, PositionEvent, SubmitOrder
+from marketlink.messages import Batch, ErrorEvent, FeedEvent, PositionEvent, SubmitOrder
 from marketlink.messages import OrderEvent as Told
 from marketlink.notices import OrderProblem, to_error
 from marketlink.orders import Order, Side, Status
 from marketlink.times import MonoNs, WallNs
 from obi_mm.config import Config, parse_config
-from obi_mm.decisions import Header, Instrument, Writer, read_log
+from obi_mm.decisions import Header, LoggedSymbol, Writer, read_log
 from obi_mm.live import Shell, make_strategies
 from obi_mm.trading import Trading
 
@@ -72,7 +72,7 @@ class World:
         self.clock, self.path = Clock(), path
         self.link = MemoryLink()
         self.port: MemoryConnectorPort = self.link.connector()
-        self.writer = Writer(path, Header((Instrument("btcusdt", TICK, LOT),), {}, "test"))
+        self.writer = Writer(path, Header((LoggedSymbol("btcusdt", TICK, LOT),), {}, "test"))
         self.notes: list[str] = []
         settings = settings or config()
         strategies = make_strategies({"btcusdt": (TICK, LOT)}, settings, 1)
@@ -89,7 +89,7 @@ class World:
         self.submits = self.cancels = 0
         self.refuse: OrderProblem | None = None
         self.bid = 50_000.0
-        self.port.send(Batch((Feed("btcusdt", rows(START, self.bid, 2.0, True)),)))
+        self.port.send(Batch((FeedEvent("btcusdt", rows(START, self.bid, 2.0, True)),)))
 
     def close(self) -> None:
         self.clock.runs = True
@@ -129,7 +129,7 @@ class World:
         self.exch_ns += round(seconds * 1e9)
         self.bid = round(self.bid + move * TICK, 1)
         qty = 1.0 + (self.exch_ns // (SECOND // 10)) % 5
-        self.port.send(Batch((Feed("btcusdt", rows(self.exch_ns, self.bid, qty, move != 0)),)))
+        self.port.send(Batch((FeedEvent("btcusdt", rows(self.exch_ns, self.bid, qty, move != 0)),)))
 
     def serve(self, count: int = 1_000) -> None:
         """Carry out so many of the requests that are under way; answers wait for `answer`."""
@@ -180,7 +180,7 @@ class World:
         self.hear()
         self.asked.clear()
         self.port = self.link.connector()
-        self.port.send(Batch((Feed("btcusdt", rows(self.exch_ns, self.bid, 2.0, True)),), 7))
+        self.port.send(Batch((FeedEvent("btcusdt", rows(self.exch_ns, self.bid, 2.0, True)),), 7))
 
     def round(self, seconds: float = 0.1, move: int = 0) -> int:
         """One quiet turn of everything."""

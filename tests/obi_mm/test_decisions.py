@@ -12,14 +12,14 @@ from obi_mm.cli import app
 from obi_mm.config import Config, change_config
 from obi_mm.decision_compare import between, compare, of_symbol, settled_ns
 from obi_mm.decision_rows import event_row, row_of
-from obi_mm.decisions import Header, Instrument, Writer, decode_log, encode_decision, read_log, write_log
+from obi_mm.decisions import Header, LoggedSymbol, Writer, decode_log, encode_decision, read_log, write_log
 from obi_mm.errors import LogError
 from obi_mm.layout import DECISION_DTYPE, EVENT_DTYPE, FILL, NO_BID_TICK, PROBLEM, REASONS
 from obi_mm.outputs import write_results
 from obi_mm.rows import ClearsSpelledOut
 from typer.testing import CliRunner
 
-HEADER = Header((Instrument("btcusdt", 0.1, 0.001), Instrument("ethusdt", 0.01, 0.01)), {"params": {}}, "test")
+HEADER = Header((LoggedSymbol("btcusdt", 0.1, 0.001), LoggedSymbol("ethusdt", 0.01, 0.01)), {"params": {}}, "test")
 
 whole = st.integers(-(2**62), 2**62)
 made = st.lists(
@@ -93,8 +93,8 @@ def test_prices_are_shown_as_prices_and_nothing_as_nothing() -> None:
 
 
 def test_every_difference_is_found_and_ids_count_from_the_first() -> None:
-    one = Header((Instrument("a", 0.1, 0.001),), {}, "x")
-    other = Header((Instrument("b", 0.1, 0.001),), {}, "y")
+    one = Header((LoggedSymbol("a", 0.1, 0.001),), {}, "x")
+    other = Header((LoggedSymbol("b", 0.1, 0.001),), {}, "y")
     mine = parts_of([(1, 0, 0, 0.5, [(2, 1, 5, 6, 1)]), (2, 0, 0, 0.5, []), (3, 0, 0, 0.5, [])])
     yours = parts_of([(1, 0, 0, 0.5, [(2, 1, 5, 6, 901)]), (2, 0, 0, 0.75, []), (4, 0, 0, 0.5, [])])
     logs = [

@@ -10,12 +10,12 @@ from marketlink.bot import Confidence
 from marketlink.errors import InstrumentRefused
 from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, EVENT_DTYPE, EXCH, LOCAL, SELL, TRADE, Events
 from marketlink.link.port import MemoryConnectorPort, MemoryLink
-from marketlink.messages import Batch, ErrorEvent, Feed, PositionEvent
+from marketlink.messages import Batch, ErrorEvent, FeedEvent, PositionEvent
 from marketlink.notices import Contradicted, OutOfSync, Refused, Remark, Stated, to_error
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
 from marketlink.times import MonoNs, WallNs
 from obi_mm.config import Config, change_config, parse_config
-from obi_mm.decisions import Header, Instrument, Writer, read_log
+from obi_mm.decisions import Header, LoggedSymbol, Writer, read_log
 from obi_mm.layout import (
     NO_ASK_TICK,
     NO_BID_TICK,
@@ -57,11 +57,11 @@ def rows(time_ns: int, *levels: tuple[int, float, float], whole: bool = False) -
 
 
 def book(time_ns: int, bid: float = 50_000.0, symbol: str = "btcusdt", qty: float = 2.0) -> Batch:
-    return Batch((Feed(symbol, rows(time_ns, (BUY, bid, qty), (SELL, bid + 0.1, 1.0), whole=True)),))
+    return Batch((FeedEvent(symbol, rows(time_ns, (BUY, bid, qty), (SELL, bid + 0.1, 1.0), whole=True)),))
 
 
 def change(time_ns: int, qty: float, symbol: str = "btcusdt") -> Batch:
-    return Batch((Feed(symbol, rows(time_ns, (BUY, 50_000.0, qty))),))
+    return Batch((FeedEvent(symbol, rows(time_ns, (BUY, 50_000.0, qty))),))
 
 
 class Ticking:
@@ -96,7 +96,7 @@ class Rigged:
         self.connector: MemoryConnectorPort = self.link.connector()
         self.notes: list[str] = []
         self.path = path
-        self.writer = Writer(path, Header(tuple(Instrument(one, 0.1, 0.001) for one in symbols), {}, "test"))
+        self.writer = Writer(path, Header(tuple(LoggedSymbol(one, 0.1, 0.001) for one in symbols), {}, "test"))
         self.kept = Kept(self.writer)
         ticks = itertools.count()
         self.shell = Shell(
@@ -145,10 +145,10 @@ def test_trades_do_not_move_the_clock(rigged: Rigged) -> None:
     rigged.connector.send(book(START))
     trade = rows(START + 5 * SECOND, (BUY, 50_000.0, 1.0))
     trade["ev"] = EXCH | LOCAL | BUY | TRADE
-    rigged.connector.send(Batch((Feed("btcusdt", trade),)))
+    rigged.connector.send(Batch((FeedEvent("btcusdt", trade),)))
     rigged.take_all()
     assert rigged.times() == []
-    assert depth_times(Batch((Feed("btcusdt", trade),))) == {}
+    assert depth_times(Batch((FeedEvent("btcusdt", trade),))) == {}
 
 
 def test_every_boundary_of_a_silence_is_decided_and_stale_ones_take_no_sample(rigged: Rigged) -> None:
@@ -212,7 +212,7 @@ def test_symbols_keep_their_own_clock_position_and_ids(rigged: Rigged) -> None:
     rigged.connector.send(book(START + SECOND // 3, 2_000.0, "ethusdt"))
     rigged.connector.send(Batch((PositionEvent("ethusdt", 0.02, START),), framed=False))
     rigged.connector.send(change(START + 2 * SECOND, 5.0))
-    rigged.connector.send(Batch((Feed("ethusdt", rows(START + SECOND, (BUY, 2_000.0, 3.0))),)))
+    rigged.connector.send(Batch((FeedEvent("ethusdt", rows(START + SECOND, (BUY, 2_000.0, 3.0))),)))
     rigged.take_all()
     log = read_log(rigged.path)
     assert [(int(one["symbol"]), int(one["position_lots"])) for one in log.decisions] == [(0, 0), (0, 0), (1, 20)]

@@ -8,7 +8,7 @@ from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, EVENT_DTYPE, LOCAL, SELL,
 from marketlink.link.assembly import TRAILER, Assembler
 from marketlink.link.port import Peer
 from marketlink.link.wire import encode_event
-from marketlink.messages import TO_ALL, Feed, Heard, LiveRequest
+from marketlink.messages import TO_ALL, FeedEvent, Heard, LiveRequest
 from obi_mm.config import Config, parse_config
 from obi_mm.layout import Log, Table
 from obi_mm.live import Shell, make_strategies
@@ -73,7 +73,7 @@ def stream(kinds: list[str], seed: int) -> tuple[list[bytes], dict[int, Book]]:
         changes = {key: float(rng.integers(1, 9)) for key in keys}
         book.update(changes)
         history[number] = dict(book)
-        feed = Feed(
+        feed = FeedEvent(
             "btcusdt",
             rows(START + number * SECOND // 3, number, changes if kind == "update" else book, kind != "update"),
         )

@@ -5,13 +5,13 @@ import signal
 from pathlib import Path
 
 import pytest
-from obi_mm.decisions import Header, Instrument, begin_log, read_log
+from obi_mm.decisions import Header, LoggedSymbol, begin_log, read_log
 from obi_mm.errors import LogError
 
 from tests.rig import Rig
 
 STAMPED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING) [\w.-]+ \S")
-HEADER = Header((Instrument("btcusdt", 0.1, 0.001),), {}, "test")
+HEADER = Header((LoggedSymbol("btcusdt", 0.1, 0.001),), {}, "test")
 
 
 def test_a_connector_that_does_not_exist_is_said_and_a_restart_keeps_the_log_of_before(tmp_path: Path) -> None:

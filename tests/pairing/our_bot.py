@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import orjson
-from marketlink.bot import Instrument, LiveBot
+from marketlink.bot import BotInstrument, LiveBot
 
 from tests.system.books import sides
 
@@ -17,7 +17,7 @@ def main() -> None:
     """Follow one book until SIGTERM."""
     name, symbol, tick, lot, status = sys.argv[1:]
     path, trades, next_s = Path(status), 0, 0.0
-    bot = LiveBot([Instrument(name, symbol, float(tick), float(lot), 100_000)])
+    bot = LiveBot([BotInstrument(name, symbol, float(tick), float(lot), 100_000)])
     signal.signal(signal.SIGTERM, lambda *_: bot.stop())
     while bot.elapse(20_000_000).name != "END_OF_DATA":
         trades += len(bot.last_trades(0))

@@ -10,7 +10,7 @@ from marketlink.link import wire
 from marketlink.messages import (
     ErrorEvent,
     ErrorKind,
-    Feed,
+    FeedEvent,
     LiveError,
     OrderEvent,
     PositionEvent,
@@ -59,7 +59,7 @@ def test_positions_and_errors_of_ours_are_what_the_protocol_says(
 def test_market_data_of_ours_is_what_the_protocol_says(symbol: str, row: tuple[float, ...]) -> None:
     events = empty_events(1)
     events[0] = row
-    (raw,) = wire.encode_event(Feed(symbol, events))
+    (raw,) = wire.encode_event(FeedEvent(symbol, events))
     read_again("event", raw)
     assert standin.decode("event", raw) == (standin.FEED, symbol, *row)
 
@@ -83,6 +83,6 @@ def test_a_message_of_full_stamps_has_58_bytes() -> None:
     raw = standin.encode("event", (standin.FEED, "btcusdt", *row))
     assert len(raw) == 58
     (feed,) = [wire.decode_event(raw)]
-    assert isinstance(feed, Feed)
+    assert isinstance(feed, FeedEvent)
     assert feed.events[0].tolist() == row
     assert np.frombuffer(struct.pack("<d", row[3])).item() == feed.events["px"][0]

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import orjson
-from marketlink.bot import Confidence, Instrument, LiveBot
+from marketlink.bot import BotInstrument, Confidence, LiveBot
 
 from tests.system.books import sides
 
@@ -27,7 +27,7 @@ def main() -> None:
     instruments = []
     for one in wanted:
         symbol, tick, lot = one.split(":")
-        instruments.append(Instrument(name, symbol, float(tick), float(lot), 10))
+        instruments.append(BotInstrument(name, symbol, float(tick), float(lot), 10))
     errors: dict[str, int] = {}
     bot = LiveBot(
         instruments, on_error=lambda error: errors.update({error.kind.name: errors.get(error.kind.name, 0) + 1})

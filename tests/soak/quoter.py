@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from marketlink.bot import Code, Confidence, Instrument, LiveBot
+from marketlink.bot import BotInstrument, Code, Confidence, LiveBot
 from marketlink.notices import OrderProblem, read_notice
 from marketlink.orders import Order, OrderType, TimeInForce
 
@@ -39,7 +39,7 @@ def main(name: str, symbol: str, seconds: float, out: Path, seed: int) -> None:
             key = f"{notice.op} {notice.state}"
             problems[key] = problems.get(key, 0) + 1
 
-    bot = LiveBot([Instrument(name, symbol)], bot_id=BOT_ID, on_order=on_order, on_error=on_error)
+    bot = LiveBot([BotInstrument(name, symbol)], bot_id=BOT_ID, on_order=on_order, on_error=on_error)
     signal.signal(signal.SIGTERM, lambda number, frame: bot.stop())
     end = time.monotonic() + seconds
     number = 0

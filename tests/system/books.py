@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from marketlink.bot import Confidence, Instrument, LiveBot
+from marketlink.bot import BotInstrument, Confidence, LiveBot
 from marketlink.link.iceoryx import IceoryxBotPort
 from marketlink.link.settings import read_settings
 
@@ -19,7 +19,7 @@ def open_bot(rig: Rig, symbols: Sequence[str], name: str = "bf") -> LiveBot:
     """A bot on the rig's link. Sizes are those of the simulated exchange."""
     settings = read_settings(rig.link)
     sizes = {row["symbol"].lower(): _steps(row) for row in rig_info(rig)["symbols"]}
-    instruments = [Instrument(name, symbol, *sizes[symbol], 1000) for symbol in symbols]
+    instruments = [BotInstrument(name, symbol, *sizes[symbol], 1000) for symbol in symbols]
     return LiveBot(instruments, open_port=lambda which: IceoryxBotPort(which, None, settings))
 
 

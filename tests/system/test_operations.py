@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from marketlink.bot import Confidence, Instrument, LiveBot
+from marketlink.bot import BotInstrument, Confidence, LiveBot
 from marketlink.messages import LiveError
 from marketlink.notices import OrderProblem, read_notice
 from marketlink.orders import OrderType, Status, TimeInForce
@@ -36,7 +36,7 @@ def refusals() -> list[str]:
 
 def test_a_halted_connector_lets_only_cancels_pass_and_says_why_also_after_a_restart(rig: Rig) -> None:
     start(rig).close()
-    bot = LiveBot([Instrument("bf", "btcusdt")], bot_id=8, on_error=told.append)
+    bot = LiveBot([BotInstrument("bf", "btcusdt")], bot_id=8, on_error=told.append)
     rig.until(lambda: settled(bot) and bot.depth(0).confidence is Confidence.SYNCED, 30, "the book")
     bid = bot.depth(0).best_bid
     for number in (1, 2):

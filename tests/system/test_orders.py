@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from marketlink.bot import Confidence, Instrument, LiveBot
+from marketlink.bot import BotInstrument, Confidence, LiveBot
 from marketlink.link.iceoryx import IceoryxPrivatePort
 from marketlink.messages import LiveError
 from marketlink.notices import Farewell, read_notice
@@ -48,7 +48,7 @@ def start(rig: Rig, **settings: Any) -> LiveBot:
     rig.connector(**{**KEYS, **settings})
     ready = "compared with the exchange"
     rig.until(lambda: ready in rig.log("connector", 200), 60, "the connector to be ready to trade")
-    bot = LiveBot([Instrument("bf", "btcusdt")], bot_id=7, on_error=told.append)
+    bot = LiveBot([BotInstrument("bf", "btcusdt")], bot_id=7, on_error=told.append)
     rig.until(lambda: settled(bot) and bot.depth(0).confidence is Confidence.SYNCED, 30, "the book")
     return bot
 

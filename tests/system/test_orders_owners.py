@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from marketlink.bot import Confidence, Instrument, LiveBot
+from marketlink.bot import BotInstrument, Confidence, LiveBot
 from marketlink.orders import OrderType, Status, TimeInForce
 
 from tests.rig import Rig
@@ -14,9 +14,9 @@ from tests.system.test_orders import ACCOUNTS, KEYS, settled
 
 DYING = """
 import sys, time
-from marketlink.bot import Instrument, LiveBot
+from marketlink.bot import BotInstrument, LiveBot
 from marketlink.orders import OrderType, Status, TimeInForce
-bot = LiveBot([Instrument("bf", "btcusdt")], bot_id=9)
+bot = LiveBot([BotInstrument("bf", "btcusdt")], bot_id=9)
 while not bot.depth(0).best_bid > 0:
     bot.elapse(50_000_000)
 bot.submit_buy_order(0, 1, float(sys.argv[1]), 0.04, TimeInForce.GTC, OrderType.LIMIT, True)
@@ -46,8 +46,8 @@ def test_nobody_s_orders_are_touched_by_another(rig: Rig, tmp_path: Path) -> Non
     rig.connector("bg", "other", **{**KEYS, "order_prefix": "mm2"})
     ready = "compared with the exchange"
     rig.until(lambda: all(ready in rig.log(label, 200) for label in ("connector", "other")), 180, "both connectors")
-    both = LiveBot([Instrument("bf", "btcusdt"), Instrument("bg", "btcusdt")], bot_id=7)
-    single = LiveBot([Instrument("bf", "btcusdt")], bot_id=8)
+    both = LiveBot([BotInstrument("bf", "btcusdt"), BotInstrument("bg", "btcusdt")], bot_id=7)
+    single = LiveBot([BotInstrument("bf", "btcusdt")], bot_id=8)
 
     def synchronised() -> bool:
         return (

@@ -93,9 +93,9 @@ def test_the_exchange_cancels_when_nothing_is_heard_for_dead_man_s(rig: Rig) -> 
 
 BOT = """
 import sys, time
-from marketlink.bot import Confidence, Instrument, LiveBot
+from marketlink.bot import Confidence, BotInstrument, LiveBot
 from marketlink.orders import OrderType, TimeInForce
-bot = LiveBot([Instrument("bf", "btcusdt")], bot_id=77)
+bot = LiveBot([BotInstrument("bf", "btcusdt")], bot_id=77)
 while bot.depth(0).confidence is not Confidence.SYNCED:
     bot.elapse(10_000_000)
 for number in (101, 102, 103):

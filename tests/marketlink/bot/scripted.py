@@ -6,13 +6,14 @@ what a test sets in `refuse`, `silent` and `problem`. Time passes when the bot w
 
 from dataclasses import replace
 
-from marketlink.bot import Instrument, LiveBot
+from marketlink.bot import BotInstrument, LiveBot
+from marketlink.clock import ManualClock
 from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, LOCAL, SELL, TRADE, Events, empty_events
 from marketlink.link.port import BotPort, MemoryBotPort, MemoryLink, Peer
 from marketlink.messages import (
     Batch,
     ErrorEvent,
-    Feed,
+    FeedEvent,
     Heard,
     LiveEvent,
     LiveRequest,
@@ -23,7 +24,6 @@ from marketlink.messages import (
 )
 from marketlink.notices import OrderProblem, to_error
 from marketlink.orders import Order, Status
-from marketlink.run.clock import ManualClock
 
 MS = 1_000_000
 BOT = 77
@@ -78,7 +78,7 @@ class Market:
         )
 
     def print_trade(self, symbol: str) -> None:
-        self.port.send(Batch((Feed(symbol, PRINT),), framed=False))
+        self.port.send(Batch((FeedEvent(symbol, PRINT),), framed=False))
 
     def restart(self, forget: bool = False) -> None:
         """Die with the requests that were not taken, and come back."""
@@ -100,7 +100,10 @@ class Market:
                         if name == symbol and order.active
                     ]
                     self.tell(
-                        Feed(symbol, BOOK), *own, PositionEvent(symbol, self.positions.get(symbol, 0.0), 5), framed=True
+                        FeedEvent(symbol, BOOK),
+                        *own,
+                        PositionEvent(symbol, self.positions.get(symbol, 0.0), 5),
+                        framed=True,
                     )
                 case SubmitOrder(symbol, order) if not self.silent:
                     self._order(symbol, order)
@@ -167,7 +170,7 @@ def open_bot(market: Market, *symbols: str, capacity: int = 0, **options: object
     def open_port(name: str) -> BotPort:
         return Waiting(market.link.bot(market.bot_id), market)
 
-    wanted = [Instrument("bf", symbol, 0.5, 0.25, capacity) for symbol in symbols]
+    wanted = [BotInstrument("bf", symbol, 0.5, 0.25, capacity) for symbol in symbols]
     bot = LiveBot(wanted, open_port=open_port, clock=market.clock, **options)  # type: ignore[arg-type]
     bot.elapse(5 * MS)
     return bot

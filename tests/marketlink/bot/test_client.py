@@ -1,12 +1,12 @@
 """A bot that trades, on the in-memory link with a scripted connector."""
 
 import pytest
-from marketlink.bot import ALL_ASSETS, Code, Confidence, Instrument, LiveBot
+from marketlink.bot import ALL_ASSETS, BotInstrument, Code, Confidence, LiveBot
+from marketlink.clock import ManualClock
 from marketlink.link.port import MemoryLink
 from marketlink.messages import LiveError, RegisterInstrument, SubmitOrder
 from marketlink.notices import OrderProblem, read_notice
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
-from marketlink.run.clock import ManualClock
 
 from tests.marketlink.bot.scripted import BOT, MS, Market, open_bot
 
@@ -99,7 +99,7 @@ def test_codes_of_requests_that_can_not_be(market: Market) -> None:
 
 def test_an_order_needs_a_known_tick(market: Market) -> None:
     link = MemoryLink()
-    bot = LiveBot([Instrument("bf", "btcusdt")], open_port=lambda name: link.bot(BOT), clock=market.clock)
+    bot = LiveBot([BotInstrument("bf", "btcusdt")], open_port=lambda name: link.bot(BOT), clock=market.clock)
     with pytest.raises(ValueError, match="tick size of btcusdt is not known"):
         bot.submit_buy_order(0, 6, 100.0, 1.0, GTC, LIMIT, False)
 
@@ -180,7 +180,7 @@ def test_a_bot_with_the_id_of_before_gets_its_orders_back(market: Market) -> Non
     assert again.submit_buy_order(0, 5, 100.0, 1.0, GTC, LIMIT, False) is Code.ORDER_ID_EXIST
     assert again.cancel(0, 5, True) is Code.OK
     with pytest.raises(ValueError, match="bot_id or open_port"):
-        LiveBot([Instrument("bf", "x")], bot_id=3, open_port=lambda name: MemoryLink().bot(3))
+        LiveBot([BotInstrument("bf", "x")], bot_id=3, open_port=lambda name: MemoryLink().bot(3))
 
 
 def test_close_waits_for_the_cancels_and_not_for_ever(market: Market) -> None:

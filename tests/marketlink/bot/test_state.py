@@ -25,7 +25,7 @@ from marketlink.messages import (
     Batch,
     ErrorEvent,
     ErrorKind,
-    Feed,
+    FeedEvent,
     LiveError,
     NewSession,
     PositionEvent,
@@ -63,7 +63,7 @@ def state(capacity: int = 0) -> BotState:
 
 
 def told(machine: BotState, events: Events, now: int = 1, to: int = 0, framed: bool = True) -> None:
-    machine.hear([Batch((Feed("btcusdt", events),), to, framed)], *at(now))
+    machine.hear([Batch((FeedEvent("btcusdt", events),), to, framed)], *at(now))
 
 
 def test_book_is_unknown_until_a_whole_replacement() -> None:
@@ -171,12 +171,12 @@ def test_interruption_makes_the_named_book_stale_until_it_is_replaced() -> None:
     machine = BotState(ME, [Asset("btcusdt", 0.1, 0.001), Asset("ethusdt", 0.1, 0.001)])
     machine.start(0)
     for symbol in ("btcusdt", "ethusdt"):
-        machine.hear([Batch((Feed(symbol, whole(7)),))], *at(1))
+        machine.hear([Batch((FeedEvent(symbol, whole(7)),))], *at(1))
     error = to_error(OutOfSync("ethusdt", "gap", 7))
     machine.hear([Batch((ErrorEvent(error),), framed=False)], *at(2))
     assert [machine.confidence(number) for number in (0, 1)] == [Confidence.SYNCED, Confidence.STALE]
     assert machine.why(1) == "gap"
-    machine.hear([Batch((Feed("ethusdt", whole(9)),))], *at(3))
+    machine.hear([Batch((FeedEvent("ethusdt", whole(9)),))], *at(3))
     assert machine.confidence(1) is Confidence.SYNCED
 
 
@@ -190,7 +190,7 @@ def test_sources_interruption_without_a_symbol_makes_every_book_stale() -> None:
 def test_reply_with_a_book_that_is_out_of_sync_is_stale() -> None:
     machine = state()
     error = to_error(OutOfSync("btcusdt", "resynchronising", 7))
-    machine.hear([Batch((Feed("btcusdt", whole(7)), ErrorEvent(error)), ME)], *at(1))
+    machine.hear([Batch((FeedEvent("btcusdt", whole(7)), ErrorEvent(error)), ME)], *at(1))
     assert machine.confidence(0) is Confidence.STALE
 
 
@@ -207,7 +207,7 @@ def test_silence_of_a_connector_that_heartbeats_makes_books_stale() -> None:
 
 def test_silence_of_the_sources_connector_means_nothing() -> None:
     machine = state()
-    machine.hear([Batch((Feed("btcusdt", whole(7)),), ME)], *at(1), heartbeats=False)
+    machine.hear([Batch((FeedEvent("btcusdt", whole(7)),), ME)], *at(1), heartbeats=False)
     machine.on_time(100 * SECOND)
     assert machine.confidence(0) is Confidence.SYNCED
 
@@ -292,7 +292,9 @@ def test_sizes_that_are_left_out_are_the_exchanges() -> None:
     assert machine.on_time(MonoNs(1)) == [RegisterInstrument("btcusdt", 0.0, 0.0)]
     told(machine, whole(5))
     assert machine.confidence(0) is Confidence.UNKNOWN
-    machine.hear([Batch((Feed("btcusdt", whole(7)), ErrorEvent(to_error(Sizes("btcusdt", 0.5, 0.01)))), ME)], *at(2))
+    machine.hear(
+        [Batch((FeedEvent("btcusdt", whole(7)), ErrorEvent(to_error(Sizes("btcusdt", 0.5, 0.01)))), ME)], *at(2)
+    )
     assert machine.confidence(0) is Confidence.SYNCED
     assert machine.assets[0].book.best_bid_tick == 200
 
@@ -308,7 +310,7 @@ def test_sizes_are_never_left_to_a_connector_that_takes_them_from_bots() -> None
 def test_a_stated_size_that_is_not_the_exchanges_never_makes_a_book_on_that_grid() -> None:
     machine = state()
     contradiction = ErrorEvent(to_error(Contradicted("btcusdt", Stated.TICK_SIZE, 0.1, 0.01)))
-    machine.hear([Batch((Feed("btcusdt", whole(7, bid=100.01)), contradiction), ME)], *at(1))
+    machine.hear([Batch((FeedEvent("btcusdt", whole(7, bid=100.01)), contradiction), ME)], *at(1))
     assert machine.assets[0].tick_size == 0.01
     assert machine.assets[0].book.best_bid_tick == 10001
 
@@ -317,7 +319,7 @@ def test_a_symbol_in_another_spelling_is_followed_under_the_exchanges() -> None:
     machine = BotState(ME, [Asset("BTCUSDT", 0.1, 0.001)])
     machine.start(MonoNs(0))
     spelling = ErrorEvent(to_error(Contradicted("btcusdt", Stated.SYMBOL, "BTCUSDT", "btcusdt")))
-    machine.hear([Batch((Feed("btcusdt", whole(7)), spelling), ME)], *at(1))
+    machine.hear([Batch((FeedEvent("btcusdt", whole(7)), spelling), ME)], *at(1))
     told(machine, rows((LOCAL | BUY | DEPTH, 100.5, 1), last_id=8))
     assert machine.confidence(0) is Confidence.SYNCED
     assert machine.assets[0].book.best_bid == 100.5
@@ -326,7 +328,7 @@ def test_a_symbol_in_another_spelling_is_followed_under_the_exchanges() -> None:
 def test_a_restarted_connector_that_says_nothing_by_itself_is_registered_with_again() -> None:
     machine = state()
     machine.on_peer(Peer.SOURCE, MonoNs(1))
-    machine.hear([Batch((Feed("btcusdt", whole(7)),), ME)], *at(1), heartbeats=False)
+    machine.hear([Batch((FeedEvent("btcusdt", whole(7)),), ME)], *at(1), heartbeats=False)
     machine.on_peer(Peer.NOBODY, MonoNs(SECOND))
     assert machine.on_time(MonoNs(SECOND)) == []
     machine.on_peer(Peer.SOURCE, MonoNs(2 * SECOND))
@@ -336,11 +338,11 @@ def test_a_restarted_connector_that_says_nothing_by_itself_is_registered_with_ag
 def test_the_sources_connector_is_asked_when_it_is_silent_and_believed_only_when_it_answers() -> None:
     machine = state()
     machine.on_peer(Peer.SOURCE, MonoNs(1))
-    machine.hear([Batch((Feed("btcusdt", whole(7)),), ME)], *at(1), heartbeats=False)
+    machine.hear([Batch((FeedEvent("btcusdt", whole(7)),), ME)], *at(1), heartbeats=False)
     asked = [now for now in range(0, 6 * SECOND, SECOND // 10) if machine.on_time(MonoNs(now))]
     assert len(asked) >= 2, "a restart too quick to be seen leaves it deaf"
     assert machine.confidence(0) is Confidence.SYNCED
-    machine.hear([Batch((Feed("btcusdt", whole(8)),), ME)], *at(5 * SECOND), heartbeats=False)
+    machine.hear([Batch((FeedEvent("btcusdt", whole(8)),), ME)], *at(5 * SECOND), heartbeats=False)
     machine.on_time(MonoNs(7 * SECOND))
     assert machine.confidence(0) is Confidence.SYNCED, "it answers: only its market is quiet"
     machine.on_time(MonoNs(12 * SECOND))
@@ -372,7 +374,7 @@ def test_a_wall_clock_that_steps_changes_nothing_but_stamps(steps: list[int], rn
     clock, now = 0, 0
     for step in steps:
         now, clock = now + rng.randrange(2 * SECOND), clock + step
-        heard = rng.choice([[Batch((Feed("btcusdt", whole(7)),), ME)], [SamplesLost(1)], [NewSession(1)], []])
+        heard = rng.choice([[Batch((FeedEvent("btcusdt", whole(7)),), ME)], [SamplesLost(1)], [NewSession(1)], []])
         asked = [
             machine.hear(heard, MonoNs(now), WallNs(wall)).requests
             for machine, wall in ((still, now), (stepping, clock))

@@ -16,13 +16,13 @@ from hftbacktest.types import record_dtype
 from marketlink import hftbacktest
 from marketlink.bot import Code, LiveBot
 from marketlink.bot.orders import OrderDict, StateValues, Values
+from marketlink.clock import ManualClock
 from marketlink.errors import SettingsError
 from marketlink.events import BUY, DEPTH, DEPTH_SNAPSHOT, EXCH, LOCAL, SELL, Events, empty_events
 from marketlink.hftbacktest import HashMapMarketDepthLiveBot, LiveInstrument, Recorder, ROIVectorMarketDepthLiveBot
 from marketlink.hftbacktest.bots import HashMapBot, HashMapDepth, RoiBot, RoiDepth
 from marketlink.hftbacktest.recorder import RECORD_DTYPE, RowRecorder
 from marketlink.orders import Order, Status
-from marketlink.run.clock import ManualClock
 from numba import njit
 
 from tests.marketlink.bot.scripted import BOT, MS, Market, Waiting

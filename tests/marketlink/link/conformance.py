@@ -9,16 +9,16 @@ from marketlink.events import empty_events
 from marketlink.link.port import BotPort, ConnectorPort
 from marketlink.messages import (
     Batch,
+    BotRequest,
     ErrorEvent,
     ErrorKind,
-    Feed,
+    FeedEvent,
     Heard,
     LiveError,
     NewSession,
     OrderEvent,
     PositionEvent,
     RegisterInstrument,
-    Request,
     SamplesLost,
     SubmitOrder,
 )
@@ -35,16 +35,20 @@ class Ends(Protocol):
     def bot(self, bot_id: int) -> BotPort: ...
 
 
-def feed(symbol: str, count: int) -> Feed:
+def feed(symbol: str, count: int) -> FeedEvent:
     events = empty_events(count)
     events["px"] = np.arange(count)
     events["exch_ts"] = 1_723_161_256_298_000_000
-    return Feed(symbol, events)
+    return FeedEvent(symbol, events)
 
 
 def rows(heard: list[Heard]) -> int:
     return sum(
-        len(event.events) for one in heard if isinstance(one, Batch) for event in one.events if isinstance(event, Feed)
+        len(event.events)
+        for one in heard
+        if isinstance(one, Batch)
+        for event in one.events
+        if isinstance(event, FeedEvent)
     )
 
 
@@ -66,8 +70,8 @@ def check_requests_carry_the_bots_id(ends: Ends) -> None:
     two.request(RegisterInstrument("ethusdt"))
     assert connector.wait(1.0)
     assert connector.requests() == [
-        Request(1, RegisterInstrument("btcusdt", 0.1, 0.001)),
-        Request(2, RegisterInstrument("ethusdt")),
+        BotRequest(1, RegisterInstrument("btcusdt", 0.1, 0.001)),
+        BotRequest(2, RegisterInstrument("ethusdt")),
     ]
     assert connector.requests() == []
 
@@ -94,7 +98,7 @@ def check_order_requests_and_their_events_arrive_as_sent(ends: Ends) -> None:
     for request in asked:
         bot.request(request)
     assert connector.wait(1.0)
-    assert connector.requests() == [Request(7, request) for request in asked]
+    assert connector.requests() == [BotRequest(7, request) for request in asked]
     for request in asked:
         connector.send(Batch((OrderEvent("btcusdt", request.order),), to=7, framed=False))
     assert bot.receive() == [Batch((OrderEvent("btcusdt", request.order),), to=7, framed=False) for request in asked]

@@ -9,7 +9,7 @@ from marketlink.messages import (
     Batch,
     ErrorEvent,
     ErrorKind,
-    Feed,
+    FeedEvent,
     LiveError,
     NewSession,
     RegisterInstrument,
@@ -45,7 +45,7 @@ def follow(name: str, rows: int) -> None:
         port.wait(0.2)
         for one in port.receive():
             if isinstance(one, Batch):
-                seen += sum(len(event.events) for event in one.events if isinstance(event, Feed))
+                seen += sum(len(event.events) for event in one.events if isinstance(event, FeedEvent))
             elif isinstance(one, SamplesLost):
                 lost += one.count
             elif isinstance(one, NewSession):

@@ -13,7 +13,7 @@ from marketlink.messages import (
     Batch,
     ErrorEvent,
     ErrorKind,
-    Feed,
+    FeedEvent,
     Heard,
     LiveError,
     NewSession,
@@ -46,10 +46,10 @@ class Sender:
         return samples
 
 
-def feed(symbol: str, count: int, start: int = 0) -> Feed:
+def feed(symbol: str, count: int, start: int = 0) -> FeedEvent:
     events = empty_events(count)
     events["px"] = np.arange(start, start + count)
-    return Feed(symbol, events)
+    return FeedEvent(symbol, events)
 
 
 def plain(heard: list[Heard]) -> list[object]:
@@ -61,7 +61,7 @@ def plain(heard: list[Heard]) -> list[object]:
             continue
         events: list[object] = []
         for event in one.events:
-            events.append((event.symbol, event.events.tobytes()) if isinstance(event, Feed) else event)
+            events.append((event.symbol, event.events.tobytes()) if isinstance(event, FeedEvent) else event)
         before = result[-1] if result else None
         bare = not one.framed and len(events) == 1 and isinstance(events[0], tuple)
         if (
@@ -80,7 +80,8 @@ def plain(heard: list[Heard]) -> list[object]:
 batches = st.builds(
     Batch,
     st.lists(
-        st.one_of(some.plain_events, st.builds(Feed, some.symbols, some.records(min_size=1, max_size=5))), max_size=4
+        st.one_of(some.plain_events, st.builds(FeedEvent, some.symbols, some.records(min_size=1, max_size=5))),
+        max_size=4,
     ).map(tuple),
     st.sampled_from([TO_ALL, ME, 5]),
     st.booleans(),
@@ -91,8 +92,13 @@ def merged(batch: Batch) -> Batch:
     """Adjacent feeds of one symbol arrive as one."""
     events: list[object] = []
     for event in batch.events:
-        if events and isinstance(event, Feed) and isinstance(events[-1], Feed) and events[-1].symbol == event.symbol:
-            events[-1] = Feed(event.symbol, np.concatenate([events[-1].events, event.events]))
+        if (
+            events
+            and isinstance(event, FeedEvent)
+            and isinstance(events[-1], FeedEvent)
+            and events[-1].symbol == event.symbol
+        ):
+            events[-1] = FeedEvent(event.symbol, np.concatenate([events[-1].events, event.events]))
         else:
             events.append(event)
     return Batch(tuple(events), batch.to, batch.framed)  # type: ignore[arg-type]
@@ -136,10 +142,10 @@ def test_lost_samples_are_counted_and_nothing_of_their_batchs_book_is_heard() ->
     assert Assembler(ME).take(samples[:4] + samples[9:]) == [SamplesLost(5)]
 
 
-def trade(symbol: str, count: int) -> Feed:
+def trade(symbol: str, count: int) -> FeedEvent:
     events = empty_events(count)
     events["ev"] = TRADE | BUY
-    return Feed(symbol, events)
+    return FeedEvent(symbol, events)
 
 
 book_batches = st.builds(
@@ -168,7 +174,7 @@ def test_a_batch_cut_at_any_place_is_never_heard_as_a_whole_one(sent: list[Batch
     for batch in plain(whole[:-1]):  # the last one shows where samples were lost at the end
         assert batch in kept, "a framed batch that was never sent so"
     bare = [one.events[0] for one in heard if isinstance(one, Batch) and not one.framed]
-    assert all(np.all(one.events["ev"] & KIND_MASK == TRADE) for one in bare if isinstance(one, Feed))
+    assert all(np.all(one.events["ev"] & KIND_MASK == TRADE) for one in bare if isinstance(one, FeedEvent))
     if first > 0:
         assert sum(one.count for one in heard if isinstance(one, SamplesLost)) == after - first
 

@@ -8,7 +8,7 @@ from marketlink.errors import WireError
 from marketlink.events import empty_events
 from marketlink.link.block import FeedEncoder, decode_feed, feed_symbol
 from marketlink.link.wire import encode_event
-from marketlink.messages import Feed
+from marketlink.messages import FeedEvent
 
 from tests.marketlink.link import strategies as some
 
@@ -23,7 +23,7 @@ def test_block_bytes_are_the_twins_with_header_and_trailer(
     symbol: str, events: np.ndarray, session: int, seq: int
 ) -> None:
     samples = FeedEncoder().samples(symbol, events, 77, session, seq)
-    twins = encode_event(Feed(symbol, events))
+    twins = encode_event(FeedEvent(symbol, events))
     assert [sample[16:-16] for sample in samples] == twins
     headers = [(77).to_bytes(8, "little") + len(twin).to_bytes(8, "little") for twin in twins]
     assert [sample[:16] for sample in samples] == headers
@@ -33,16 +33,16 @@ def test_block_bytes_are_the_twins_with_header_and_trailer(
 
 @given(some.symbols, some.records(min_size=1))
 def test_decoding_gives_the_records_back(symbol: str, events: np.ndarray) -> None:
-    samples = [sample(raw) for raw in encode_event(Feed(symbol, events))]
+    samples = [sample(raw) for raw in encode_event(FeedEvent(symbol, events))]
     assert feed_symbol(samples[0]) == symbol
     assert decode_feed(samples).tobytes() == events.tobytes()
-    padded = [sample(raw, b"\xff" * 300) for raw in encode_event(Feed(symbol, events))]
+    padded = [sample(raw, b"\xff" * 300) for raw in encode_event(FeedEvent(symbol, events))]
     assert decode_feed(padded).tobytes() == events.tobytes()
 
 
 @given(some.records(min_size=1, max_size=4), st.data())
 def test_a_cut_or_foreign_message_is_a_wire_error(events: np.ndarray, data: st.DataObject) -> None:
-    messages = encode_event(Feed("btcusdt", events))
+    messages = encode_event(FeedEvent("btcusdt", events))
     bad = data.draw(st.integers(0, len(messages) - 1))
     harm = data.draw(st.sampled_from(["cut", "symbol"]))
     if harm == "cut":

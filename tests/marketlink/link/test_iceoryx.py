@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from marketlink.bot import Code, Instrument, LiveBot
+from marketlink.bot import BotInstrument, Code, LiveBot
 from marketlink.errors import AlreadyRunning, LinkError
 from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort, IceoryxPrivatePort
 from marketlink.link.port import BotPort, ConnectorPort
@@ -66,7 +66,7 @@ def test_shared_memory_link(check: Callable[[Ends], None], ends: IceoryxEnds) ->
 def test_a_bot_trades_and_comes_back_under_its_id(ends: IceoryxEnds, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("ROOT", ends.settings.root), ("PREFIX", ends.settings.prefix)):
         monkeypatch.setenv(f"MARKETLINK_LINK_{name}", value)
-    connector, instruments = ends.connector(), [Instrument("bf", "btcusdt", 0.1, 0.001)]
+    connector, instruments = ends.connector(), [BotInstrument("bf", "btcusdt", 0.1, 0.001)]
 
     def asked() -> list[SubmitOrder]:
         connector.wait(1.0)

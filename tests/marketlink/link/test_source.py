@@ -16,7 +16,7 @@ from marketlink.link import iceoryx
 from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort
 from marketlink.link.port import Peer
 from marketlink.link.settings import LinkSettings, read_settings
-from marketlink.messages import Batch, RegisterInstrument, Request
+from marketlink.messages import Batch, BotRequest, RegisterInstrument
 
 from tests.conftest import ROOT
 from tests.marketlink.link.conformance import feed, rows
@@ -61,7 +61,7 @@ def test_a_connector_serves_a_bot_of_the_source_that_came_first(settings: LinkSe
     subscriber, publisher = source.bot()
     connector = IceoryxConnectorPort("bf", settings)
     send(publisher, 77, REGISTER)
-    assert connector.requests() == [Request(77, RegisterInstrument("btcusdt", 0.1, 0.001), numbered=False)]
+    assert connector.requests() == [BotRequest(77, RegisterInstrument("btcusdt", 0.1, 0.001), numbered=False)]
     connector.send(Batch((feed("btcusdt", 1),), framed=False))
     sample = subscriber.receive()
     assert sample is not None

@@ -21,7 +21,7 @@ from marketlink.link.wire import (
 from marketlink.messages import (
     ErrorEvent,
     ErrorKind,
-    Feed,
+    FeedEvent,
     LiveError,
     OrderEvent,
     PositionEvent,
@@ -41,7 +41,7 @@ def test_registration_is_the_published_vector() -> None:
 def test_feed_with_whole_ns_times_is_58_bytes() -> None:
     events = empty_events(1)
     events[0] = (LOCAL | BUY | 1, 1723161256298000000, 1723161256302471518, 58710.2, 0.014, 0, 0, 0.0)
-    (raw,) = encode_event(Feed("btcusdt", events))
+    (raw,) = encode_event(FeedEvent("btcusdt", events))
     assert len(raw) == 58
     assert raw[:9] == b"\x02\x07btcusdt"
 
@@ -134,9 +134,9 @@ def test_request_round_trip(request: RegisterInstrument) -> None:
 
 @given(some.symbols, some.records(min_size=1))
 def test_feed_round_trip(symbol: str, events: np.ndarray) -> None:
-    decoded = [decode_event(raw) for raw in encode_event(Feed(symbol, events))]
-    assert all(isinstance(one, Feed) and one.symbol == symbol for one in decoded)
-    assert np.concatenate([one.events for one in decoded if isinstance(one, Feed)]).tobytes() == events.tobytes()
+    decoded = [decode_event(raw) for raw in encode_event(FeedEvent(symbol, events))]
+    assert all(isinstance(one, FeedEvent) and one.symbol == symbol for one in decoded)
+    assert np.concatenate([one.events for one in decoded if isinstance(one, FeedEvent)]).tobytes() == events.tobytes()
 
 
 def test_batch_marks() -> None:

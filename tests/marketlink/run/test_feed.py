@@ -16,8 +16,8 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from marketlink.clock import SystemClock
 from marketlink.errors import SettingsError
-from marketlink.run.clock import SystemClock
 from marketlink.run.feed import End, Feed, FeedListener, FeedSettings
 from marketlink.run.retry import BackoffSettings
 from marketlink.times import WallNs

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from marketlink.clock import ManualClock, SystemClock
 from marketlink.errors import MalformedMessage, RateLimited, SettingsError, Unreachable, VenueRefused
-from marketlink.run.clock import ManualClock, SystemClock
 from marketlink.run.http import VenueHttp, fetch_info
 from marketlink.run.limits import SECOND_NS, WeightBudget
 from marketlink.run.retry import MAX_RETRY_AFTER_S

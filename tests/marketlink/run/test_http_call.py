@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from marketlink.clock import Clock, ManualClock
 from marketlink.errors import NotSent, RateLimited, Unreachable
 from marketlink.orders import OrderType, Side, TimeInForce
-from marketlink.run.clock import Clock, ManualClock
 from marketlink.run.http import Answered, VenueHttp, fetch_info
 from marketlink.run.limits import SECOND_NS, OrderBudget, WeightBudget
 from marketlink.venues.base import WeightLimit

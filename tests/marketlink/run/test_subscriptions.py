@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from marketlink.run.subscriptions import Request, Settled, SubscriptionLimits, Subscriptions
+from marketlink.run.subscriptions import Settled, SubscriptionLimits, SubscriptionRequest, Subscriptions
 from marketlink.times import MonoNs
 from marketlink.venues.base import Answer
 
@@ -24,13 +24,13 @@ def connected(*streams: str) -> Subscriptions:
     return subscriptions
 
 
-def asked(subscriptions: Subscriptions, now: int) -> Request:
+def asked(subscriptions: Subscriptions, now: int) -> SubscriptionRequest:
     request = subscriptions.next_request(MonoNs(now))
     assert request is not None
     return request
 
 
-def settles(subscriptions: Subscriptions, answer: Answer, now: int = 0) -> Request | None:
+def settles(subscriptions: Subscriptions, answer: Answer, now: int = 0) -> SubscriptionRequest | None:
     settled = subscriptions.on_answer(answer, MonoNs(now))
     return None if settled is None else settled.request
 
@@ -56,7 +56,9 @@ def test_only_an_acknowledgement_puts_a_stream_on() -> None:
     assert settles(subscriptions, Answer(request.request_id, None)) is None
 
 
-def refuse(subscriptions: Subscriptions, request: Request, now: int, error: str = "2: Invalid request") -> Settled:
+def refuse(
+    subscriptions: Subscriptions, request: SubscriptionRequest, now: int, error: str = "2: Invalid request"
+) -> Settled:
     settled = subscriptions.on_answer(Answer(request.request_id, error), MonoNs(now))
     assert settled is not None
     return settled
@@ -211,7 +213,7 @@ def test_the_venue_ends_up_with_exactly_what_is_wanted(seed: int, moves: list[st
     subscriptions.on_connected()
     venue: set[str] = set()
     wanted: set[str] = set()
-    under_way: list[Request] = []
+    under_way: list[SubscriptionRequest] = []
     sent_ns: list[int] = []
 
     def step(refuse: bool) -> None:

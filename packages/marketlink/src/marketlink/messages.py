@@ -38,7 +38,7 @@ class LiveError:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Feed:
+class FeedEvent:
     """Market data events of one symbol: n records of EVENT_DTYPE, in order."""
 
     symbol: str
@@ -69,7 +69,7 @@ class ErrorEvent:
     error: LiveError
 
 
-LiveEvent = Feed | OrderEvent | PositionEvent | ErrorEvent
+LiveEvent = FeedEvent | OrderEvent | PositionEvent | ErrorEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ LiveRequest = SubmitOrder | RegisterInstrument | Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class BotRequest:
     """A request as the connector hears it, with the id of the bot that sent it.
 
     `numbered`: it bears a number, as this project's bots send them; the source's do not.

@@ -184,22 +184,22 @@ class FaultScript:
         )
 
 
-def cut_short(body: bytes, mode: str, random: Random) -> bytes:
+def cut_short(body: bytes, mode: str, rng: Random) -> bytes:
     """An answer that cannot be read whole: cut at any place (`truncate`), only its last byte missing (`tail`), or an
     object with nothing in it (`empty`)."""
     if mode == "empty":
         return b"{}"
-    return body[:-1] if mode == "tail" else corrupted(body, "truncate", random)
+    return body[:-1] if mode == "tail" else corrupted(body, "truncate", rng)
 
 
-def corrupted(payload: bytes, mode: str, random: Random) -> bytes:
+def corrupted(payload: bytes, mode: str, rng: Random) -> bytes:
     """Spoil a JSON text so that it cannot be parsed but stays valid UTF-8: cut short, or one structural character
     changed."""
     if mode == "truncate":
-        cut = max(1, random.randrange(len(payload) // 4, 3 * len(payload) // 4 + 1))
+        cut = max(1, rng.randrange(len(payload) // 4, 3 * len(payload) // 4 + 1))
         return payload[:cut].decode(errors="ignore").encode()
     places = [at for at, byte in enumerate(payload) if byte in _BREAKING]
-    at = random.choice(places)
+    at = rng.choice(places)
     return payload[:at] + bytes([payload[at] ^ 1]) + payload[at + 1 :]
 
 

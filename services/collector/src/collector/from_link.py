@@ -25,7 +25,7 @@ from marketlink.messages import (
     Batch,
     ErrorEvent,
     ErrorKind,
-    Feed,
+    FeedEvent,
     Heard,
     LiveError,
     NewSession,
@@ -271,7 +271,7 @@ class LinkRecording:
         feeds: dict[str, list[Events]] = {}
         for event in batch.events:
             match event:
-                case Feed(symbol, events):
+                case FeedEvent(symbol, events):
                     name = symbol if symbol in self._symbols else symbol.lower()
                     if name not in self._symbols:
                         self.counts.not_asked_for += len(events)

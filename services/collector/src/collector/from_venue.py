@@ -16,9 +16,9 @@ from typing import Final, Protocol
 
 from marketlink.book.rules import DepthUpdate, Snapshot
 from marketlink.book.sync import AskSnapshot, DepthSync, Effect, OutOfSync, Replace, SyncLimits
+from marketlink.clock import Clock, SystemClock
 from marketlink.errors import MalformedMessage, MarketlinkError, RateLimited
 from marketlink.events import empty_events
-from marketlink.run.clock import Clock, SystemClock
 from marketlink.times import SECOND_NS, MonoNs, after
 from marketlink.venues.base import Answer, Get, Heading, NotUsed, PublicVenue, ShuttingDown
 

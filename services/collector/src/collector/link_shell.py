@@ -3,10 +3,10 @@
 import logging
 from typing import Final
 
+from marketlink.clock import Clock, SystemClock
 from marketlink.errors import InstrumentRefused
 from marketlink.link.port import BotPort
 from marketlink.messages import RegisterInstrument
-from marketlink.run.clock import Clock, SystemClock
 from marketlink.times import SECOND_NS, MonoNs, after
 
 from collector.from_link import Effect, LinkRecording, Notice, Refusal, Register, Write

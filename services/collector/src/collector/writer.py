@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from marketlink.run.clock import Clock, SystemClock
+from marketlink.clock import Clock, SystemClock
 from marketlink.times import SECOND_NS, MonoNs, after
 
 from collector.day_file import DayFile

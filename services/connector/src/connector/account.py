@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from marketlink import errors
+from marketlink.clock import Clock
 from marketlink.errors import MalformedMessage
-from marketlink.run.clock import Clock
 from marketlink.run.http import VenueHttp
 from marketlink.run.plain import PlainSocket
 from marketlink.run.retry import Backoff

@@ -11,8 +11,8 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
+from marketlink.clock import Clock
 from marketlink.errors import MalformedMessage, Unreachable
-from marketlink.run.clock import Clock
 from marketlink.run.http import VenueHttp
 from marketlink.run.limits import WeightBudget
 from marketlink.run.plain import PlainSocket

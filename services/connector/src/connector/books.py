@@ -13,7 +13,7 @@ from marketlink.book.rules import Snapshot
 from marketlink.book.sync import Apply, AskSnapshot, DepthSync, OutOfSync, Replace
 from marketlink.book.sync import Effect as SyncEffect
 from marketlink.events import DEPTH, DEPTH_CLEAR, EXCH, KIND_MASK, LOCAL, Events, empty_events
-from marketlink.messages import Batch, ErrorEvent, Feed
+from marketlink.messages import Batch, ErrorEvent, FeedEvent
 from marketlink.notices import OutOfSync as BookOutOfSync
 from marketlink.notices import to_error
 from marketlink.times import Moment, MonoNs
@@ -81,7 +81,7 @@ class Market:
         if not len(rows):
             # An update that changes nothing still moves the book's id, and bots know it by their rows: one is said again.
             rows = events[:1] if len(events) else self._restate(last_id, now)
-        return Batch((Feed(self.instrument.symbol, rows),) if len(rows) else ())
+        return Batch((FeedEvent(self.instrument.symbol, rows),) if len(rows) else ())
 
     def _restate(self, last_id: int, now: Moment) -> Events:
         """The best bid as it is, under this update's id; empty when there is none."""
@@ -108,7 +108,7 @@ class Market:
             self.last_exch_ns = int(snapshot.events[0]["exch_ts"])
         rows["exch_ts"], rows["local_ts"], rows["ival"] = self.last_exch_ns, _local_ns(snapshot), snapshot.last_id
         self.book_known = True
-        return Batch((Feed(self.instrument.symbol, rows),))
+        return Batch((FeedEvent(self.instrument.symbol, rows),))
 
     def whole(self, now: Moment) -> Events:
         """A clear that dates the book, and its levels: what a bot that joins late needs.

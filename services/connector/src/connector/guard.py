@@ -11,7 +11,7 @@ from marketlink.times import SECOND_NS, MonoNs, WallNs
 from marketlink.venues.trading import Call, OrderReport, TradingVenue
 
 from connector.client_ids import ClientIds
-from connector.presence import End, Sight
+from connector.sight import End, Sight
 
 STOPPED_NS: Final = SECOND_NS
 """A watchdog that did not look for so long was stopped itself, and the connector perhaps with it: its heartbeat is given time anew."""

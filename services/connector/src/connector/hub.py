@@ -21,13 +21,13 @@ from marketlink.events import Events
 from marketlink.messages import (
     TO_ALL,
     Batch,
+    BotRequest,
     ErrorEvent,
-    Feed,
+    FeedEvent,
     LiveEvent,
     OrderEvent,
     Progress,
     RegisterInstrument,
-    Request,
     SubmitOrder,
 )
 from marketlink.notices import Contradicted, Notice, OrderProblem, OutOfSync, Refused, Remark, Sizes, Stated, to_error
@@ -73,7 +73,7 @@ class Hub:
         self._venue, self._rng, self._limits = venue, rng, limits
         self.trader = make_trader(self.look) if make_trader is not None else None
         self._info: ExchangeInfo | None = None
-        self._waiting: dict[tuple[int, str], Request] = {}
+        self._waiting: dict[tuple[int, str], BotRequest] = {}
         self._left: Mapping[str, Events] = {}
         self._left_owners: Mapping[str, Iterable[int]] = {}
         self._last_sent: MonoNs | None = None
@@ -85,7 +85,7 @@ class Hub:
 
     # -- bots ---------------------------------------------------------------------------------------------------------
 
-    def on_request(self, request: Request, now: Moment) -> list[Effect]:
+    def on_request(self, request: BotRequest, now: Moment) -> list[Effect]:
         """Take a bot's request."""
         if request.bot_id == TO_ALL:
             return [Note(Level.WARNING, "a request without a bot id can't be answered and is left out")]
@@ -107,7 +107,7 @@ class Hub:
             case Progress():
                 return []  # the outbox's business
 
-    def on_failed_request(self, request: Request, error: Exception) -> list[Effect]:
+    def on_failed_request(self, request: BotRequest, error: Exception) -> list[Effect]:
         """Answer a request that this program failed at: whoever asked must not wait for ever."""
         self.counts.faults += 1
         text = f"a fault of the connector: {type(error).__name__}"
@@ -151,7 +151,7 @@ class Hub:
         market = self.markets[symbol] = Market(self._info.instruments[symbol], sync)
         return market, [Subscribe(symbol)]
 
-    def _register(self, request: Request, wanted: RegisterInstrument, now: Moment) -> list[Effect]:
+    def _register(self, request: BotRequest, wanted: RegisterInstrument, now: Moment) -> list[Effect]:
         assert self._info is not None
         bot_id, symbol = request.bot_id, self._venue.normal_symbol(wanted.symbol)
         instrument = self._info.instruments.get(symbol)
@@ -184,7 +184,7 @@ class Hub:
         market = self.markets[symbol]
         if not market.book_known:
             return Batch()
-        events: list[LiveEvent] = [Feed(symbol, market.whole(now))]
+        events: list[LiveEvent] = [FeedEvent(symbol, market.whole(now))]
         if not market.sync.in_sync:
             events.append(ErrorEvent(to_error(OutOfSync(symbol, "resynchronising", market.sync.last_id))))
         return Batch(tuple(events))
@@ -198,7 +198,7 @@ class Hub:
             if (position := self.trader.positions.word(symbol)) is not None:
                 events.append(self.trader.position_event(position))
         if market.book_known and book:
-            events.append(Feed(symbol, market.whole(now)))
+            events.append(FeedEvent(symbol, market.whole(now)))
         notices: list[Notice] = list(answer.notices)
         if market.book_known and book and not market.sync.in_sync:
             notices.append(OutOfSync(symbol, "resynchronising", market.sync.last_id))
@@ -245,7 +245,7 @@ class Hub:
                 if market is None or not len(events):
                     return []
                 market.trades += len(events)
-                return [Publish(Batch((Feed(symbol, events),), framed=False))]
+                return [Publish(Batch((FeedEvent(symbol, events),), framed=False))]
             case NotUsed(kind, known):
                 counts = self.counts.not_used if known else self.counts.unknown
                 counts[kind] = counts.get(kind, 0) + 1
@@ -329,7 +329,7 @@ class Hub:
         self._last_sent = now
         self.counts.published_batches += 1
         for event in batch.events:
-            self.counts.published_events += len(event.events) if isinstance(event, Feed) else 1
+            self.counts.published_events += len(event.events) if isinstance(event, FeedEvent) else 1
 
     def _each(self, symbols: Iterable[str], step: Callable[[DepthSync], list[SyncEffect]], now: Moment) -> list[Effect]:
         effects: list[Effect] = []

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from marketlink.link.port import ConnectorPort
-from marketlink.messages import Batch, Feed, Progress
+from marketlink.messages import Batch, FeedEvent, Progress
 from marketlink.times import SECOND_NS, MonoNs
 
 from connector.effects import Answer
@@ -187,4 +187,4 @@ class Outbox:
         self._on_sent(batch)
 
     def _is_long(self, batch: Batch) -> bool:
-        return sum(len(event.events) for event in batch.events if isinstance(event, Feed)) > self._slice
+        return sum(len(event.events) for event in batch.events if isinstance(event, FeedEvent)) > self._slice

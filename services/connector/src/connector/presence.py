@@ -11,40 +11,18 @@ import os
 import struct
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import IntEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from marketlink.errors import AlreadyRunning
 from marketlink.link.places import claim_root, place_of
 from marketlink.link.settings import LinkSettings, read_settings
 
+from connector.sight import NOBODY, End, Sight
+
 SIZE: Final = 4096
 _HEAD: Final = struct.Struct("<qqqqq")  # who, heartbeat, how it ended, count of writes, bytes of facts
 _PATIENCE_S: Final = 2.0  # a process that was killed with much memory keeps its locks for a moment
-
-
-class End(IntEnum):
-    """How a holder ended, by its own word."""
-
-    NOT = 0  # it runs, or died without a word
-    CLEAN = 1
-    ORDERS_LEFT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """One look at a name. `who` tells one process from the next; `beat_ns` is monotonic, 0 before the first heartbeat."""
-
-    alive: bool
-    who: int = 0
-    beat_ns: int = 0
-    end: End = End.NOT
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-NOBODY: Final = Sight(False)
 
 
 def place_for(name: str, kind: str, settings: LinkSettings | None = None) -> Path:

@@ -18,13 +18,12 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from marketlink.clock import Clock, SystemClock
 from marketlink.errors import MalformedMessage, MarketlinkError, RateLimited, VenueRefused
 from marketlink.events import EVENT_DTYPE
 from marketlink.link.port import ConnectorPort, Present
-from marketlink.messages import Batch, ErrorEvent, Progress, Request
-from marketlink.messages import Feed as FeedEvent
+from marketlink.messages import Batch, BotRequest, ErrorEvent, FeedEvent, Progress
 from marketlink.notices import Farewell, to_error
-from marketlink.run.clock import Clock, SystemClock
 from marketlink.run.feed import Feed, FeedSettings
 from marketlink.run.http import VenueHttp, fetch_info
 from marketlink.run.limits import WeightBudget
@@ -376,7 +375,7 @@ class Shell:
     def _listen(self, loop: asyncio.AbstractEventLoop, stopping: threading.Event) -> None:
         """Await bots' requests, in a thread of its own."""
 
-        def take(requests: list[Request]) -> None:
+        def take(requests: list[BotRequest]) -> None:
             for request in requests:
                 if isinstance(request.request, Progress):
                     self.outbox.on_progress(request.bot_id, request.request, self.clock.mono_ns())

@@ -6,8 +6,9 @@ from typing import Final, Literal
 from marketlink.times import SECOND_NS, Moment
 
 from connector.effects import Effect, Level, Note
-from connector.presence import End, Presence, look, place_for
+from connector.presence import Presence, look, place_for
 from connector.risk import Mode
+from connector.sight import End
 from connector.standing import DEFAULT, WishFile
 from connector.trader import Trader
 

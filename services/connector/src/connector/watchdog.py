@@ -7,8 +7,8 @@ import signal
 from typing import Final
 
 from marketlink import errors
+from marketlink.clock import Clock, SystemClock
 from marketlink.errors import MalformedMessage, Unreachable
-from marketlink.run.clock import Clock, SystemClock
 from marketlink.run.http import VenueHttp
 from marketlink.run.limits import WeightBudget
 from marketlink.run.network import ssl_context

@@ -4,7 +4,7 @@ import random
 import ssl
 from collections.abc import Callable
 
-from marketlink.run.clock import Clock
+from marketlink.clock import Clock
 from marketlink.run.http import VenueHttp
 from marketlink.run.limits import WeightBudget
 from marketlink.times import SECOND_NS, Moment

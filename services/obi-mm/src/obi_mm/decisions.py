@@ -40,7 +40,7 @@ EVENT: Final = b"E"
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument:
+class LoggedSymbol:
     """One symbol of a log."""
 
     symbol: str
@@ -52,7 +52,7 @@ class Instrument:
 class Header:
     """What a log says of itself."""
 
-    instruments: tuple[Instrument, ...]
+    instruments: tuple[LoggedSymbol, ...]
     config: Mapping[str, Any]
     source: str
 
@@ -230,7 +230,9 @@ def _decode_header(content: bytes, path: str | Path) -> tuple[Header, int]:
     start = len(MAGIC) + 4
     try:
         value = json.loads(content[start : start + length])
-        instruments = tuple(Instrument(str(name), float(tick), float(lot)) for name, tick, lot in value["instruments"])
+        instruments = tuple(
+            LoggedSymbol(str(name), float(tick), float(lot)) for name, tick, lot in value["instruments"]
+        )
         header = Header(instruments, value["config"], str(value["source"]))
     except (ValueError, KeyError, TypeError) as error:
         raise LogError(path, f"has no readable header ({error})") from error

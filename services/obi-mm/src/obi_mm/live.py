@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
-from marketlink.bot import Confidence, Instrument, LiveBot
+from marketlink.bot import BotInstrument, Confidence, LiveBot
+from marketlink.clock import Clock
 from marketlink.link.port import BotPort, Peer
 from marketlink.messages import Heard, LiveError
 from marketlink.notices import Contradicted, OrderProblem, OutOfSync, Stated, read_notice
 from marketlink.orders import Order, Side
-from marketlink.run.clock import Clock
 
 from obi_mm import kernels
 from obi_mm.config import Config
@@ -107,7 +107,7 @@ class Shell:
         self._writer, self.trading, self._note, self._timer_ns = writer, trading, note, timer_ns
         self._ending = False
         instruments = [
-            Instrument(name, asset.symbol, asset.strategy.rules.tick_size, asset.strategy.rules.lot_size)
+            BotInstrument(name, asset.symbol, asset.strategy.rules.tick_size, asset.strategy.rules.lot_size)
             for asset in self.assets
         ]
         self.bot = LiveBot(instruments, open_port=lambda _: self._port, on_error=self._on_error, clock=clock)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from obi_mm.backtest import Result
-from obi_mm.decisions import Header, Instrument, write_log
+from obi_mm.decisions import Header, LoggedSymbol, write_log
 from obi_mm.errors import OutputExists
 from obi_mm.report import render
 
@@ -49,7 +49,7 @@ def write_results(directory: Path, result: Result, about: Mapping[str, object], 
     )
     config = about.get("config")
     header = Header(
-        (Instrument(symbol, result.tick_size, result.lot_size),),
+        (LoggedSymbol(symbol, result.tick_size, result.lot_size),),
         config if isinstance(config, dict) else {},
         "backtest",
     )

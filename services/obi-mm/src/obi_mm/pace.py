@@ -9,7 +9,7 @@ from typing import Final
 
 from marketlink.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, KIND_MASK
 from marketlink.link.port import BotPort, Peer
-from marketlink.messages import Batch, Feed, Heard, LiveRequest
+from marketlink.messages import Batch, FeedEvent, Heard, LiveRequest
 
 _MOST_ROUNDS: Final = 1000
 
@@ -93,7 +93,7 @@ def depth_times(heard: Heard) -> dict[str, int]:
     times: dict[str, int] = {}
     if isinstance(heard, Batch):
         for event in heard.events:
-            if isinstance(event, Feed) and len(event.events):
+            if isinstance(event, FeedEvent) and len(event.events):
                 kinds = event.events["ev"] & KIND_MASK
                 depth = event.events["exch_ts"][(kinds == DEPTH) | (kinds == DEPTH_SNAPSHOT) | (kinds == DEPTH_CLEAR)]
                 if len(depth):
@@ -106,6 +106,6 @@ def feed_times(heard: Heard) -> dict[str, int]:
     times: dict[str, int] = {}
     if isinstance(heard, Batch):
         for event in heard.events:
-            if isinstance(event, Feed) and len(event.events):
+            if isinstance(event, FeedEvent) and len(event.events):
                 times[event.symbol] = max(times.get(event.symbol, 0), int(event.events["exch_ts"].max()))
     return times

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.live import Live
 
 from obi_mm.config import Config, Symbol, load_config
-from obi_mm.decisions import Header, Instrument, begin_log
+from obi_mm.decisions import Header, LoggedSymbol, begin_log
 from obi_mm.errors import ConfigError, DataError
 from obi_mm.held_id import held_id
 from obi_mm.layout import W_NEXT_ID
@@ -172,7 +172,7 @@ def watch(
         {"symbol": {name: dict(own.changes) for name, own in config.symbols.items()}} if config.symbols else {}
     )
     header = Header(
-        tuple(Instrument(symbol, *sizes) for symbol, sizes in symbols.items()),
+        tuple(LoggedSymbol(symbol, *sizes) for symbol, sizes in symbols.items()),
         described,
         f"live, bot {own_id}" if trade else "live dry run",
     )

@@ -53,10 +53,11 @@ def merge(
     usage = "name at least two recordings and the output: IN IN... -o OUT.gz"
     inputs, output = split_output(paths, output, 2, usage)
     from data_convert.errors import FormatError, MarketError, SymbolError
+    from data_convert.files.members import pack
     from data_convert.files.readers import ReadStats
     from data_convert.files.writer import check_target, whole_file
     from data_convert.recordings.ingest import find_source
-    from data_convert.recordings.merging import MergeCounts, merge_lines, pack
+    from data_convert.recordings.merging import MergeCounts, merge_lines
     from data_convert.report.values import Loss, Report
 
     check_target(output, force, ".gz")

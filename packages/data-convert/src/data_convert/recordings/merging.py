@@ -7,7 +7,6 @@ then as often as the recording that has them most often. Lines of one moment sta
 
 from __future__ import annotations
 
-import gzip
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,7 +22,6 @@ Line = tuple[int, int, bytes]
 """(local ns, number of the recording, payload)"""
 
 WINDOW_NS: Final = 60_000_000_000
-MEMBER_BYTES: Final = 1 << 20
 
 Key = tuple[object, ...] | bytes
 
@@ -104,16 +102,3 @@ def identify(payload: bytes) -> tuple[Key, str, str | None]:
     if isinstance(data, dict):
         return payload, str(data.get("coin", "")), None
     return payload, "", None
-
-
-def pack(lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
-    """Yield gzip members, each of whole lines; equal lines give equal bytes."""
-    held, size = [], 0
-    for stamp, payload in lines:
-        held.append(b"%d %s\n" % (stamp, payload))
-        size += len(held[-1])
-        if size >= MEMBER_BYTES:
-            yield gzip.compress(b"".join(held), 6, mtime=0)
-            held, size = [], 0
-    if held:
-        yield gzip.compress(b"".join(held), 6, mtime=0)

@@ -12,13 +12,13 @@ from typing import ClassVar, Final
 from marketlink.bot.depth import DepthView
 from marketlink.bot.orders import FINISHED, Code, OrderDict, OwnOrders, StateValues
 from marketlink.bot.state import Asset, BotState, Changes
+from marketlink.clock import Clock, SystemClock
 from marketlink.errors import InstrumentRefused
 from marketlink.events import Events
 from marketlink.link.port import BotPort, Peer
 from marketlink.messages import LiveError, SubmitOrder
 from marketlink.notices import Contradicted, Refused, Stated, read_notice
 from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
-from marketlink.run.clock import Clock, SystemClock
 from marketlink.times import SECOND_NS, MonoNs, after
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ ALL_ASSETS: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument:
+class BotInstrument:
     """What a bot wants from which connector.
 
     A size that is left out is the exchange's own, told by the connector; one that is stated and is not the exchange's ends the bot's first
@@ -58,7 +58,7 @@ class LiveBot:
 
     def __init__(
         self,
-        instruments: Sequence[Instrument],
+        instruments: Sequence[BotInstrument],
         *,
         bot_id: int | None = None,
         open_port: Callable[[str], BotPort] | None = None,

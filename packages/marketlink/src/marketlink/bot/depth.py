@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketlink.bot.state import BotState, Confidence
+from marketlink.clock import Clock
 from marketlink.events import Events
-from marketlink.run.clock import Clock
 
 
 class DepthView:

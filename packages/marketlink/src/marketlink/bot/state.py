@@ -24,7 +24,7 @@ from marketlink.messages import (
     Batch,
     ErrorEvent,
     ErrorKind,
-    Feed,
+    FeedEvent,
     Heard,
     LiveError,
     LiveRequest,
@@ -275,7 +275,7 @@ class BotState:
         feeds: dict[str, list[Events]] = {}
         notices: list[tuple[LiveError, Notice | None]] = []
         for event in batch.events:
-            if isinstance(event, Feed):
+            if isinstance(event, FeedEvent):
                 feeds.setdefault(event.symbol, []).append(event.events)
             elif isinstance(event, ErrorEvent):
                 notices.append((event.error, self._before_the_book(event.error)))

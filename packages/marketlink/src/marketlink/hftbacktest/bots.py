@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from marketlink.bot.client import Instrument, LiveBot
+from marketlink.bot.client import BotInstrument, LiveBot
 from marketlink.bot.depth import DepthView
 from marketlink.bot.orders import Code, to_tick
 from marketlink.errors import SettingsError
@@ -163,9 +163,9 @@ def ROIVectorMarketDepthLiveBot(assets: Sequence[LiveInstrument], **options: Any
     return bot
 
 
-def _wanted(assets: Sequence[LiveInstrument]) -> list[Instrument]:
+def _wanted(assets: Sequence[LiveInstrument]) -> list[BotInstrument]:
     return [
-        Instrument(one._connector, one._symbol, one._tick_size, one._lot_size, one._last_trades_capacity)
+        BotInstrument(one._connector, one._symbol, one._tick_size, one._lot_size, one._last_trades_capacity)
         for one in assets
     ]
 

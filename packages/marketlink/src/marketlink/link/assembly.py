@@ -19,7 +19,7 @@ from marketlink.errors import WireError
 from marketlink.events import KIND_MASK, TRADE
 from marketlink.link.block import HEADER_BYTES, TRAILER_BYTES, decode_feed, feed_symbol
 from marketlink.link.wire import FEED, Mark, decode_event
-from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveEvent, NewSession, SamplesLost, Unreadable
+from marketlink.messages import TO_ALL, Batch, FeedEvent, Heard, LiveEvent, NewSession, SamplesLost, Unreadable
 
 TRAILER: Final = Struct("<QQ")
 _PLAUSIBLE_SESSION: Final = 1_500_000_000_000_000_000
@@ -132,7 +132,7 @@ class Assembler:
             return
         run, self._run = self._run, []
         try:
-            self._add(self._run_to, Feed(feed_symbol(run[0]), decode_feed(run)))
+            self._add(self._run_to, FeedEvent(feed_symbol(run[0]), decode_feed(run)))
         except WireError:
             for sample in run:
                 self._other(self._run_to, sample[HEADER_BYTES : HEADER_BYTES + TRAILER.unpack_from(sample)[1]])
@@ -172,9 +172,9 @@ class Assembler:
             self._heard.append(Batch((event,), to, framed=False))
 
     def _bare(self, to: int, event: LiveEvent) -> None:
-        if isinstance(event, Feed):
+        if isinstance(event, FeedEvent):
             trades = (event.events["ev"] & np.uint64(KIND_MASK)) == TRADE
             if not trades.any():
                 return
-            event = Feed(event.symbol, event.events[trades])
+            event = FeedEvent(event.symbol, event.events[trades])
         self._heard.append(Batch((event,), to, framed=False))

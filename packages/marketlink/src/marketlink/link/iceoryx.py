@@ -45,12 +45,12 @@ from marketlink.link.wire import decode_request, encode_event, encode_request
 from marketlink.messages import (
     TO_ALL,
     Batch,
-    Feed,
+    BotRequest,
+    FeedEvent,
     Heard,
     LiveRequest,
     NewSession,
     Progress,
-    Request,
     SamplesLost,
     Unreadable,
 )
@@ -311,7 +311,7 @@ class _Sender:
             raise self._broken(error) from error
         self.seq += 1
 
-    def send_feed(self, to: int, feed: Feed) -> None:
+    def send_feed(self, to: int, feed: FeedEvent) -> None:
         """Send a block of records, a sample each."""
         address, offsets = self._encoder.encode(feed.symbol, feed.events, to, self.session, self.seq)
         loan, memmove = self._loan, ctypes.memmove
@@ -557,7 +557,7 @@ class IceoryxConnectorPort:
         if batch.framed:
             sender.send(to, b"\x00")
         for event in batch.events:
-            if isinstance(event, Feed):
+            if isinstance(event, FeedEvent):
                 sender.send_feed(to, event)
             else:
                 for message in encode_event(event):
@@ -576,9 +576,9 @@ class IceoryxConnectorPort:
         if batch.framed:
             sender.send(to, b"\x00")
         for event in batch.events:
-            if isinstance(event, Feed):
+            if isinstance(event, FeedEvent):
                 for start in range(0, len(event.events), most):
-                    sender.send_feed(to, Feed(event.symbol, event.events[start : start + most]))
+                    sender.send_feed(to, FeedEvent(event.symbol, event.events[start : start + most]))
                     sender.notify()
                     yield
             else:
@@ -608,9 +608,9 @@ class IceoryxConnectorPort:
             self._private.send(TO_ALL, encode_private(event))
             self._private.notify()
 
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[BotRequest]:
         """Return every request that has arrived; what can't be read is logged and left out."""
-        requests: list[Request] = []
+        requests: list[BotRequest] = []
         samples = ((publisher, sample) for publisher, run in self._from_bot.runs(identify=True) for sample in run)
         for publisher, sample in samples:
             bot_id, length = TRAILER.unpack_from(sample)
@@ -618,7 +618,7 @@ class IceoryxConnectorPort:
             try:
                 numbered = len(sample) == HEADER_BYTES + length + TRAILER_BYTES
                 request = decode_request(sample[HEADER_BYTES : HEADER_BYTES + length])
-                requests.append(Request(bot_id, request, numbered))
+                requests.append(BotRequest(bot_id, request, numbered))
             except Exception as error:  # noqa: BLE001 whatever a peer sends, the connector stays
                 log.warning("link %s: request of bot %d can't be read: %s", self.name, bot_id, error)
         return requests

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from marketlink.messages import TO_ALL, Batch, Feed, Heard, LiveRequest, NewSession, Request, SamplesLost
+from marketlink.messages import TO_ALL, Batch, BotRequest, FeedEvent, Heard, LiveRequest, NewSession, SamplesLost
 from marketlink.private import PrivateEvent
 
 
@@ -59,7 +59,7 @@ class ConnectorPort(Protocol):
     def send_private(self, event: PrivateEvent) -> None:
         """Tell readers of the account's events; nobody where that service is not open."""
 
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[BotRequest]:
         """Return every request that has arrived, without waiting."""
 
     def wait(self, timeout_s: float) -> bool:
@@ -108,7 +108,7 @@ class MemoryLink:
         self._connectors = 0
         self.private: list[PrivateEvent] = []
         self._bots: list[MemoryBotPort] = []
-        self._requests: deque[Request] = deque()
+        self._requests: deque[BotRequest] = deque()
 
     def connector(self) -> "MemoryConnectorPort":
         """Return a new publisher's end, which is a new session for every bot."""
@@ -158,7 +158,7 @@ class MemoryConnectorPort:
     def sending(self, batch: Batch, most: int) -> Iterator[None]:
         """Hand the batch over at the last step: a batch is the smallest thing here."""
         for event in batch.events:
-            for _ in range(len(event.events) // most if isinstance(event, Feed) else 0):
+            for _ in range(len(event.events) // most if isinstance(event, FeedEvent) else 0):
                 yield
         self.send(batch)
 
@@ -172,7 +172,7 @@ class MemoryConnectorPort:
         """Keep the event for a test to look at."""
         self._link.private.append(event)
 
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[BotRequest]:
         """Return and forget every waiting request."""
         waiting = list(self._link._requests)
         self._link._requests.clear()
@@ -231,7 +231,7 @@ class MemoryBotPort:
 
     def request(self, request: LiveRequest) -> None:
         """Queue a request for whichever connector asks next."""
-        self._link._requests.append(Request(self._bot_id, request))
+        self._link._requests.append(BotRequest(self._bot_id, request))
 
     def wait(self, timeout_s: float) -> bool:
         """Tell whether something was heard; time does not pass here."""

@@ -16,7 +16,7 @@ from marketlink.events import Events, empty_events
 from marketlink.messages import (
     ErrorEvent,
     ErrorKind,
-    Feed,
+    FeedEvent,
     LiveError,
     LiveEvent,
     LiveRequest,
@@ -137,7 +137,7 @@ def _put_row(
 def encode_event(event: LiveEvent) -> list[bytes]:
     """Encode a live event into its messages: one, or for a feed one a record."""
     match event:
-        case Feed(symbol, events):
+        case FeedEvent(symbol, events):
             head = b"\x02" + put_text(symbol)
             return [head + _put_row(*row) for row in events.tolist()]
         case OrderEvent(symbol, order):
@@ -298,7 +298,7 @@ def decode_event(raw: bytes) -> LiveEvent | Mark:
         case 2:
             symbol, events = reader.text(), empty_events(1)
             reader.row(events)
-            return Feed(symbol, events)
+            return FeedEvent(symbol, events)
         case 3:
             return OrderEvent(reader.text(), reader.order())
         case 4:

@@ -18,8 +18,8 @@ from typing import Any, Final, Protocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 from websockets.uri import parse_uri
 
+from marketlink.clock import Clock, SystemClock
 from marketlink.errors import SettingsError
-from marketlink.run.clock import Clock, SystemClock
 from marketlink.run.network import proxy_of, ssl_context, tls_words
 from marketlink.run.plain import Connect
 from marketlink.run.retry import Backoff, BackoffSettings, retry_after_remark, retry_after_s

@@ -17,8 +17,8 @@ from typing import Final, NamedTuple, Self
 
 import httpx
 
+from marketlink.clock import Clock, SystemClock
 from marketlink.errors import NotSent, RateLimited, SettingsError, Unreachable, VenueRefused
-from marketlink.run.clock import Clock, SystemClock
 from marketlink.run.limits import OrderBudget, WeightBudget
 from marketlink.run.network import proxy_of, ssl_context, tls_words
 from marketlink.run.retry import MAX_RETRY_AFTER_S, retry_after_remark, retry_after_s

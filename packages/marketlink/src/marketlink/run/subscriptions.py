@@ -16,7 +16,7 @@ from marketlink.venues.base import Answer
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SubscriptionRequest:
     """One message to the venue: subscribe to these streams, or end them. `refusals`: how often they were refused alone."""
 
     request_id: int
@@ -33,7 +33,7 @@ class Settled:
     Those granted, those refused with an error not told yet, and of an end those that are not only to be renewed.
     """
 
-    request: Request
+    request: SubscriptionRequest
     error: str | None
     changed: tuple[str, ...]
 
@@ -72,7 +72,7 @@ class Subscriptions:
         self._renewed: set[str] = set()  # on, to be ended and asked for anew
         self._again: list[_Again] = []
         self._told: dict[str, str] = {}  # the error that was last told of a stream that is not on
-        self._asked: dict[int, Request] = {}  # oldest first
+        self._asked: dict[int, SubscriptionRequest] = {}  # oldest first
         self._next_id = 1
         self._not_before_ns = MonoNs(0)
         self._changed = False  # there may be something to ask
@@ -130,7 +130,7 @@ class Subscriptions:
         self._not_before_ns = MonoNs(0)
         self._changed = True
 
-    def next_request(self, now_ns: MonoNs) -> Request | None:
+    def next_request(self, now_ns: MonoNs) -> SubscriptionRequest | None:
         """Return the next message to send, counted as sent now; None when there is none, or not yet."""
         if now_ns < self._not_before_ns:
             return None
@@ -176,7 +176,7 @@ class Subscriptions:
             return Settled(request, None, request.streams)
         return Settled(request, answer.error, self._refuse(request, answer.error, now_ns))
 
-    def overdue(self, now_ns: MonoNs) -> Request | None:
+    def overdue(self, now_ns: MonoNs) -> SubscriptionRequest | None:
         """Return the oldest request that has waited too long for its answer."""
         oldest = next(iter(self._asked.values()), None)
         return oldest if oldest is not None and now_ns - oldest.sent_ns >= self._limits.answer_within_ns else None
@@ -190,14 +190,14 @@ class Subscriptions:
         times += [max(again.due_ns, self._not_before_ns) for again in self._again]
         return min(times, default=None)
 
-    def _ask(self, subscribe: bool, streams: tuple[str, ...], refusals: int, now_ns: MonoNs) -> Request:
-        request = Request(self._next_id, subscribe, streams, now_ns, refusals)
+    def _ask(self, subscribe: bool, streams: tuple[str, ...], refusals: int, now_ns: MonoNs) -> SubscriptionRequest:
+        request = SubscriptionRequest(self._next_id, subscribe, streams, now_ns, refusals)
         self._next_id += 1
         self._asked[request.request_id] = request
         self._not_before_ns = after(now_ns, self._limits.spacing_ns)
         return request
 
-    def _refuse(self, request: Request, error: str, now_ns: MonoNs) -> tuple[str, ...]:
+    def _refuse(self, request: SubscriptionRequest, error: str, now_ns: MonoNs) -> tuple[str, ...]:
         """Plan when to ask again; return the streams of which this error was not told yet."""
         limits = self._limits
         streams = tuple(stream for stream in request.streams if stream in self._wanted)
