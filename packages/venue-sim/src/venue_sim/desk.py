@@ -14,7 +14,7 @@ from venue_sim.exchange import Exchange
 from venue_sim.face import Ask, AskDepth, AskInstruments, AskPing, AskTime, AskWrong, Body
 from venue_sim.faults import cut_short
 from venue_sim.latency import Latencies
-from venue_sim.limits import POOLS, WeightLimit
+from venue_sim.limits import WeightLimit
 from venue_sim.market import BookHistory, BookState
 from venue_sim.trade_desk import Credentials, TradeDesk
 from venue_sim.trade_face import ApiWrong, PrivateAsk, words_of
@@ -248,7 +248,7 @@ class Desk:
                     instruments,
                     exchange.exchange_ms(now_ns),
                     self._per_minute,
-                    self.trade.limits if self.trade else POOLS,
+                    self.trade.limits if self.trade else exchange.face.habits.pools,
                 )
                 return Reply(200, body)
             case AskDepth(symbol=symbol, limit=limit, wrong=wrong):

@@ -111,7 +111,8 @@ class Exchange:
         private = route.private
         if private is not None and self.rules.user_stream_form not in ("any", private.form):
             private = None  # acknowledged and silent, as a stream on the wrong path
-        link = Link(connection, route.category, route.combined, now_ns, limit, private, route.api, last_ping_ns=now_ns)
+        link = Link(connection, route.category, route.combined, now_ns, limit, private, route.api, route.rewrite)
+        link.last_ping_ns = now_ns
         self.links[connection] = link
         self._subscribe(link, route.streams, now_ns)
         return []
@@ -207,10 +208,11 @@ class Exchange:
         """What is queued for connections."""
         return self._flush()
 
-    def on_pong(self, connection: int) -> None:
-        """Note that a client answered the last ping."""
+    def on_pong(self, connection: int, payload: bytes | None = None) -> None:
+        """Note that a client answered a ping; a pong with another payload than a ping's answers none."""
         link = self.links.get(connection)
-        if link is not None:
+        if link is not None and (payload is None or payload in link.pings):
+            link.pings.clear()
             link.unanswered_ping_ns = None
 
     def is_stalled(self, connection: int) -> bool:
@@ -475,4 +477,6 @@ class Exchange:
         link.last_ping_ns = now_ns
         if link.unanswered_ping_ns is None:
             link.unanswered_ping_ns = now_ns
-        return [Ping(link.id, str(self.exchange_ms(now_ns)).encode())]
+        payload = str(self.exchange_ms(now_ns)).encode()
+        link.pings.append(payload)
+        return [Ping(link.id, payload)]
