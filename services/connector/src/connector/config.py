@@ -96,6 +96,9 @@ class ConnectorConfig(BaseModel):
     )
     order_timeout_s: Seconds = Field(default=3.0, description="the longest wait for the answer to an order request")
     user_stream_url: str = Field(default="", description="root of the account's stream; empty: stream_url")
+    ws_api_url: str = Field(
+        default="", description="address of the WebSocket API, where it brings the account's stream (spot)"
+    )
     user_stream_form: Literal["", "query", "query_events", "path"] = Field(
         default="",
         description="form of the account stream's address: query, query_events or path; empty: the exchange's",

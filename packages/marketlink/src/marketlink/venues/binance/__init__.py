@@ -2,6 +2,7 @@
 
 from marketlink.venues.binance.public import BinancePublic, reduced_root
 from marketlink.venues.binance.rows import COINM, SPOT_PUBLIC, SPOT_PUBLIC_US, USDM
+from marketlink.venues.binance.spot import SPOT_TRADING
 from marketlink.venues.binance.trade import USDM_TRADING, BinanceUsdmTrading
 from marketlink.venues.registry import Exchange
 
@@ -9,6 +10,7 @@ __all__ = [
     "COINM",
     "SPOT_PUBLIC",
     "SPOT_PUBLIC_US",
+    "SPOT_TRADING",
     "USDM",
     "USDM_TRADING",
     "BinancePublic",
@@ -32,5 +34,14 @@ def coinm() -> Exchange:
 
 def spot() -> Exchange:
     """Spot."""
-    public, units = SPOT_PUBLIC, {"microsecond": SPOT_PUBLIC_US}
-    return Exchange(public.name, public, None, public.stream_root, public.rest_root, time_units=units)
+    public, trading = SPOT_PUBLIC, SPOT_TRADING
+    return Exchange(
+        public.name,
+        public,
+        trading,
+        public.stream_root,
+        public.rest_root,
+        trading.trade_api_url,
+        private_root=trading.trade_api_url,
+        time_units={"microsecond": SPOT_PUBLIC_US},
+    )

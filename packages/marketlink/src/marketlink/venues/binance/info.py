@@ -49,7 +49,17 @@ def _instrument(row: object) -> Instrument:
     if not (tick and lot):
         raise Unusable("filters")
     trading = row.get("status", row.get("contractStatus")) == "TRADING"  # COIN-M's word is the second
-    return Instrument(text(row, "symbol").lower(), tick, lot, tick_text, lot_text, trading, _bounds(filters))
+    base = row.get("baseAsset")
+    return Instrument(
+        text(row, "symbol").lower(),
+        tick,
+        lot,
+        tick_text,
+        lot_text,
+        trading,
+        _bounds(filters),
+        base if type(base) is str else "",
+    )
 
 
 def _bounds(filters: Mapping[str, Mapping[str, object]]) -> OrderBounds:
