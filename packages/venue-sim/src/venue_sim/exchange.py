@@ -18,6 +18,7 @@ from venue_sim.face import (
     Face,
     ListSubscriptions,
     Packet,
+    Private,
     Property,
     Route,
     StreamName,
@@ -123,6 +124,9 @@ class Exchange:
         if link is not None:
             self._unlist(link, list(link.streams))
             link.state = LinkState.GONE
+            if link.api and link.private is not None:  # its stream ends with it
+                for key in link.private.keys:
+                    self.private.keys.pop(key, None)
 
     def on_text(self, connection: int, text: bytes, now_ns: int) -> list[Effect]:
         """Answer a client's request."""
@@ -164,6 +168,23 @@ class Exchange:
         """True for a connection that takes private requests."""
         link = self.links.get(connection)
         return link is not None and link.api
+
+    def log_on(self, connection: int, account: str) -> None:
+        """Let what a connection asks without a key be asked by an account."""
+        link = self.links.get(connection)
+        if link is not None:
+            link.session = account
+
+    def session(self, connection: int) -> str | None:
+        """The account a connection has logged on to."""
+        link = self.links.get(connection)
+        return None if link is None else link.session
+
+    def subscribe_private(self, connection: int, key: str) -> None:
+        """Send a connection the events of a key from now on."""
+        link = self.links.get(connection)
+        if link is not None:
+            link.private = Private((key,), None, "api")
 
     def send(self, connection: int, text: bytes) -> list[Effect]:
         """Send a connection the answer to its request, unless it is gone."""

@@ -332,7 +332,8 @@ class Rest(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """An exchange's limits and intervals, unless a run says other ones."""
+    """An exchange's limits and intervals, unless a run says other ones. `holds_assets`: its accounts hold assets, and have no
+    positions and no margin; a fill-or-kill order that can't be filled was an order there."""
 
     weight_per_minute: int = 2400
     messages_per_s: int = 10
@@ -340,6 +341,7 @@ class Habits:
     ping_interval_s: float = 180.0
     pong_timeout_s: float = 600.0
     pools: tuple[OrderPool, ...] = POOLS
+    holds_assets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

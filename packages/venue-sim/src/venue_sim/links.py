@@ -77,6 +77,7 @@ class Link:
     private: Private | None = None
     api: bool = False
     rewrite: Callable[[bytes], bytes] | None = None
+    session: str | None = None
     streams: dict[str, None] = field(default_factory=dict)
     state: LinkState = LinkState.OPEN
     stalled_until_ns: int | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from venue_sim.face import Face, Habits
-from venue_sim.venues.spot import messages, rest, streams
+from venue_sim.trade_face import TradeFace
+from venue_sim.venues.spot import messages, rest, streams, trade
 
 SPOT = Face(
     "spot",
@@ -16,5 +17,7 @@ SPOT = Face(
         ping_interval_s=20.0,
         pong_timeout_s=60.0,
         pools=rest.POOLS,
+        holds_assets=True,
     ),
 )
+SPOT_TRADE: TradeFace = trade

@@ -46,7 +46,7 @@ def parse_target(target: str) -> Route | Refusal:
     if unit not in _UNITS:
         return Refusal(400, "Invalid time unit")
     if path == ["ws-api", "v3"]:
-        return Route(Category.API, False, (), api=True)
+        return Route(Category.API, True, (), api=True)  # events of accounts come wrapped
     if not path or path[0] not in ("ws", "stream"):
         return Refusal(404, "Not Found")
     combined = path.pop(0) == "stream"
