@@ -71,7 +71,10 @@ def symbols_of(path: Path) -> list[str]:
 
 
 def read_truth(path: Path, symbol: str, wanted: frozenset[int] = frozenset()) -> Truth:
-    """Follow a USD-M recording by the rule: drop u < L, join on U <= L <= u or pu == L, then each pu is the u before."""
+    """Follow a Binance recording by the rule. Futures: drop u < L, join on U <= L <= u or pu == L, then each pu is the u before.
+
+    Spot, whose updates name no pu: drop u <= L, join on U <= L + 1 <= u, then each U is the u before plus one.
+    """
     truth = Truth(symbol)
     held: list[tuple[int, dict[str, object]]] = []
     synced = joined = False
@@ -90,8 +93,9 @@ def read_truth(path: Path, symbol: str, wanted: frozenset[int] = frozenset()) ->
 
     def take(line: int, data: dict[str, object]) -> None:
         nonlocal synced, joined
-        first, last, prev = int(data["U"]), int(data["u"]), int(data["pu"])  # type: ignore[call-overload]
-        if not joined and last < truth.last_id:
+        first, last, spot = int(data["U"]), int(data["u"]), "pu" not in data  # type: ignore[call-overload]
+        prev = first - 1 if spot else int(data["pu"])  # type: ignore[call-overload]
+        if not joined and last < truth.last_id + spot:
             return
         follows = prev == truth.last_id or (not joined and first <= truth.last_id <= last)
         if not follows:
@@ -115,7 +119,7 @@ def read_truth(path: Path, symbol: str, wanted: frozenset[int] = frozenset()) ->
                     take(number, data)
             continue
         truth.frames.append(payload)
-        if message["stream"] != f"{symbol}@depth@0ms":
+        if message["stream"] not in (f"{symbol}@depth@0ms", f"{symbol}@depth@100ms"):
             continue
         if synced:
             take(line, message["data"])

@@ -17,6 +17,7 @@ from venue_sim.recording import parse_line
 from venue_sim.replay import ReplayMarket
 from venue_sim.synthetic import SyntheticMarket
 from venue_sim.timeline import Phase, Timeline
+from venue_sim.venues.spot import SPOT
 from venue_sim.venues.usdm import USDM
 from venue_sim.venues.usdm.streams import Category, parse_target
 
@@ -351,3 +352,37 @@ def test_whatever_the_faults_the_book_is_the_one_of_the_frames_that_left(
         twin.take(None, step)
         assert market.books["btcusdt"].at() == twin.books["btcusdt"].at()
     assert exchange.position == sum(steps)
+
+
+def test_only_a_pong_with_the_payload_of_a_ping_answers_it() -> None:
+    market = SyntheticMarket(["btcusdt"], rate=0, seed=1, start_ms=0)
+    rules = Rules(ping_interval_s=1.0, pong_timeout_s=5.0)
+    exchange = Exchange(market, Timeline(1.0), FaultScript(), rules, USDM)
+    route = USDM.talk.parse_target("/public/ws")
+    assert isinstance(route, Route)
+    exchange.open(1, route, 0)
+    second = 1_000_000_000
+    (ping,) = exchange.tick(second)
+    assert isinstance(ping, Ping)
+    exchange.on_pong(1, b"something else")
+    assert exchange.links[1].unanswered_ping_ns == second
+    exchange.on_pong(1, ping.payload)
+    assert exchange.links[1].unanswered_ping_ns is None
+    exchange.tick(3 * second)
+    exchange.on_pong(1, b"")
+    assert any(isinstance(effect, Close) for effect in exchange.tick(9 * second))
+
+
+def test_a_connection_that_asks_for_microseconds_gets_them_and_another_one_does_not() -> None:
+    market = SyntheticMarket(["btcusdt"], rate=0, seed=1, start_ms=1_700_000_000_000)
+    exchange = Exchange(market, Timeline(0.0), FaultScript(), Rules(), SPOT)
+    for number, unit in ((1, ""), (2, "&timeUnit=MICROSECOND")):
+        route = SPOT.talk.parse_target(f"/stream?streams=btcusdt@depth@100ms{unit}")
+        assert isinstance(route, Route)
+        exchange.open(number, route, 0)
+    told = {effect.connection: effect.payloads for effect in exchange.pump(0, 20) if isinstance(effect, Deliver)}
+    assert len(told[1]) == len(told[2]) > 0
+    for plain, fine in zip(told[1], told[2], strict=True):
+        ms, us = (orjson.loads(text)["data"] for text in (plain, fine))
+        assert us.pop("E") == ms.pop("E") * 1000
+        assert us == ms

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -11,7 +11,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from venue_sim.accounts import Account
+from venue_sim.accounts import Account, AnyAccount, HoldingAccount
 from venue_sim.auth import Denied
 from venue_sim.config import OPERATIONS
 from venue_sim.face import Body
@@ -26,6 +26,7 @@ from venue_sim.trade_face import (
     Cancel,
     CancelAll,
     Countdown,
+    Lower,
     Modify,
     OrderRef,
     Place,
@@ -45,6 +46,7 @@ from venue_sim.trade_face import (
     words_of,
 )
 from venue_sim.trading import Trading
+from venue_sim.venues.spot import SPOT_TRADE
 from venue_sim.venues.usdm import USDM_TRADE
 
 COIN = Instrument("btcusdt", "0.10", "0.001", "BTC", "USDT")
@@ -53,29 +55,32 @@ SYMBOLS = {"btcusdt": COIN}
 
 @dataclass(frozen=True)
 class Case:
-    """A face, its order request, and the parameters of one that is right."""
+    """A face, its order request, the parameters of one that is right, and whether that is answered whole; the kind of its accounts."""
 
     name: str
     face: TradeFace
     order: tuple[str, str]
     right: Mapping[str, str]
+    whole: bool = False
+    account: Callable[[], AnyAccount] = lambda: Account("a", Fraction(1_000_000))
 
 
+def rich() -> HoldingAccount:
+    return HoldingAccount("a", {"BTC": Fraction(1000), "USDT": Fraction(1_000_000)}, SYMBOLS)
+
+
+RIGHT = {
+    "symbol": "BTCUSDT",
+    "side": "SELL",
+    "type": "LIMIT",
+    "timeInForce": "IOC",
+    "price": "100.10",
+    "quantity": "0.5",
+    "newClientOrderId": "me",
+}
 CASES = [
-    Case(
-        "usdm",
-        USDM_TRADE,
-        ("POST", "/fapi/v1/order"),
-        {
-            "symbol": "BTCUSDT",
-            "side": "SELL",
-            "type": "LIMIT",
-            "timeInForce": "IOC",
-            "price": "100.10",
-            "quantity": "0.5",
-            "newClientOrderId": "me",
-        },
-    )
+    Case("usdm", USDM_TRADE, ("POST", "/fapi/v1/order"), RIGHT),
+    Case("spot", SPOT_TRADE, ("POST", "/api/v3/order"), RIGHT, whole=True, account=rich),
 ]
 each_face = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -85,7 +90,7 @@ def test_an_order_request_reads_as_the_order_it_is(case: Case) -> None:
     ask = case.face.parse(*case.order, case.right, SYMBOLS)
     assert ask is not None
     assert ask.orders == 1
-    assert ask.what == Place(NewOrder("btcusdt", SELL, Decimal("100.10"), Decimal("0.5"), "me", Tif.IOC), False)
+    assert ask.what == Place(NewOrder("btcusdt", SELL, Decimal("100.10"), Decimal("0.5"), "me", Tif.IOC), case.whole)
 
 
 @each_face
@@ -161,7 +166,7 @@ def test_whatever_happened_to_an_order_can_be_told_and_asked_for(
     case: Case, side: int, price: int | None, lots: int, tif: Tif, prevention: SelfTrade
 ) -> None:
     face = case.face
-    trading = Trading(SYMBOLS, {"a": Account("a", Fraction(1_000_000))})
+    trading = Trading(SYMBOLS, {"a": case.account()})
     trading.on_book("btcusdt", BookState(1, 0, 0, [("100.00", "1.000")], [("100.10", "1.000")]), 0)
     exact = None if price is None else price * Decimal("0.10")
     state, pushes = trading.place(
@@ -204,6 +209,7 @@ def test_what_a_request_does_has_words_that_a_fault_may_say(case: Case) -> None:
     whats: list[What] = [
         ask.what,
         Modify(ref, BUY, Decimal(1), Decimal(1)),
+        Lower(ref, Decimal(1)),
         Cancel((ref,), False),
         Cancel((ref,), True),
         CancelAll("btcusdt"),
@@ -217,6 +223,7 @@ def test_what_a_request_does_has_words_that_a_fault_may_say(case: Case) -> None:
         QueryHedge(),
         QueryPools(),
         UserStream("start", ""),
+        UserStream("subscribe", "", signed=True),
     ]
     for what in whats:
         assert words_of(what)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from marketlink.errors import UnknownExchange
-from marketlink.venues.binance import USDM, USDM_TRADING
+from marketlink.venues.binance import COINM, SPOT_PUBLIC, USDM, USDM_TRADING
 from marketlink.venues.registry import ALIASES, NAMES, PLANNED, find
 
 
@@ -14,8 +14,8 @@ def test_a_known_name_has_both_halves_and_addresses(name: str) -> None:
     exchange = find(name.upper())
     assert exchange.name in NAMES
     assert exchange.public.name == exchange.name
-    assert exchange.trading is not None
-    assert exchange.trading.name == exchange.name
+    assert exchange.trading is None or exchange.trading.name == exchange.name
+    assert all(public.name == exchange.name for public in exchange.time_units.values())
     assert exchange.stream_root.startswith("wss://")
     assert exchange.rest_root.startswith("https://")
     assert exchange.public.reduced_root(exchange.stream_root) is None
@@ -27,9 +27,14 @@ def test_the_first_exchange_is_usd_m() -> None:
     assert exchange.trade_api_url == "wss://ws-fapi.binance.com/ws-fapi/v1"
 
 
+def test_spot_and_coin_m_have_the_names_of_the_source() -> None:
+    assert find("binance").public is find("binancespot").public is SPOT_PUBLIC
+    assert find("binancefuturescm").public is COINM
+
+
 @pytest.mark.parametrize(("name", "planned"), [*((name, True) for name in PLANNED), ("nasdaq", False), ("", False)])
 def test_another_name_is_refused_with_those_that_are_known(name: str, planned: bool) -> None:
-    with pytest.raises(UnknownExchange, match="binancefutures, binancefuturesum") as refused:
+    with pytest.raises(UnknownExchange, match=r"binancefutures, binancefuturescm, .*binancefuturesum") as refused:
         find(name)
     assert refused.value.planned is planned
     assert refused.value.field == name

@@ -8,27 +8,31 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from venue_sim.accounts import Account, Fees
+from venue_sim.accounts import Account, AnyAccount, Fees, HoldingAccount
 from venue_sim.auth import Key
 from venue_sim.errors import BadAccounts
 from venue_sim.filters import parse_decimal
+from venue_sim.market import Instrument
 
 _FIELDS = ("name", "api_key", "secret", "balance", "leverage", "maker_fee", "taker_fee")
+_HOLDING_FIELDS = ("name", "api_key", "secret", "balances", "maker_fee", "taker_fee")
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
     """Accounts by name and the keys that open them."""
 
-    accounts: Mapping[str, Account]
+    accounts: Mapping[str, AnyAccount]
     keys: Mapping[str, Key]
 
 
-def parse_accounts(text: str) -> Accounts:
+def parse_accounts(text: str, held: Mapping[str, Instrument] | None = None) -> Accounts:
     """Read an accounts file. Raises `BadAccounts` naming the first entry and field that is wrong.
 
-    An entry needs `name`, `api_key` and `secret`; `balance` (10000), `maker_fee` (0.0002) and `taker_fee` (0.0005) are
-    numbers as text, `leverage` (20) is an integer. Several entries of one name are keys of one account.
+    An entry needs `name`, `api_key` and `secret` (a shared one, or the public half of an Ed25519 key as PEM text); `balance`
+    (10000), `maker_fee` (0.0002) and `taker_fee` (0.0005) are numbers as text, `leverage` (20) is an integer. Several entries of
+    one name are keys of one account. With `held`, the instruments of an exchange whose accounts hold assets, `balances` is a
+    table of assets instead (10000 of each quote asset), and both fees are 0.001.
     """
     try:
         document = tomllib.loads(text)
@@ -37,16 +41,19 @@ def parse_accounts(text: str) -> Accounts:
     entries = document.get("account", [])
     if set(document) - {"account"} or not isinstance(entries, list) or not entries:
         raise BadAccounts(0, "(file)", "must hold [[account]] entries and nothing else")
-    accounts: dict[str, Account] = {}
+    accounts: dict[str, AnyAccount] = {}
+    known = _FIELDS if held is None else _HOLDING_FIELDS
     keys: dict[str, Key] = {}
     for number, entry in enumerate(entries, 1):
         for field in entry:
-            if field not in _FIELDS:
-                raise BadAccounts(number, field, f"no such field; there are {', '.join(_FIELDS)}")
+            if field not in known:
+                raise BadAccounts(number, field, f"no such field; there are {', '.join(known)}")
         name, key, secret = (_text(number, entry, field) for field in ("name", "api_key", "secret"))
         if key in keys:
             raise BadAccounts(number, "api_key", "is an earlier entry's; every entry needs its own")
         keys[key] = Key(name, secret)
+        if name not in accounts and held is not None:
+            accounts[name] = _holding_account(number, name, entry, held)
         if name not in accounts:
             leverage = entry.get("leverage", 20)
             if not isinstance(leverage, int) or isinstance(leverage, bool) or not 1 <= leverage <= 125:
@@ -56,6 +63,18 @@ def parse_accounts(text: str) -> Accounts:
             )
             accounts[name] = Account(name, _number(number, entry, "balance", Fraction(10_000)), leverage, fees)
     return Accounts(accounts, keys)
+
+
+def _holding_account(
+    number: int, name: str, entry: Mapping[str, Any], held: Mapping[str, Instrument]
+) -> HoldingAccount:
+    table = entry.get("balances", {one.quote_asset: "10000" for one in held.values()})
+    if not isinstance(table, dict):
+        raise BadAccounts(number, "balances", 'must be a table of assets, like { USDT = "10000" }')
+    assets = {asset.upper(): _number(number, table, asset, Fraction(0)) for asset in table}
+    usual = Fraction(1, 1000)
+    fees = Fees(_number(number, entry, "maker_fee", usual), _number(number, entry, "taker_fee", usual))
+    return HoldingAccount(name, assets, held, fees)
 
 
 def _text(number: int, entry: Mapping[str, Any], field: str) -> str:

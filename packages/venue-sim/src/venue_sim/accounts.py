@@ -1,5 +1,5 @@
-"""Balances, positions, fees and margin of one account, one-way and cross margin. Exact: money is a `Fraction`, rounded
-only when it is written out.
+"""Balances, positions, fees and what they allow, of one account of either kind: one-way positions with cross margin, or
+assets that are held and locked (spot). Exact: money is a `Fraction`, rounded only when it is written out.
 
     realized profit = what was received for sales - what was paid for purchases + the cost of what is still open
 
@@ -8,9 +8,12 @@ holds after every fill to the last digit, so what one account wins at the market
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple, Protocol
+
+from venue_sim.market import Instrument
 
 NOTHING = Fraction(0)
 
@@ -66,6 +69,47 @@ class Position:
         return realized
 
 
+class Resting(NamedTuple):
+    """What is left of an order: `price` is its limit, or the market's where it has none."""
+
+    symbol: str
+    side: int
+    price: Fraction
+    quantity: Fraction
+    reduce_only: bool = False
+
+
+class AnyAccount(Protocol):
+    """What the trading needs of an account of either kind."""
+
+    name: str
+    fees_paid: Fraction
+
+    @property
+    def locks(self) -> bool:
+        """True where orders lock what they may spend, which the owner is told."""
+
+    def wallet_in(self, symbol: str) -> Fraction:
+        """What is held of the asset that a symbol is settled in."""
+
+    def locked(self, symbol: str, orders: Iterable[Resting]) -> tuple[Fraction, Fraction]:
+        """What orders lock of a symbol's base and quote asset."""
+
+    def position(self, symbol: str) -> Position:
+        """The position in a symbol."""
+
+    def fill(self, symbol: str, side: int, price: Fraction, quantity: Fraction, *, maker: bool) -> Booked:
+        """Book an execution: `side` is 1 for a purchase, -1 for a sale."""
+
+    def funding(self, symbol: str, rate: Fraction, mark: Fraction) -> Fraction:
+        """Pay funding on what is open; return what was paid."""
+
+    def affords(
+        self, new: Resting, orders: Sequence[Resting], replaced: Resting | None, marks: Mapping[str, Fraction]
+    ) -> bool:
+        """Say whether an order may be taken beside the open ones; `replaced` is what it was before, in `orders` too."""
+
+
 @dataclass(slots=True)
 class Account:
     """One account: its wallet in the margin asset and its positions by symbol."""
@@ -76,6 +120,29 @@ class Account:
     fees: Fees = Fees()
     positions: dict[str, Position] = field(default_factory=dict)
     fees_paid: Fraction = NOTHING
+
+    @property
+    def locks(self) -> bool:
+        """False: margin is counted when it is needed."""
+        return False
+
+    def wallet_in(self, symbol: str) -> Fraction:
+        """The wallet, whatever the symbol."""
+        return self.wallet
+
+    def locked(self, symbol: str, orders: Iterable[Resting]) -> tuple[Fraction, Fraction]:
+        """Nothing."""
+        return NOTHING, NOTHING
+
+    def affords(
+        self, new: Resting, orders: Sequence[Resting], replaced: Resting | None, marks: Mapping[str, Fraction]
+    ) -> bool:
+        """Initial margin after it is not above equity, or not more than before."""
+        open_now = _open_quantities(orders)
+        with_new = _open_quantities([*(one for one in orders if one is not replaced), new])
+        known = {new.symbol: new.price, **marks}
+        needed = self.required(known, with_new)
+        return needed <= self.required(known, open_now) or needed <= self.equity(known)
 
     def position(self, symbol: str) -> Position:
         """The position in a symbol, an empty one at first."""
@@ -115,3 +182,77 @@ class Account:
             worst = max(abs(amount + bought), abs(amount - sold), abs(amount))
             total += worst * marks.get(symbol, entry) / self.leverage
         return total
+
+
+def _open_quantities(orders: Iterable[Resting]) -> dict[str, tuple[Fraction, Fraction]]:
+    """What is left of open purchases and sales by symbol, reduce-only orders left out."""
+    found: dict[str, tuple[Fraction, Fraction]] = {}
+    for one in orders:
+        if not one.reduce_only:
+            bought, sold = found.get(one.symbol, (NOTHING, NOTHING))
+            found[one.symbol] = (bought + one.quantity, sold) if one.side > 0 else (bought, sold + one.quantity)
+    return found
+
+
+@dataclass(slots=True)
+class HoldingAccount:
+    """One account of assets: what is bought or sold changes hands, the fee is paid in what is received, and open orders lock what they
+    may spend."""
+
+    name: str
+    assets: dict[str, Fraction]
+    instruments: Mapping[str, Instrument]
+    fees: Fees = Fees(Fraction(1, 1000), Fraction(1, 1000))
+    fees_paid: Fraction = NOTHING
+
+    @property
+    def locks(self) -> bool:
+        """True."""
+        return True
+
+    def held(self, asset: str) -> Fraction:
+        """What is held of an asset, locked or not."""
+        return self.assets.get(asset, NOTHING)
+
+    def wallet_in(self, symbol: str) -> Fraction:
+        """What is held of the quote asset."""
+        return self.held(self.instruments[symbol].quote_asset)
+
+    def position(self, symbol: str) -> Position:
+        """What is held of the base asset, as a position that cost nothing."""
+        return Position(self.held(self.instruments[symbol].base_asset))
+
+    def fill(self, symbol: str, side: int, price: Fraction, quantity: Fraction, *, maker: bool) -> Booked:
+        """Book an execution; the fee is in the base asset for a purchase, in the quote asset for a sale."""
+        one, rate = self.instruments[symbol], self.fees.maker if maker else self.fees.taker
+        fee = rate * (quantity if side > 0 else quantity * price)
+        for asset, change in ((one.base_asset, side * quantity), (one.quote_asset, -side * quantity * price)):
+            self.assets[asset] = self.held(asset) + change - (fee if change > 0 else NOTHING)
+        self.fees_paid += fee
+        return Booked(NOTHING, fee, self.held(one.base_asset), NOTHING)
+
+    def funding(self, symbol: str, rate: Fraction, mark: Fraction) -> Fraction:
+        """Nothing: there is none."""
+        return NOTHING
+
+    def locked(self, symbol: str, orders: Iterable[Resting]) -> tuple[Fraction, Fraction]:
+        """What orders of any symbol lock of this one's two assets."""
+        one = self.instruments[symbol]
+        return tuple(sum(self._locks(asset, orders), NOTHING) for asset in (one.base_asset, one.quote_asset))  # type: ignore[return-value]
+
+    def affords(
+        self, new: Resting, orders: Sequence[Resting], replaced: Resting | None, marks: Mapping[str, Fraction]
+    ) -> bool:
+        """What it and the open orders may spend is held."""
+        one = self.instruments[new.symbol]
+        asset = one.quote_asset if new.side > 0 else one.base_asset
+        others = [each for each in orders if each is not replaced]
+        return sum(self._locks(asset, [*others, new]), NOTHING) <= self.held(asset)
+
+    def _locks(self, asset: str, orders: Iterable[Resting]) -> Iterable[Fraction]:
+        for order in orders:
+            one = self.instruments[order.symbol]
+            if order.side > 0 and one.quote_asset == asset:
+                yield order.price * order.quantity
+            elif order.side < 0 and one.base_asset == asset:
+                yield order.quantity

@@ -1,4 +1,4 @@
-"""Who asks, and when: keys, HMAC-SHA256 signatures and the time window of signed requests.
+"""Who asks, and when: keys, HMAC-SHA256 and Ed25519 signatures and the time window of signed requests.
 
 The signature is of the query string and the body joined as they were sent, without the signature itself, which comes
 last (exchange.md section 1; the window is `timestamp < now + 1000` and `now - timestamp <= recvWindow`).
@@ -6,11 +6,13 @@ last (exchange.md section 1; the window is `timestamp < now + 1000` and `now - t
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from urllib.parse import unquote
 
 AHEAD_MS = 1000
 DEFAULT_WINDOW_MS = 5000
@@ -28,19 +30,42 @@ class Denied(Enum):
     TOO_EARLY = "timestamp ahead of the exchange"
     TOO_LATE = "timestamp older than the window"
     SIGNATURE = "signature wrong"
+    NO_SESSION = "no session with this kind of key"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key of an account."""
+    """An API key of an account. `secret` is a shared one, or the public half of an Ed25519 key as PEM text."""
 
     account: str
     secret: str
+
+    @property
+    def is_public(self) -> bool:
+        """True for the public half of a key pair."""
+        return self.secret.lstrip().startswith("-----BEGIN PUBLIC KEY")
 
 
 def sign(payload: str, secret: str) -> str:
     """The signature of a payload, in hex."""
     return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+
+
+def signed_by(key: Key, payload: str, signature: str) -> bool:
+    """Say whether a signature of a payload is the key's: HMAC-SHA256 in hex, or Ed25519 in base64."""
+    if not key.is_public:
+        return hmac.compare_digest(sign(payload, key.secret).encode(), signature.encode())
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    public = load_pem_public_key(key.secret.encode())
+    assert isinstance(public, Ed25519PublicKey)
+    try:
+        public.verify(base64.b64decode(signature, validate=True), payload.encode())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def payload_of(query: str, body: str) -> tuple[str, str]:
@@ -50,7 +75,7 @@ def payload_of(query: str, body: str) -> tuple[str, str]:
         pieces = text.split("&") if text else []
         for piece in pieces:
             if piece.startswith("signature="):
-                signature = piece.removeprefix("signature=")
+                signature = unquote(piece.removeprefix("signature="))
         texts.append("&".join(piece for piece in pieces if not piece.startswith("signature=")))
     return "".join(texts), signature
 
@@ -80,6 +105,6 @@ def admit(
         return Denied.TOO_EARLY
     if now_ms - int(timestamp) > int(window):
         return Denied.TOO_LATE
-    if not hmac.compare_digest(sign(payload, keys[key].secret).encode(), signature.encode()):
+    if not signed_by(keys[key], payload, signature):
         return Denied.SIGNATURE
     return keys[key].account

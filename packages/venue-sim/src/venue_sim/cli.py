@@ -121,25 +121,35 @@ def run(
     ready_file: Annotated[
         Path | None, typer.Option(help="Write the addresses here too, atomically, when ready.")
     ] = None,
-    ping_interval: Annotated[float, typer.Option(help="Seconds between the server's pings, 0: none.")] = 180.0,
+    ping_interval: Annotated[
+        float | None, typer.Option(help="Seconds between the server's pings, 0: none. Default: the exchange's.")
+    ] = None,
     pong_timeout: Annotated[
-        float, typer.Option(help="Seconds without a pong until the connection is closed, 0: never.")
-    ] = 600.0,
+        float | None,
+        typer.Option(help="Seconds without a pong until the connection is closed, 0: never. Default: the exchange's."),
+    ] = None,
     max_connection_age: Annotated[
         float, typer.Option(help="Seconds after which a connection is closed, 0: never.")
     ] = 86_400.0,
     connection_limit: Annotated[
-        int, typer.Option(help="Connection attempts in five minutes of one address before 429, 0: no limit.")
-    ] = 300,
-    message_limit: Annotated[
-        int, typer.Option(help="Incoming websocket messages a second before the connection is closed, 0: no limit.")
-    ] = 10,
-    weight_limit: Annotated[
-        int,
+        int | None,
         typer.Option(
-            help="Request weight a minute before 429, announced in exchangeInfo; at least one whole snapshot's."
+            help="Connection attempts in five minutes of one address before 429, 0: no limit. Default: the exchange's."
         ),
-    ] = 2400,
+    ] = None,
+    message_limit: Annotated[
+        int | None,
+        typer.Option(
+            help="Incoming websocket messages a second before the connection is closed, 0: no limit. Default: the exchange's."
+        ),
+    ] = None,
+    weight_limit: Annotated[
+        int | None,
+        typer.Option(
+            help="Request weight a minute before 429, announced in exchangeInfo; at least one whole snapshot's. "
+            "Default: the exchange's."
+        ),
+    ] = None,
     ban_patience: Annotated[int, typer.Option(help="Requests answered 429 in one minute before 418.")] = 10,
     ban_s: Annotated[int, typer.Option(help="Length of the first ban in seconds; doubles every time.")] = 120,
     depth_wait: Annotated[
@@ -173,8 +183,12 @@ def run(
     change_limit: Annotated[int, typer.Option(help="Modifications of one order before -5026.")] = 10_000,
     order_limits: Annotated[
         str,
-        typer.Option(metavar="S,M", help="Orders in 10 s and in a minute before -1015, announced in exchangeInfo."),
-    ] = "300,1200",
+        typer.Option(
+            metavar="S,M",
+            help="Orders in each of the exchange's periods (10 s and a minute; spot: 10 s and a day) before they are "
+            "refused, announced in exchangeInfo. Default: the exchange's.",
+        ),
+    ] = "",
     history: Annotated[int, typer.Option(help="Depth updates a symbol to keep for /sim/book?u=.")] = 100_000,
     max_buffer_mb: Annotated[
         int, typer.Option(help="Unsent megabytes at which a client that does not read is cut off.")
@@ -187,6 +201,13 @@ def run(
         script = parse_script(faults.read_text()) if faults else []
         names = [name.strip().lower() for name in symbols.split(",") if name.strip()]
         face, trade_face = find(venue)
+        habits = face.habits
+        ping_interval = habits.ping_interval_s if ping_interval is None else ping_interval
+        pong_timeout = habits.pong_timeout_s if pong_timeout is None else pong_timeout
+        connection_limit = habits.connections_in_5_min if connection_limit is None else connection_limit
+        message_limit = habits.messages_per_s if message_limit is None else message_limit
+        weight_limit = habits.weight_per_minute if weight_limit is None else weight_limit
+        pools = _pools(order_limits, habits.pools)
         source = _market(
             face,
             market,
@@ -239,13 +260,13 @@ def run(
 
             if trade_face is None:
                 raise BadMarket("--accounts", f"{venue} has no trading here")
-            known = parse_accounts(accounts.read_text())
-            limits = Limits(changes=change_limit)
+            known = parse_accounts(accounts.read_text(), source.instruments if habits.holds_assets else None)
+            limits = Limits(changes=change_limit, kills_are_orders=habits.holds_assets)
             trading = Trading(source.instruments, known.accounts, limits=limits, cancels=queue)
             exchange.let_trade(trading, trade_face)
             exchange.private.quick = trade_lite
             exchange.private.latencies = parse_latencies(latency_ms, seed)
-            trade = TradeDesk(exchange, trading, known.keys, trade_face, _pools(order_limits))
+            trade = TradeDesk(exchange, trading, known.keys, trade_face, pools)
         desk = Desk(
             exchange,
             weight_per_minute=weight_limit,
@@ -336,11 +357,13 @@ def _log_to_stderr(level_name: str) -> None:
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
 
 
-def _pools(text: str) -> tuple[OrderPool, ...]:
+def _pools(text: str, usual: tuple[OrderPool, ...]) -> tuple[OrderPool, ...]:
+    if not text:
+        return usual
     parts = text.split(",")
-    if len(parts) != 2 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+    if len(parts) != len(usual) or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
         raise BadMarket("--order-limits", f"must be two positive numbers, like 300,1200, not {text!r}")
-    return OrderPool(10, int(parts[0])), OrderPool(60, int(parts[1]))
+    return tuple(OrderPool(pool.seconds, int(part)) for pool, part in zip(usual, parts, strict=True))
 
 
 def _begin_now(market: Market) -> None:

@@ -14,7 +14,7 @@ from venue_sim.exchange import Exchange
 from venue_sim.face import Ask, AskDepth, AskInstruments, AskPing, AskTime, AskWrong, Body
 from venue_sim.faults import cut_short
 from venue_sim.latency import Latencies
-from venue_sim.limits import POOLS, WeightLimit
+from venue_sim.limits import WeightLimit
 from venue_sim.market import BookHistory, BookState
 from venue_sim.trade_desk import Credentials, TradeDesk
 from venue_sim.trade_face import ApiWrong, PrivateAsk, words_of
@@ -136,6 +136,7 @@ class Desk:
         now_ns: int,
         epoch_s: float,
         who: Credentials | None,
+        connection: int | None = None,
     ) -> Reply | Ticket:
         symbol = query.get("symbol", "").lower() or None
         question = self._face.parse(method, path, query, self._exchange.market.books)
@@ -156,14 +157,14 @@ class Desk:
                 if fault.kind == "late_execution":
                     self.trade.later(now_ns + int((fault.delay_s or 0.0) * 1e9), private, who)
                 elif fault.executed:
-                    self._carry_out(self.trade, private, who, symbol, now_ns, epoch_s)
+                    self._carry_out(self.trade, private, who, symbol, now_ns, epoch_s, connection)
             if fault.status == 429 and fault.for_s is not None:
                 limit.close(epoch_s + fault.for_s)
             answer = self._faulty(fault, epoch_s)
         elif verdict.status != 200:
             answer = _reply(self._too_many(verdict.status, epoch_s, verdict.retry_after_s))
         elif self.trade is not None and private is not None and who is not None:
-            answer = _reply(self._carry_out(self.trade, private, who, symbol, now_ns, epoch_s))
+            answer = _reply(self._carry_out(self.trade, private, who, symbol, now_ns, epoch_s, connection))
             if private.orders:
                 headers = {**answer.headers, **self.trade.headers(who.key, epoch_s)}
                 answer = replace(answer, headers=headers)
@@ -179,7 +180,7 @@ class Desk:
             answer = replace(answer, cut=fault)
         return self._note(path, answer, verdict.used)
 
-    def ask_api(self, text: bytes, client: str, now_ns: int, epoch_s: float) -> Reply:
+    def ask_api(self, text: bytes, client: str, now_ns: int, epoch_s: float, connection: int | None = None) -> Reply:
         """Answer a request that came over the exchange's websocket API, as text for its connection."""
         if self.trade is None:
             return Reply(404, b"", never=True)
@@ -187,7 +188,7 @@ class Desk:
         if isinstance(request, ApiWrong):
             return Reply(400, request.answer)
         who = Credentials(request.parameters, request.key, request.payload, request.signature)
-        reply = self._ask(request.method, request.path, request.parameters, client, now_ns, epoch_s, who)
+        reply = self._ask(request.method, request.path, request.parameters, client, now_ns, epoch_s, who, connection)
         if isinstance(reply, Ticket):
             return Reply(400, b"", never=True)
         if reply.hang_up:
@@ -248,7 +249,7 @@ class Desk:
                     instruments,
                     exchange.exchange_ms(now_ns),
                     self._per_minute,
-                    self.trade.limits if self.trade else POOLS,
+                    self.trade.limits if self.trade else exchange.face.habits.pools,
                 )
                 return Reply(200, body)
             case AskDepth(symbol=symbol, limit=limit, wrong=wrong):
@@ -260,10 +261,17 @@ class Desk:
         return self._face.too_many(status, int(epoch_s * 1000), retry_after_s, self._per_minute)
 
     def _carry_out(
-        self, trade: TradeDesk, private: PrivateAsk, who: Credentials, symbol: str | None, now_ns: int, epoch_s: float
+        self,
+        trade: TradeDesk,
+        private: PrivateAsk,
+        who: Credentials,
+        symbol: str | None,
+        now_ns: int,
+        epoch_s: float,
+        connection: int | None,
     ) -> Body:
         self._exchange.carrying_out(words_of(private.what), symbol, now_ns)
-        return trade.answer(private, who, now_ns, epoch_s)
+        return trade.answer(private, who, now_ns, epoch_s, connection)
 
     def _faulty(self, fault: Fault, epoch_s: float) -> Reply:
         if fault.kind == "timeout" or (fault.kind == "late_execution" and fault.mode == "silent"):

@@ -18,6 +18,7 @@ from venue_sim.face import (
     Face,
     ListSubscriptions,
     Packet,
+    Private,
     Property,
     Route,
     StreamName,
@@ -111,7 +112,8 @@ class Exchange:
         private = route.private
         if private is not None and self.rules.user_stream_form not in ("any", private.form):
             private = None  # acknowledged and silent, as a stream on the wrong path
-        link = Link(connection, route.category, route.combined, now_ns, limit, private, route.api, last_ping_ns=now_ns)
+        link = Link(connection, route.category, route.combined, now_ns, limit, private, route.api, route.rewrite)
+        link.last_ping_ns = now_ns
         self.links[connection] = link
         self._subscribe(link, route.streams, now_ns)
         return []
@@ -122,6 +124,9 @@ class Exchange:
         if link is not None:
             self._unlist(link, list(link.streams))
             link.state = LinkState.GONE
+            if link.api and link.private is not None:  # its stream ends with it
+                for key in link.private.keys:
+                    self.private.keys.pop(key, None)
 
     def on_text(self, connection: int, text: bytes, now_ns: int) -> list[Effect]:
         """Answer a client's request."""
@@ -163,6 +168,23 @@ class Exchange:
         """True for a connection that takes private requests."""
         link = self.links.get(connection)
         return link is not None and link.api
+
+    def log_on(self, connection: int, account: str) -> None:
+        """Let what a connection asks without a key be asked by an account."""
+        link = self.links.get(connection)
+        if link is not None:
+            link.session = account
+
+    def session(self, connection: int) -> str | None:
+        """The account a connection has logged on to."""
+        link = self.links.get(connection)
+        return None if link is None else link.session
+
+    def subscribe_private(self, connection: int, key: str) -> None:
+        """Send a connection the events of a key from now on."""
+        link = self.links.get(connection)
+        if link is not None:
+            link.private = Private((key,), None, "api")
 
     def send(self, connection: int, text: bytes) -> list[Effect]:
         """Send a connection the answer to its request, unless it is gone."""
@@ -207,10 +229,11 @@ class Exchange:
         """What is queued for connections."""
         return self._flush()
 
-    def on_pong(self, connection: int) -> None:
-        """Note that a client answered the last ping."""
+    def on_pong(self, connection: int, payload: bytes | None = None) -> None:
+        """Note that a client answered a ping; a pong with another payload than a ping's answers none."""
         link = self.links.get(connection)
-        if link is not None:
+        if link is not None and (payload is None or payload in link.pings):
+            link.pings.clear()
             link.unanswered_ping_ns = None
 
     def is_stalled(self, connection: int) -> bool:
@@ -475,4 +498,6 @@ class Exchange:
         link.last_ping_ns = now_ns
         if link.unanswered_ping_ns is None:
             link.unanswered_ping_ns = now_ns
-        return [Ping(link.id, str(self.exchange_ms(now_ns)).encode())]
+        payload = str(self.exchange_ms(now_ns)).encode()
+        link.pings.append(payload)
+        return [Ping(link.id, payload)]

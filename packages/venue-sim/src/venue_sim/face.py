@@ -8,7 +8,7 @@ texts. tests/conformance/face holds every face to the same behaviour.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -32,13 +32,15 @@ class Private:
 @dataclass(frozen=True, slots=True)
 class Route:
     """Where a connection came in: its category, whether frames are wrapped, and the streams its address names.
-    `private` is an account's stream, `api` a connection that takes private requests."""
+    `private` is an account's stream, `api` a connection that takes private requests. `rewrite` makes of each message what
+    goes out on this connection, where its address asks for another form."""
 
     category: Enum
     combined: bool
     streams: tuple[str, ...]
     private: Private | None = None
     api: bool = False
+    rewrite: Callable[[bytes], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,13 +331,28 @@ class Rest(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Habits:
+    """An exchange's limits and intervals, unless a run says other ones. `holds_assets`: its accounts hold assets, and have no
+    positions and no margin; a fill-or-kill order that can't be filled was an order there."""
+
+    weight_per_minute: int = 2400
+    messages_per_s: int = 10
+    connections_in_5_min: int = 300
+    ping_interval_s: float = 180.0
+    pong_timeout_s: float = 600.0
+    pools: tuple[OrderPool, ...] = POOLS
+    holds_assets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Face:
-    """One exchange's language."""
+    """One exchange's language, and its habits."""
 
     name: str
     talk: Talk
     messages: Messages
     rest: Rest
+    habits: Habits = Habits()
 
 
 def packet_of(face: Face, frame: Frame) -> Packet:

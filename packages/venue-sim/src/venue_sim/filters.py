@@ -38,6 +38,7 @@ class Rule(Enum):
     TOO_MANY_CHANGES = "too many changes of one order"
     NOT_A_LIMIT = "only limit orders can be modified"
     POSITION_SIDE = "account keeps positions in two ways"
+    NOT_LESS = "new quantity not below the old one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Limits:
     band: Decimal = Decimal("0.05")
     open_orders: int = 200
     changes: int = 10_000
+    kills_are_orders: bool = False  # a fill-or-kill order that can't be filled was an order, and expired
 
 
 def parse_decimal(text: str) -> Decimal | None:

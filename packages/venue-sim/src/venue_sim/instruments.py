@@ -19,6 +19,8 @@ KNOWN: dict[str, tuple[str, str, str]] = {
     "dogeusdt": ("0.000010", "1", "0.102500"),
     "adausdt": ("0.00010", "1", "0.34500"),
     "linkusdt": ("0.001", "0.01", "10.350"),
+    "btcusd_perp": ("0.1", "1", "61800.0"),
+    "ethusd_perp": ("0.01", "1", "2682.00"),
 }
 _TEMPLATES = (
     ("0.0100", "1", "45.0000"),
@@ -51,5 +53,8 @@ def derive_instrument(symbol: str, levels: Sequence[tuple[str, str]]) -> Instrum
 
 
 def _instrument(symbol: str, tick: str, step: str) -> Instrument:
-    quote = next((quote for quote in _QUOTES if symbol.endswith(quote)), "usdt")
-    return Instrument(symbol, tick, step, symbol.removesuffix(quote).upper(), quote.upper())
+    pair, _, term = symbol.partition("_")  # a term in the name: a contract of the pair
+    quotes = (*_QUOTES, "usd") if term else _QUOTES
+    quote = next((quote for quote in quotes if pair.endswith(quote)), "usdt")
+    base = pair if term and pair.endswith(quote) else symbol
+    return Instrument(symbol, tick, step, base.removesuffix(quote).upper(), quote.upper())

@@ -6,6 +6,8 @@ OPEN, STALLED --close, eof, reset, client gone--> GONE
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -74,6 +76,8 @@ class Link:
     messages: SlidingLimit
     private: Private | None = None
     api: bool = False
+    rewrite: Callable[[bytes], bytes] | None = None
+    session: str | None = None
     streams: dict[str, None] = field(default_factory=dict)
     state: LinkState = LinkState.OPEN
     stalled_until_ns: int | None = None
@@ -81,6 +85,7 @@ class Link:
     silent_pings_until_ns: int | None = 0
     last_ping_ns: int = 0
     unanswered_ping_ns: int | None = None
+    pings: deque[bytes] = field(default_factory=lambda: deque(maxlen=16))
     sent: int = 0
     out: list[bytes] = field(default_factory=list)
     late: list[bytes] = field(default_factory=list)
@@ -89,6 +94,8 @@ class Link:
 
     def send(self, payload: bytes) -> None:
         """Queue one message, or lose or keep it while stalled."""
+        if self.rewrite is not None:
+            payload = self.rewrite(payload)
         if self.state is LinkState.OPEN:
             self.out.append(payload)
         elif self.state is LinkState.STALLED and self.delays:

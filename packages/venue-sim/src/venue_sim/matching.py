@@ -250,6 +250,12 @@ class Matching:
             return [Ended(old, End.AMENDED)]
         return self._arrive(replace(old, tick=tick, lots=lots))
 
+    def lower(self, order_id: int, lots: int) -> list[Event]:
+        """Give a resting order a smaller total quantity, above what is executed, in its place of the queue."""
+        order = replace(self.orders[order_id], lots=lots)
+        self.orders[order_id] = order
+        return [Shrunk(order)]
+
     # how it is done
 
     def _arrive(self, order: Order) -> list[Event]:

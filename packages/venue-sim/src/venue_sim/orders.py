@@ -101,7 +101,8 @@ class OrderPush:
 
 @dataclass(frozen=True, slots=True)
 class AccountPush:
-    """Told to the owner of an account: its wallet and one position after a change. `reason` is ORDER or FUNDING."""
+    """Told to the owner of an account: its wallet and one position after a change. `reason` is ORDER or FUNDING; `locked`
+    what open orders lock of the symbol's base and quote asset."""
 
     account: str
     reason: str
@@ -112,6 +113,7 @@ class AccountPush:
     realized: Fraction
     unrealized: Fraction
     at_ms: int
+    locked: tuple[Fraction, Fraction] = (Fraction(0), Fraction(0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ class Shell:
             self._carry_out(connection, text, client)
 
     def _carry_out(self, connection: int, text: bytes, client: str) -> None:
-        reply = self._desk.ask_api(text, client, time.monotonic_ns(), time.time())
+        reply = self._desk.ask_api(text, client, time.monotonic_ns(), time.time(), connection)
         self._told()
         if reply.hang_up:
             self._sockets.apply(self._exchange.break_off(connection, reply.hang_up))

@@ -280,7 +280,7 @@ class Connection(asyncio.Protocol):
             case Opcode.PING:
                 sockets.apply(sockets.exchange.on_message(number, now_ns))
             case Opcode.PONG:
-                sockets.exchange.on_pong(number)
+                sockets.exchange.on_pong(number, bytes(frame.data))
                 sockets.apply(sockets.exchange.on_message(number, now_ns))
             case _:
                 pass

@@ -19,6 +19,7 @@ from venue_sim.trade_face import (
     Cancel,
     CancelAll,
     Countdown,
+    Lower,
     Modify,
     OrderRef,
     Place,
@@ -81,9 +82,13 @@ class TradeDesk:
         found = self._keys.get(key)
         return None if found is None else found.account
 
-    def answer(self, ask: PrivateAsk, who: Credentials, now_ns: int, epoch_s: float) -> Body:
-        """Carry a request out; what owners are told goes into their streams."""
+    def answer(
+        self, ask: PrivateAsk, who: Credentials, now_ns: int, epoch_s: float, connection: int | None = None
+    ) -> Body:
+        """Carry a request out; what owners are told goes into their streams. `connection` is the one it came over."""
         now_ms = self._exchange.exchange_ms(now_ns)
+        if isinstance(ask.what, UserStream) and ask.what.what in ("logon", "subscribe", "unsubscribe"):
+            return self._stream_here(ask.what, who, connection, now_ms)
         if isinstance(ask.what, UserStream):
             account = self.account_of(who.key)
             if account is None:
@@ -178,13 +183,22 @@ class TradeDesk:
                     account, ref.symbol, ref.order_id, ref.client_id, price, quantity, now_ms
                 )
                 self._exchange.push(pushes, now_ns)
-                return face.broken(state) if isinstance(state, Broken) else face.acknowledgement(state, whole=True)
+                if isinstance(state, Broken):
+                    return face.broken(state)
+                return face.acknowledgement(state, whole=True, modified=True)
+            case Lower(ref=ref, quantity=quantity):
+                state, pushes = trading.lower(account, ref.symbol, ref.order_id, ref.client_id, quantity, now_ms)
+                self._exchange.push(pushes, now_ns)
+                if isinstance(state, Broken):
+                    return face.broken(state)
+                return face.acknowledgement(state, whole=True, modified=True)
             case Cancel(refs=refs, batch=batch):
                 answers = [self._cancel(account, ref, now_ms, now_ns) for ref in refs]
                 return face.listed(answers) if batch else answers[0]
             case CancelAll(symbol=symbol):
+                ids = [one.id for one in trading.open_orders(account, symbol)]
                 self._exchange.push(trading.cancel_all(account, symbol, now_ms), now_ns)
-                return face.done_all()
+                return face.done_all([trading.orders[number] for number in ids])
             case Countdown(symbol=symbol, after_ms=after_ms):
                 trading.countdown(account, symbol, now_ms + after_ms if after_ms else None)
                 return face.countdown(symbol, after_ms)
@@ -226,6 +240,34 @@ class TradeDesk:
         ]
         oldest = asked.from_id is not None or asked.start_ms is not None
         return found[: asked.limit] if oldest else found[-asked.limit :]
+
+    def _stream_here(self, asked: UserStream, who: Credentials, connection: int | None, now_ms: int) -> Body:
+        """Carry out what concerns the stream of the connection that asks."""
+        if connection is None:
+            return self.face.no_such_stream()
+        account = self._exchange.session(connection)
+        if asked.signed:
+            admitted = admit(self._keys, who.key, who.parameters, who.payload, who.signature, now_ms)
+            if isinstance(admitted, Denied):
+                return self.face.denied(admitted)
+            account = admitted
+        if account is None:
+            return self.face.denied(Denied.NO_KEY)
+        if asked.what == "logon":
+            if not self._keys[who.key].is_public:
+                return self.face.denied(Denied.NO_SESSION)
+            self._exchange.log_on(connection, account)
+            return self.face.logged_on(who.key, now_ms)
+        key = f"connection {connection}"
+        known = key in self._exchange.private.keys
+        if asked.what == "unsubscribe":
+            self._exchange.private.keys.pop(key, None)
+            return self.face.stream_ended() if known else self.face.no_such_stream()
+        if known:
+            return self.face.subscribed_already()
+        self._exchange.private.keys[key] = account
+        self._exchange.subscribe_private(connection, key)
+        return self.face.subscribed(0)
 
     def _stream(self, asked: UserStream, account: str, epoch_s: float) -> Body:
         keys = self._exchange.private.keys

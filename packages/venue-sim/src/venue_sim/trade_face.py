@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
-from venue_sim.accounts import Account
 from venue_sim.auth import Denied
 from venue_sim.face import Body, RequestId
 from venue_sim.filters import Broken
@@ -43,6 +42,14 @@ class Modify:
     ref: OrderRef
     side: int
     price: Decimal
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Lower:
+    """Give an order a smaller total quantity in its place of the queue."""
+
+    ref: OrderRef
     quantity: Decimal
 
 
@@ -130,10 +137,15 @@ class QueryPools:
 
 @dataclass(frozen=True, slots=True)
 class UserStream:
-    """Start (`start`), prolong (`ping`) or end (`stop`) the account's stream. Needs a key and no signature."""
+    """Start (`start`), prolong (`ping`) or end (`stop`) the account's stream. Needs a key, and a signature only if `signed`.
+
+    Where the stream comes over the connection that asks: `logon` lets the connection's requests be its account's, `subscribe` and
+    `unsubscribe` begin and end its events there.
+    """
 
     what: str
     key: str
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +158,7 @@ class Wrong:
 What = (
     Place
     | Modify
+    | Lower
     | Cancel
     | CancelAll
     | Countdown
@@ -189,7 +202,7 @@ def words_of(what: What) -> tuple[str, ...]:
         case Place(new=new):
             kind = "market" if new.price is None else new.tif.value.lower()
             return ("submit", f"submit_{kind}", "orders")
-        case Modify():
+        case Modify() | Lower():
             return ("modify", "orders")
         case Cancel(batch=batch):
             return ("batch_cancel" if batch else "cancel", "orders")
@@ -236,7 +249,7 @@ class ApiWrong:
 
 
 class TradeFace(Protocol):
-    """An exchange's private language."""
+    """An exchange's private language. Accounts are of the kind that the exchange has."""
 
     @property
     def key_header(self) -> str:
@@ -268,7 +281,7 @@ class TradeFace(Protocol):
     def too_many_orders(self, pool: OrderPool) -> Body:
         """Refuse an order for their number."""
 
-    def acknowledgement(self, state: OrderState, *, whole: bool) -> Body:
+    def acknowledgement(self, state: OrderState, *, whole: bool, modified: bool = False) -> Body:
         """Answer a placed, modified or cancelled order."""
 
     def no_such_order(self) -> Body:
@@ -280,8 +293,8 @@ class TradeFace(Protocol):
     def listed(self, answers: Sequence[Body]) -> Body:
         """Answer a batch: every answer in order."""
 
-    def done_all(self) -> Body:
-        """Answer that all open orders of a symbol were ended."""
+    def done_all(self, ended: Sequence[OrderState]) -> Body:
+        """Answer that all open orders of a symbol were ended: these."""
 
     def order(self, state: OrderState) -> Body:
         """Answer an order asked for."""
@@ -292,13 +305,13 @@ class TradeFace(Protocol):
     def trades(self, executions: Sequence[Execution], instruments: Mapping[str, Instrument]) -> Body:
         """Answer executions."""
 
-    def positions(self, account: Account, trading: Trading, symbol: str | None, version: int, now_ms: int) -> Body:
+    def positions(self, account: Any, trading: Trading, symbol: str | None, version: int, now_ms: int) -> Body:
         """Answer positions."""
 
-    def account(self, account: Account, trading: Trading, version: int, now_ms: int) -> Body:
+    def account(self, account: Any, trading: Trading, version: int, now_ms: int) -> Body:
         """Answer the account's sums."""
 
-    def balance(self, account: Account, trading: Trading, version: int, now_ms: int) -> Body:
+    def balance(self, account: Any, trading: Trading, version: int, now_ms: int) -> Body:
         """Answer the wallet."""
 
     def hedge(self, on: bool) -> Body:
@@ -322,6 +335,15 @@ class TradeFace(Protocol):
 
     def no_such_stream(self) -> Body:
         """Answer that a stream's key is not known."""
+
+    def logged_on(self, key: str, now_ms: int) -> Body:
+        """Answer a connection that has logged on."""
+
+    def subscribed(self, number: int) -> Body:
+        """Answer a connection that has subscribed to the account's events."""
+
+    def subscribed_already(self) -> Body:
+        """Refuse another subscription of the same connection."""
 
     def pool_headers(self, pools: Sequence[tuple[OrderPool, int]]) -> Mapping[str, str]:
         """Headers that tell the orders counted."""

@@ -16,7 +16,7 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
-from venue_sim.accounts import Account
+from venue_sim.accounts import AnyAccount, Resting
 from venue_sim.filters import Broken, Limits, Rule, check_notional, check_price, check_quantity
 from venue_sim.market import BookState, Instrument, Message, Quote, Trade, Update
 from venue_sim.matching import BUY, SELL, CancelFrom, End, Ended, Event, Fill, Matching, Order, Rested, Shrunk, Tif
@@ -36,6 +36,7 @@ from venue_sim.orders import (
 TRUTH_KEPT = 100_000
 _FIRST_ORDER_ID = 8_000_000_000_000
 _FIRST_TRADE_ID = 5_000_000_000
+_UNLOCKED = (Fraction(0), Fraction(0))
 
 
 _ENDS = {
@@ -56,7 +57,7 @@ class Trading:
     def __init__(
         self,
         instruments: Mapping[str, Instrument],
-        accounts: Mapping[str, Account],
+        accounts: Mapping[str, AnyAccount],
         *,
         limits: Limits | None = None,
         cancels: CancelFrom = CancelFrom.PROPORTIONAL,
@@ -145,14 +146,15 @@ class Trading:
             reduce_only=new.reduce_only,
         )
         events = self.books[new.symbol].place(order)
-        if isinstance(events[0], Ended) and events[0].why in (End.POST, End.FOK):
+        refusals = (End.POST,) if self.limits.kills_are_orders else (End.POST, End.FOK)
+        if isinstance(events[0], Ended) and events[0].why in refusals:
             rule = Rule.POST_ONLY if events[0].why is End.POST else Rule.FILL_OR_KILL
             return self._refused(account, new, Broken(rule), now_ms), []
         state = OrderState(order_id, account, new, now_ms, now_ms)
         self._keep(state)
         self._by_client_id[account, new.symbol, new.client_id] = order_id
         pushes: list[Push] = [OrderPush(account, Did.NEW, state, None, now_ms)]
-        pushes += self._carry_out(new.symbol, events, now_ms)
+        pushes += [*self._carry_out(new.symbol, events, now_ms), *self._locked(account, new.symbol, now_ms)]
         return self.orders[order_id], pushes
 
     def cancel(
@@ -196,6 +198,22 @@ class Trading:
             pushes.append(OrderPush(account, Did.AMENDMENT, state, None, now_ms))
         pushes += self._carry_out(symbol, events, now_ms)
         return self.orders[state.id], pushes
+
+    def lower(
+        self, account: str, symbol: str, order_id: int | None, client_id: str | None, quantity: Decimal, now_ms: int
+    ) -> tuple[OrderState | Broken, list[Push]]:
+        """Give an open limit order a smaller total quantity; it keeps its place in the queue."""
+        state = self.find(account, symbol, order_id, client_id)
+        if state is None or state.status not in OPEN:
+            return Broken(Rule.NO_SUCH_ORDER), []
+        if quantity >= state.new.quantity or quantity <= state.executed:
+            return Broken(Rule.NOT_LESS), []
+        broken = self._check(account, replace(state.new, quantity=quantity), amended=state)
+        if broken is not None:
+            return broken, []
+        events = self.books[symbol].lower(state.id, int(quantity / self._sizes[symbol][1]))
+        pushes = self._carry_out(symbol, events, now_ms)
+        return self.orders[state.id], [*pushes, *self._locked(account, symbol, now_ms)]
 
     def cancel_all(self, account: str, symbol: str, now_ms: int) -> list[Push]:
         """End every open order of an account on a symbol."""
@@ -273,6 +291,10 @@ class Trading:
                 sides[0 if state.new.side == BUY else 1] += Fraction(state.new.quantity - state.executed)
         return {symbol: (bought, sold) for symbol, (bought, sold) in found.items()}
 
+    def locked(self, account: AnyAccount, symbol: str) -> tuple[Fraction, Fraction]:
+        """What the account's open orders lock of a symbol's base and quote asset."""
+        return account.locked(symbol, [self._resting(one) for one in self.open_orders(account.name)])
+
     # how it is done
 
     def _check(self, account: str, new: NewOrder, amended: OrderState | None = None) -> Broken | None:
@@ -297,16 +319,21 @@ class Trading:
                 return Broken(Rule.DUPLICATE_ID)
             if len(self.open_orders(account, new.symbol)) >= self.limits.open_orders:
                 return Broken(Rule.TOO_MANY_ORDERS, str(self.limits.open_orders))
-        quantities = self.open_quantities(account, None if amended is None else amended.id)
-        bought, sold = quantities.get(new.symbol, (Fraction(0), Fraction(0)))
-        quantities[new.symbol] = (bought + more, sold) if new.side == BUY else (bought, sold + more)
-        marks = self.marks()
-        if price is not None:
-            marks.setdefault(new.symbol, price)
-        needed = owner.required(marks, quantities)
-        if needed > owner.required(marks, self.open_quantities(account)) and needed > owner.equity(marks):
-            return Broken(Rule.MARGIN)
-        return None
+        states = self.open_orders(account)
+        orders = [self._resting(one) for one in states]
+        replaced = next((order for one, order in zip(states, orders, strict=True) if one is amended), None)
+        wanted = Resting(new.symbol, new.side, price if price is not None else Fraction(0), more)
+        return None if owner.affords(wanted, orders, replaced, self.marks()) else Broken(Rule.MARGIN)
+
+    def _resting(self, state: OrderState) -> Resting:
+        new = state.new
+        price = Fraction(new.price) if new.price is not None else self.mark(new.symbol) or Fraction(0)
+        return Resting(new.symbol, new.side, price, Fraction(new.quantity - state.executed), new.reduce_only)
+
+    def _locked(self, account: str, symbol: str, now_ms: int) -> list[Push]:
+        """What an owner is told of what open orders lock now, where they do."""
+        owner = self.accounts[account]
+        return [self._account_push(owner, "ORDER", symbol, now_ms)] if owner.locks else []
 
     def _refused(self, account: str, new: NewOrder, broken: Broken, now_ms: int) -> Broken:
         self.truth.append(
@@ -344,6 +371,7 @@ class Trading:
                     self._keep(state)
                     self._note(state, "ended", event.order, event.order.leaves, 0, why.value, now_ms)
                     pushes.append(OrderPush(state.account, did, state, None, now_ms))
+                    pushes += self._locked(state.account, symbol, now_ms)
         return pushes
 
     def _fill(self, state: OrderState, fill: Fill, now_ms: int) -> list[Push]:
@@ -379,18 +407,19 @@ class Trading:
         did = Did.CALCULATED if state.new.liquidation else Did.TRADE
         return [told, OrderPush(state.account, did, state, execution, now_ms)]
 
-    def _account_push(self, account: Account, reason: str, symbol: str, now_ms: int) -> AccountPush:
+    def _account_push(self, account: AnyAccount, reason: str, symbol: str, now_ms: int) -> AccountPush:
         position, mark = account.position(symbol), self.mark(symbol)
         return AccountPush(
             account.name,
             reason,
             symbol,
-            account.wallet,
+            account.wallet_in(symbol),
             position.amount,
             position.entry,
             position.realized,
             position.unrealized(position.entry if mark is None else mark),
             now_ms,
+            self.locked(account, symbol) if account.locks else _UNLOCKED,
         )
 
     def _note(

@@ -144,14 +144,14 @@ def _said(log_level: str) -> Iterator[None]:
 def _signer(config: "ConnectorConfig") -> "Signer | None":
     """What signs with the configured keys; None where there are none. What the environment held of them, no child inherits."""
     from marketlink.errors import SettingsError
-    from marketlink.venues.signing import HmacSigner
+    from marketlink.venues.signing import make_signer
 
     for key in ("CONNECTOR_API_KEY", "CONNECTOR_SECRET"):
         os.environ.pop(key, None)
     if not config.has_keys:
         return None
     try:
-        return HmacSigner(config.api_key.get_secret_value(), config.secret.get_secret_value())
+        return make_signer(config.api_key.get_secret_value(), config.secret.get_secret_value())
     except ValueError as error:
         raise SettingsError(
             "configuration", "api_key, secret", str(error), "Copy both from the exchange as they are."
@@ -162,6 +162,7 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
     from marketlink.errors import SettingsError
     from marketlink.link.iceoryx import IceoryxConnectorPort
 
+    from connector.addresses import completed
     from connector.config import read_config
 
     for number in (
@@ -175,6 +176,11 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
         raise SettingsError(
             str(config_path), "trade_ws_url", what, "Give the WebSocket API's address of the same exchange."
         )
+    public = exchange.time_units.get(config.time_unit) if config.time_unit else exchange.public
+    if public is None:
+        what = f"{exchange.name} has no times in {config.time_unit}s"
+        raise SettingsError(str(config_path), "time_unit", what, "Leave it out.")
+    config = completed(config, exchange, config_path)
     trading = exchange.trading if config.has_keys else None
     if trading is not None and config.stp:
         try:
@@ -199,7 +205,7 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
 
         async def main() -> None:
             nonlocal shell
-            shell = Shell(name, exchange.public, config, port, random.Random(), trading=trading, signer=signer)
+            shell = Shell(name, public, config, port, random.Random(), trading=trading, signer=signer)
             shell.attend()
             await shell.run()
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from marketlink.orders import Status
+from marketlink.orders import OrderType, Status, TimeInForce
 from marketlink.private import ForeignOrder
 from marketlink.times import SECOND_NS, Moment
 from marketlink.venues.base import Instrument
@@ -20,7 +20,7 @@ from connector.calls import Asked, Calls
 from connector.client_ids import ClientIds
 from connector.counts import Counts
 from connector.effects import Effect, Level, Note, TellPrivate
-from connector.ledger import Ledger, LedgerEffect
+from connector.ledger import Ledger, LedgerEffect, Remarked
 from connector.lifecycle import Phase
 from connector.owners import Owners
 from connector.tracked import ZERO, Terms, Tracked
@@ -139,10 +139,10 @@ class Comparing:
             if not perhaps:
                 steps += self._ledger.on_absent(one, Op.TRADES, asked.sent_ns, now)
             whose |= perhaps
-        steps += [
-            self._calls.ask(self._venue.query(asked.symbol, "", each), now, symbol=asked.symbol)
-            for each in sorted(whose)[:MOST_QUESTIONS]
-        ]
+        for each in sorted(whose)[:MOST_QUESTIONS]:
+            executed = tuple(fill for fill in strange if fill.exchange_id == each)
+            call = self._venue.query(asked.symbol, "", each)
+            steps.append(self._calls.ask(call, now, symbol=asked.symbol, from_ns=asked.from_ns, strange=executed))
         return steps, True
 
     def identified(self, report: OrderReport, asked: Asked, now: Moment) -> list[Step]:
@@ -151,6 +151,46 @@ class Comparing:
         if tracked is not None:
             return [*self._ledger.on_report(tracked, report, asked.sent_ns, now)]
         return self.strangers(report)
+
+    def forgotten(self, asked: Asked, now: Moment) -> list[Step]:
+        """Take that the exchange no longer has the order of these executions: they are those of the one order in doubt that they fit.
+
+        The order must not be found by our own id either, and must be one that can't rest: whole, or of those that end at once. Where two
+        could be meant, nothing is decided.
+        """
+        fills, executed = asked.strange, sum((fill.qty for fill in asked.strange), ZERO)
+        fitting = [
+            one
+            for one in self._ledger.doubtful()
+            if one.symbol == asked.symbol
+            and one.doubt is not None
+            and Op.QUERY in one.doubt.absent
+            and not one.done
+            and not one.filled
+            and all(_could_be(fill, one) and _within(fill, one) for fill in fills)
+            and (executed == one.terms.qty or (executed < one.terms.qty and _ends_at_once(one)))
+        ]
+        if len(fitting) != 1:
+            return [Remarked("executions of an order that the exchange has forgotten", fills[0].exchange_id, loud=True)]
+        one = fitting[0]
+        end = Status.FILLED if executed == one.terms.qty else Status.EXPIRED
+        report = OrderReport(
+            one.symbol,
+            one.client_id,
+            fills[0].exchange_id,
+            end,
+            one.side,
+            one.order_type,
+            one.time_in_force,
+            one.terms.price,
+            one.terms.qty,
+            executed,
+            max(fill.time_ns for fill in fills),
+        )
+        steps: list[Step] = [*self._ledger.on_report(one, report, asked.sent_ns, now)]
+        for fill in fills:
+            steps += self._ledger.on_fill(one, fill, now)
+        return steps
 
     def strangers(self, report: OrderReport) -> list[Step]:
         """Note an order of somebody else's: by hand, of another program, or of the exchange itself."""
@@ -230,3 +270,13 @@ def _could_be(fill: Fill, order: Tracked) -> bool:
     if order.exchange_id:
         return fill.exchange_id == order.exchange_id
     return fill.side is order.side and fill.qty <= order.terms.qty and fill.time_ns >= order.placed_ns - SECOND_NS
+
+
+def _within(fill: Fill, order: Tracked) -> bool:
+    """Whether an execution's price is within an order's limit."""
+    return order.order_type is OrderType.MARKET or (fill.price - order.terms.price) * int(order.side) <= 0
+
+
+def _ends_at_once(order: Tracked) -> bool:
+    """Whether an order never rests."""
+    return order.order_type is OrderType.MARKET or order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)

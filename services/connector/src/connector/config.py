@@ -88,11 +88,17 @@ class ConnectorConfig(BaseModel):
         description="PEM file of the authorities to trust instead of the system's, for wss and https alike",
     )
 
+    time_unit: Literal["", "microsecond"] = Field(
+        default="", description='choice "microsecond", where the exchange offers it: the unit of times on its stream'
+    )
     recv_window_ms: Annotated[int, Field(ge=1, le=60_000)] = Field(
         default=2000, description="how long a request stays valid at the exchange, in ms"
     )
     order_timeout_s: Seconds = Field(default=3.0, description="the longest wait for the answer to an order request")
     user_stream_url: str = Field(default="", description="root of the account's stream; empty: stream_url")
+    ws_api_url: str = Field(
+        default="", description="address of the WebSocket API, where it brings the account's stream (spot)"
+    )
     user_stream_form: Literal["", "query", "query_events", "path"] = Field(
         default="",
         description="form of the account stream's address: query, query_events or path; empty: the exchange's",

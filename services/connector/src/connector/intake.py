@@ -9,7 +9,7 @@ from marketlink.messages import OrderEvent, SubmitOrder
 from marketlink.notices import OrderProblem
 from marketlink.orders import Order, OrderType, Status
 from marketlink.times import SECOND_NS, Moment
-from marketlink.venues.trading import Change, Placement, TradingVenue
+from marketlink.venues.trading import Change, Placement, TradingVenue, Unmodifiable
 
 from connector.calls import Calls
 from connector.client_ids import ClientIds, digest_of
@@ -200,9 +200,14 @@ class Intake:
         broken = self._risk.check(wanted, self._view(symbol, now, compared), now.mono)
         if broken is not None:
             return back(f"{broken.rule}: {broken.text}")
+        old = tracked.terms
+        change = Change(symbol, tracked.client_id, tracked.side, wanted.price, wanted.qty, old.price, old.qty)
+        try:
+            call = self._venue.modify(change)
+        except Unmodifiable as error:
+            return back(f"not sent: {error}")
         tracked.local_ns = order.local_timestamp
-        change = Change(symbol, tracked.client_id, tracked.side, wanted.price, wanted.qty)
-        ask = self._calls.ask(self._venue.modify(change), now, tracked)
+        ask = self._calls.ask(call, now, tracked)
         self._ledger.ask_modify(tracked, Terms(wanted.price, wanted.qty), self._calls.number)
         self._risk.count(now.mono)
         record = {"t": "modify", "c": tracked.client_id, "p": f"{wanted.price:f}", "q": f"{wanted.qty:f}"}

@@ -14,6 +14,7 @@ from connector.calls import Asked, Calls, NoAnswer, NotSent, Outcome
 from connector.comparing import Comparing, Step
 from connector.counts import Counts
 from connector.effects import Level, Note
+from connector.holdings import Holdings
 from connector.ledger import Ledger, Remarked
 from connector.owners import Owners
 from connector.positions import Positions
@@ -52,10 +53,12 @@ class Outcomes:
         comparing: Comparing,
         reconcile: Reconcile,
         positions: Positions,
+        holdings: Holdings,
         counts: Counts,
     ) -> None:
         self._venue, self._ledger, self._owners, self._calls = venue, ledger, owners, calls
         self._comparing, self._reconcile, self._positions, self._counts = comparing, reconcile, positions, counts
+        self._holdings = holdings
 
     def take(self, number: int, outcome: Outcome, now: Moment) -> list[OutcomeStep]:
         """Take what became of the request of this number."""
@@ -114,6 +117,8 @@ class Outcomes:
             if verdict is Verdict.GONE:
                 return [*self._ledger.on_absent(tracked, Op.QUERY, asked.sent_ns, now)]
             return [Remarked("questions without an answer", text)]
+        if op is Op.QUERY and verdict is Verdict.GONE and asked.strange:
+            return [*self._comparing.forgotten(asked, now)]
         if op is Op.TIME and asked.then is not None:
             words = f"{text}; and the clock can't be measured"
             return self._failed(asked.then_number, asked.then, Verdict.REFUSED, words, code, now)
@@ -152,7 +157,7 @@ class Outcomes:
                 report = venue.read_order(body)
                 if tracked.doubt is not None:
                     tracked.doubt.waiting = 0
-                if report.client_id != tracked.client_id:
+                if not _is_of(report, tracked):
                     return [Remarked("answers about another order", tracked.client_id)]
                 return [*ledger.on_report(tracked, report, asked.sent_ns, now)]
             case Op.OPEN_ORDERS:
@@ -165,7 +170,8 @@ class Outcomes:
                     self._reconcile.got(op, asked.symbol)
                 return [*steps]
             case Op.POSITIONS:
-                listed = self._positions.listed(venue.read_positions(body), asked.sent_ns, self._owners.symbols())
+                reports = self._holdings.listed(venue.read_positions(body))
+                listed = self._positions.listed(reports, asked.sent_ns, self._owners.symbols())
                 self._reconcile.got(op, "")
                 return [Positioned(report) for report in listed]
             case Op.TIME:  # measured by the shell, which knows when the request went
@@ -179,7 +185,7 @@ class Outcomes:
         return []
 
     def _of_order(self, tracked: Tracked, op: Op, number: int, report: OrderReport, now: Moment) -> list[OutcomeStep]:
-        if report.client_id != tracked.client_id:
+        if not _is_of(report, tracked):
             return [*self._ledger.lost(tracked, op, number, "the answer is about another order", now)]
         return [*self._ledger.answered(tracked, op, number, report, now)]
 
@@ -196,3 +202,8 @@ class Outcomes:
                 verdict = judge(self._venue.decisions, Op.CANCEL, answer).verdict
                 steps += self._judged(tracked, Op.CANCEL, number, verdict, answer.text, answer.code, now)
         return steps
+
+
+def _is_of(report: OrderReport, tracked: Tracked) -> bool:
+    """Whether an answer is about the order asked for. An exchange may give an order another name when it is cancelled, not another id."""
+    return report.client_id == tracked.client_id or ("" != tracked.exchange_id == report.exchange_id)

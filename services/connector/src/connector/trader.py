@@ -10,7 +10,6 @@ of a request `outcomes`, what is asked about orders `comparing`, who is told `ow
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from marketlink.link.port import Present
 from marketlink.messages import Batch, ErrorEvent, OrderEvent, PositionEvent, SubmitOrder
@@ -22,6 +21,7 @@ from marketlink.venues.trading import (
     BalanceReport,
     Fill,
     HedgeModeChanged,
+    HoldingReport,
     Op,
     OrderReport,
     PositionReport,
@@ -38,6 +38,7 @@ from connector.client_ids import ClientIds
 from connector.comparing import MS_NS, Comparing
 from connector.counts import Counts
 from connector.effects import Effect, Journal, Level, Note, Publish, Restream, TellPrivate
+from connector.holdings import Holdings
 from connector.intake import Intake
 from connector.ledger import MARGIN_NS, CancelAgain, Executed, Ledger, Problem, Remarked, Told
 from connector.lifecycle import Phase
@@ -49,9 +50,6 @@ from connector.reconcile import Reconcile
 from connector.restored import Restored, tracked_orders
 from connector.risk import Look, Mode, Risk
 from connector.tracked import Tracked
-
-MOST_AT_ONCE: Final = 10
-"""Orders in one request that cancels several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +82,7 @@ class Trader:
         self.risk = risk
         self.ledger = Ledger(settings.window_ms * MS_NS, settings.schedule_ns)
         self.positions = Positions()
+        self._holdings = Holdings()
         self.reconcile = Reconcile(settings.reconcile_ns)
         self.counts = Counts()
         self._owners = Owners(self.ledger)
@@ -97,6 +96,7 @@ class Trader:
             self._comparing,
             self.reconcile,
             self.positions,
+            self._holdings,
             self.counts,
         )
         self._intake = Intake(
@@ -128,6 +128,7 @@ class Trader:
     @instruments.setter
     def instruments(self, instruments: Mapping[str, Instrument]) -> None:
         self._comparing.instruments = instruments
+        self._holdings.know(instruments)
 
     @property
     def offset_ns(self) -> int:
@@ -222,6 +223,8 @@ class Trader:
                 return self._carry(self.ledger.on_fill(tracked, message, now), now)
             case PositionReport():
                 return self._position(message)
+            case HoldingReport():
+                return [effect for report in self._holdings.take(message) for effect in self._position(report)]
             case BalanceReport(asset, wallet, time_ns):
                 return [TellPrivate(Balance(asset, wallet, time_ns))]
             case StreamKeyEnded():
@@ -382,7 +385,10 @@ class Trader:
         return [note, TellPrivate(RiskState(mode.value, why))]
 
     def cancel_own(self, now: Moment, of: Callable[[Tracked], bool] = lambda one: True) -> list[Effect]:
-        """Cancel every order of this connector that is not being cancelled yet, ten at a time; those whose submit is open by themselves."""
+        """Cancel every order of this connector that is not being cancelled yet, as many in a request as the exchange takes.
+
+        Those whose submit is open go by themselves.
+        """
         effects: list[Effect] = []
         by_symbol: dict[str, list[Tracked]] = {}
         for one in self.ledger.active.values():
@@ -398,8 +404,8 @@ class Trader:
             else:
                 by_symbol.setdefault(one.symbol, []).append(one)
         for symbol, orders in by_symbol.items():
-            for start in range(0, len(orders), MOST_AT_ONCE):
-                some = orders[start : start + MOST_AT_ONCE]
+            for start in range(0, len(orders), self._venue.most_cancels):
+                some = orders[start : start + self._venue.most_cancels]
                 if len(some) == 1:
                     effects.append(self._intake.send_cancel(some[0], now))
                     continue

@@ -33,6 +33,7 @@ class Instrument:
     lot_text: str
     trading: bool
     bounds: OrderBounds = OrderBounds()
+    base: str = ""  # the asset that is bought and sold, where the exchange names it
 
 
 @dataclass(frozen=True, slots=True, eq=False)

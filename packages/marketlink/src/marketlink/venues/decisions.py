@@ -12,7 +12,7 @@ def as_markdown(decisions: Sequence[Decision]) -> str:
         ops = ", ".join(sorted(op.value for op in row.ops)) or "any"
         verdict = row.verdict.value + (" (post-only)" if row.post_only else "")
         cells = (
-            row.status or "any",
+            f"{row.status}xx" if row.status is not None and row.status < 10 else row.status or "any",
             "any" if row.code is None else row.code,
             row.text or "",
             ops,

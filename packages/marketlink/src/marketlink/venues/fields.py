@@ -15,6 +15,7 @@ import orjson
 from marketlink.events import BUY, DEPTH, LOCAL, SELL, Events, empty_events
 
 MS_NS: Final = 1_000_000
+US_NS: Final = 1_000
 MAX_MS: Final = (2**63 - 1) // MS_NS
 MAX_ID: Final = 2**63 - 1
 
@@ -47,9 +48,9 @@ def whole(data: Mapping[str, object], name: str, most: int = MAX_ID) -> int:
     return value
 
 
-def time_ns(data: Mapping[str, object]) -> int:
-    """Transaction time: matching-engine time, the clock that events of all kinds share (docs/venues/binance.md, times)."""
-    return whole(data, "T", MAX_MS) * MS_NS
+def time_ns(data: Mapping[str, object], name: str, unit_ns: int = MS_NS) -> int:
+    """Read a time since the epoch, in whole units of `unit_ns`."""
+    return whole(data, name, MAX_ID // unit_ns) * unit_ns
 
 
 def text(data: Mapping[str, object], name: str) -> str:

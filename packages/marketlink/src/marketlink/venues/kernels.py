@@ -44,12 +44,13 @@ _MOST_MANTISSA: Final = 1 << 53
 _MOST_DIGITS: Final = 18
 _MOST_DEPTH: Final = 60
 _MOST_NUMBER: Final = 40
-_MS_NS: Final = 1_000_000
-_LAST_MS: Final = ((1 << 63) - 1) // _MS_NS
+_LAST_NS: Final = (1 << 63) - 1
 
 # The fields of a depth update, as bits.
 _TYPE, _EVENT_MS, _TRADE_MS, _SYMBOL, _FIRST, _LAST, _PREV, _BID_LEVELS, _ASK_LEVELS = 1, 2, 4, 8, 16, 32, 64, 128, 256
-_ALL_FIELDS: Final = 511
+FUTURES_FIELDS: Final = 511
+SPOT_FIELDS: Final = FUTURES_FIELDS & ~(_TRADE_MS | _PREV)
+"""Spot's updates name no update before them, and their only time is the event's."""
 _UNKNOWN, _DATA = 0, 512
 
 _LOCAL_BUY_DEPTH: Final = np.uint64((1 << 30) | (1 << 29) | 1)
@@ -356,17 +357,19 @@ def _is_depth_update(text: Bytes, at: int) -> bool:
 
 
 @jit
-def scan(text: Bytes, recv_ns: int, found: Ints, out: Events) -> int:
+def scan(text: Bytes, recv_ns: int, fields: int, unit_ns: int, found: Ints, out: Events) -> int:
     """Read a depth frame, bare or in `data`: its levels to `out` in the frame's order, the rest to `found`.
 
-    Return READ; ODD if it is not surely a depth update of a futures venue; MORE_OUT if `out` is too short.
+    `fields` (FUTURES_FIELDS, SPOT_FIELDS) are those that must be there, and no other of them; times are in `unit_ns`.
+    Return READ; ODD if it is not surely such a depth update; MORE_OUT if `out` is too short.
     """
     at = _blank(text, 0)
     if _byte(text, at) != _OPEN_OBJECT:
         return ODD
     at += 1
     inside, data_seen, seen = False, False, 0
-    trade_ms, bids, asks, made = 0, 0, 0, 0
+    stamp, bids, asks, made = 0, 0, 0, 0
+    stamp_field = fields & _TRADE_MS or _EVENT_MS
     empty = True  # so far, the object we are in
     while True:
         at = _blank(text, at)
@@ -413,8 +416,8 @@ def scan(text: Bytes, recv_ns: int, found: Ints, out: Events) -> int:
                     return ODD
             else:
                 value, at = _count(text, at)
-                if field == _TRADE_MS:
-                    trade_ms = value
+                if field == stamp_field:
+                    stamp = value
                 elif field == _FIRST:
                     found[FIRST_ID] = value
                 elif field == _LAST:
@@ -433,10 +436,10 @@ def scan(text: Bytes, recv_ns: int, found: Ints, out: Events) -> int:
             break
         if byte != _COMMA:
             return ODD
-    if inside or seen != _ALL_FIELDS or trade_ms > _LAST_MS or _blank(text, at) != text.size:
+    if inside or seen != fields or stamp > _LAST_NS // unit_ns or _blank(text, at) != text.size:
         return ODD
     found[BIDS], found[ASKS] = bids, asks
-    exch_ts, last_id = trade_ms * _MS_NS, found[LAST_ID]
+    exch_ts, last_id = stamp * unit_ns, found[LAST_ID]
     for row in range(made):
         level = out[row]
         level["exch_ts"], level["local_ts"], level["ival"] = exch_ts, recv_ns, last_id

@@ -5,7 +5,8 @@ a function that makes it in the module of its family.
 """
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from marketlink.errors import UnknownExchange
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
     from marketlink.venues.base import PublicVenue
     from marketlink.venues.trading import TradingVenue
 
-ALIASES: Final = {"binancefuturesum": "binancefutures"}
+ALIASES: Final = {"binancefuturesum": "binancefutures", "binance": "binancespot"}
 """Other names that the source's collector has for the same exchange."""
 
 _ROWS: Final = {
     "binancefutures": ("marketlink.venues.binance", "usdm"),
+    "binancefuturescm": ("marketlink.venues.binance", "coinm"),
+    "binancespot": ("marketlink.venues.binance", "spot"),
 }
 """By name: the module, and the function in it that makes the `Exchange`."""
 
@@ -35,6 +38,7 @@ class Exchange:
     """One exchange. The roots are those of production; `trading` is None where only its market data is supported.
 
     `trade_rest_root` is where private requests go when that is not where public ones go; likewise `private_root` of the account's stream.
+    `time_units` are public halves whose streams give times in other units than the usual one, by the unit's name.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Exchange:
     trade_api_url: str = ""  # the WebSocket API for orders, where it has one
     trade_rest_root: str = ""
     private_root: str = ""
+    time_units: "Mapping[str, PublicVenue]" = field(default_factory=dict)
 
 
 def find(name: str) -> Exchange:

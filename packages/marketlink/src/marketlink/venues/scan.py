@@ -1,4 +1,4 @@
-"""The fast way to read a futures depth frame: its bytes straight into event records, or None for the slow way to judge."""
+"""The fast way to read a depth frame of Binance's: its bytes straight into event records, or None for the slow way to judge."""
 
 from functools import cache
 from types import ModuleType
@@ -7,6 +7,7 @@ import numpy as np
 
 from marketlink.book.rules import DepthUpdate
 from marketlink.events import EVENT_DTYPE, Events
+from marketlink.venues.fields import MS_NS, US_NS
 
 
 @cache
@@ -24,16 +25,30 @@ def scan_depth(frame: bytes, recv_ns: int) -> tuple[str, DepthUpdate] | None:
     anything else: another kind of message (spot's depth too, which has no `T`), a field missing or twice, text that is not ASCII, a price
     of more digits than a float holds exactly, JSON that is not valid.
     """
+    return _scan(frame, recv_ns, _kernels().FUTURES_FIELDS, MS_NS)
+
+
+def scan_spot_depth(frame: bytes, recv_ns: int) -> tuple[str, DepthUpdate] | None:
+    """Read one of Binance spot: `exch_ts` is the event time `E`, in ms; without an id of the update before. Else as `scan_depth`."""
+    return _scan(frame, recv_ns, _kernels().SPOT_FIELDS, MS_NS)
+
+
+def scan_spot_depth_us(frame: bytes, recv_ns: int) -> tuple[str, DepthUpdate] | None:
+    """The same of a stream with `E` in microseconds."""
+    return _scan(frame, recv_ns, _kernels().SPOT_FIELDS, US_NS)
+
+
+def _scan(frame: bytes, recv_ns: int, fields: int, unit_ns: int) -> tuple[str, DepthUpdate] | None:
     if b'"depthUpdate"' not in frame:  # most of what is not depth need not reach the kernel
         return None
     kernels = _kernels()
     text = np.frombuffer(frame, np.uint8)
     found = np.zeros(kernels.FOUND_SIZE, np.int64)
     events: Events = np.empty(frame.count(b'["'), EVENT_DTYPE)  # one for each level as venues write it
-    read = kernels.scan(text, recv_ns, found, events)
+    read = kernels.scan(text, recv_ns, fields, unit_ns, found, events)
     if read == kernels.MORE_OUT:  # as one might write it: no level takes less than nine bytes
         events = np.empty(len(frame) // 9, EVENT_DTYPE)
-        read = kernels.scan(text, recv_ns, found, events)
+        read = kernels.scan(text, recv_ns, fields, unit_ns, found, events)
     if read != kernels.READ:
         return None
     first_id, last_id, prev_id, symbol_from, symbol_to, bids, asks, asks_first = found.tolist()
@@ -44,4 +59,4 @@ def scan_depth(frame: bytes, recv_ns: int) -> tuple[str, DepthUpdate] | None:
         in_order[:bids], in_order[bids:] = events[asks:], events[:asks]
         events = in_order
     symbol = frame[symbol_from:symbol_to].decode("ascii").lower()
-    return symbol, DepthUpdate(first_id, last_id, prev_id, events)
+    return symbol, DepthUpdate(first_id, last_id, prev_id if fields == kernels.FUTURES_FIELDS else None, events)

@@ -71,13 +71,19 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A new price and total quantity for an order that is there."""
+    """A new price and total quantity for an order that is there; `old_price` and `old_qty` are what it has now, None where not known."""
 
     symbol: str
     client_id: str
     side: Side
     price: Decimal
     qty: Decimal
+    old_price: Decimal | None = None
+    old_qty: Decimal | None = None
+
+
+class Unmodifiable(ValueError):
+    """A change that the exchange offers no request for; its text says which it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,19 @@ class PositionReport:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldingReport:
+    """What the account holds of an asset, where that is the position in every symbol with this base asset (spot).
+
+    `change`: `qty` was added to what was there.
+    """
+
+    asset: str
+    qty: Decimal
+    time_ns: int
+    change: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BalanceReport:
     """What the wallet holds of an asset."""
 
@@ -174,7 +193,15 @@ class Unused:
 
 
 PrivateMessage = (
-    OrderReport | Fill | PositionReport | BalanceReport | StreamKeyEnded | HedgeModeChanged | StreamStep | Unused
+    OrderReport
+    | Fill
+    | PositionReport
+    | HoldingReport
+    | BalanceReport
+    | StreamKeyEnded
+    | HedgeModeChanged
+    | StreamStep
+    | Unused
 )
 """A `Fill` alone is the quick form of an execution (TRADE_LITE): its order's push follows."""
 
@@ -206,7 +233,7 @@ class Verdict(Enum):
 class Decision:
     """One row of the table of errors. The first row that matches decides; a field that is None matches anything.
 
-    `text` matches a part of the words, in lower case. `ops` empty: every operation.
+    `text` matches a part of the words, in lower case. `ops` empty: every operation. A `status` of one digit is all that begin with it.
     """
 
     status: int | None
@@ -293,10 +320,14 @@ class TradingVenue(Protocol):
         """The request that cancels an order."""
 
     def modify(self, change: Change) -> Call:
-        """The request that gives an order another price and total quantity."""
+        """The request that gives an order another price and total quantity. Raises Unmodifiable."""
+
+    @property
+    def most_cancels(self) -> int:
+        """How many orders of a symbol one request may cancel; 1: there is none that cancels several."""
 
     def cancel_many(self, symbol: str, client_ids: Sequence[str]) -> Call:
-        """The request that cancels up to ten orders of a symbol, each answered for itself."""
+        """The request that cancels up to `most_cancels` orders of a symbol, each answered for itself. Raises ValueError for more."""
 
     def cancel_all(self, symbol: str) -> Call:
         """The request that cancels every order of the account on a symbol, whoever placed it."""
@@ -370,7 +401,7 @@ class TradingVenue(Protocol):
     def read_trades(self, body: bytes) -> Sequence[Fill]:
         """Read executions."""
 
-    def read_positions(self, body: bytes) -> Sequence[PositionReport]:
+    def read_positions(self, body: bytes) -> Sequence[PositionReport | HoldingReport]:
         """Read positions."""
 
     def read_balances(self, body: bytes) -> Sequence[BalanceReport]:
@@ -401,7 +432,7 @@ def judge(decisions: Sequence[Decision], op: Op, refusal: Refusal) -> Decision:
     words = refusal.text.lower()
     for row in decisions:
         if (
-            (row.status is None or row.status == refusal.status)
+            (row.status is None or row.status in (refusal.status, refusal.status // 100))
             and (row.code is None or row.code == refusal.code)
             and (row.text is None or row.text in words)
             and (not row.ops or op in row.ops)

@@ -117,3 +117,68 @@ USDM_DECISIONS: Final[tuple[Decision, ...]] = (
     _status(None, Verdict.UNKNOWN, "5xx and whatever else: nothing says that it has failed", "[D]"),
 )
 """`-1008` has HTTP 503 too; its number decides before any text of 503 does."""
+
+
+_SUBMIT: Final = frozenset({Op.SUBMIT})
+_MODIFY: Final = frozenset({Op.MODIFY})
+_LOOKING: Final = _ENDING | {Op.MODIFY, Op.QUERY}
+SPOT_DECISIONS: Final[tuple[Decision, ...]] = (
+    _status(429, Verdict.RETRY_AFTER, "a limit is reached: not before Retry-After", "[D]"),
+    _status(418, Verdict.RETRY_AFTER, "this address is banned until Retry-After", "[D]"),
+    _code(-1003, Verdict.RETRY_AFTER, "too much weight: not before Retry-After", "[D]"),
+    _code(-1015, Verdict.RETRY_AFTER, "too many orders: the order count, not the weight", "[D]"),
+    _code(-1034, Verdict.RETRY_AFTER, "too many connections", "[D]"),
+    _code(-1008, Verdict.RETRY_AFTER, "overloaded: not carried out", "[D] 2026"),
+    _text(None, "execution status unknown", Verdict.UNKNOWN, "sent on, and no answer came back", "[D]"),
+    _text(403, UNREADABLE, Verdict.RETRY_AFTER, "the firewall's limit: did not reach the exchange", "[D]"),
+    _text(None, UNREADABLE, Verdict.UNKNOWN, "HTML, cut short, empty: whether it was carried out is not said", "[D]"),
+    _status(5, Verdict.UNKNOWN, "an error of the exchange's side: it may have been carried out", "[D]"),
+    _code(-1000, Verdict.UNKNOWN, "an unknown error while it was processed", "[?]"),
+    _code(-1001, Verdict.UNKNOWN, "an internal error", "[?]"),
+    _code(-1006, Verdict.UNKNOWN, "an unexpected answer within the exchange", "[D]"),
+    _code(-1007, Verdict.UNKNOWN, "a time-out within the exchange (10 s)", "[D]"),
+    _code(-1016, Verdict.UNKNOWN, "the service is shutting down", "[?]"),
+    _code(-1021, Verdict.CLOCK, "time stamp outside the window", "[D]"),
+    _code(-1002, Verdict.FATAL, "not authorised", "[D]"),
+    _code(-1022, Verdict.FATAL, "bad signature: the secret is not the key's", "[D]"),
+    _code(-1099, Verdict.FATAL, "not found, or not authorised", "[?]"),
+    _code(-2014, Verdict.FATAL, "the key's form is wrong", "[D]"),
+    _code(-2015, Verdict.FATAL, "key, address or permission", "[D]"),
+    Decision(
+        None,
+        -2010,
+        "duplicate order sent",
+        _SUBMIT,
+        Verdict.UNKNOWN,
+        "this client id is an open order's: the first attempt lives, ask and adopt",
+        source="[?]",
+    ),
+    Decision(
+        None,
+        -2010,
+        "would immediately match and take",
+        _SUBMIT,
+        Verdict.REFUSED,
+        "post-only would have crossed",
+        post_only=True,
+        source="[D]",
+    ),
+    _code(-2010, Verdict.REFUSED, "refused by the matching engine: balance, filter, symbol, account", "[D]", _SUBMIT),
+    Decision(None, -2011, "cancel restrictions", _ENDING, Verdict.REFUSED, "the order is as before", source="[D]"),
+    _code(-2011, Verdict.GONE, "no such open order: filled, ended, or not there yet", "[D]", _ENDING | _MODIFY),
+    _code(-2013, Verdict.GONE, "no such order; one that ended without an execution may be forgotten", "[D]", _LOOKING),
+    _code(-2026, Verdict.GONE, "archived: it ended without an execution long ago", "[D]", _LOOKING),
+    Decision(None, -2038, "unknown order", _MODIFY, Verdict.GONE, "the order to change is not there", source="[?]"),
+    _code(-2038, Verdict.REFUSED, "the amendment is refused; the order is as before", "[D]", _MODIFY),
+    _code(-2039, Verdict.REFUSED, "client id and order id are not of one order", "[D]"),
+    _code(-2021, Verdict.UNKNOWN, "cancel and replace: one of both failed", "[D]"),
+    _code(-2022, Verdict.REFUSED, "cancel and replace: both failed", "[D]"),
+    _code(-2035, Verdict.SUCCESS, "the account's stream is subscribed already", "[D]"),
+    _code(-2036, Verdict.SUCCESS, "the account's stream is not subscribed", "[D]", _KEEPING),
+    _status(408, Verdict.UNKNOWN, "a time-out on the way", "[D]"),
+    _status(401, Verdict.FATAL, "not authorised", "[D]"),
+    _status(403, Verdict.REFUSED, "the exchange itself says no", "[?]"),
+    *(_status(one, Verdict.REFUSED, "an error with a code: not carried out", "[D]") for one in _REFUSED_STATUSES),
+    _status(None, Verdict.UNKNOWN, "whatever else: nothing says that it has failed", "[?]"),
+)
+"""Spot's table. Its numbers mean other things than futures' in places (-2021, -2022), and a 5xx says nothing whatever its words."""

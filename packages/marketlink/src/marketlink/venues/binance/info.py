@@ -48,8 +48,18 @@ def _instrument(row: object) -> Instrument:
     tick, lot = decimals([tick_text, lot_text], "filters")
     if not (tick and lot):
         raise Unusable("filters")
-    trading = row.get("status") == "TRADING"
-    return Instrument(text(row, "symbol").lower(), tick, lot, tick_text, lot_text, trading, _bounds(filters))
+    trading = row.get("status", row.get("contractStatus")) == "TRADING"  # COIN-M's word is the second
+    base = row.get("baseAsset")
+    return Instrument(
+        text(row, "symbol").lower(),
+        tick,
+        lot,
+        tick_text,
+        lot_text,
+        trading,
+        _bounds(filters),
+        base if type(base) is str else "",
+    )
 
 
 def _bounds(filters: Mapping[str, Mapping[str, object]]) -> OrderBounds:
@@ -62,7 +72,9 @@ def _bounds(filters: Mapping[str, Mapping[str, object]]) -> OrderBounds:
             return None
 
     return OrderBounds(
-        min_notional=bound("MIN_NOTIONAL", "notional"),
+        min_notional=bound("MIN_NOTIONAL", "notional")  # futures; the next two: spot, today's and the older filter
+        or bound("NOTIONAL", "minNotional")
+        or bound("MIN_NOTIONAL", "minNotional"),
         min_qty=bound("LOT_SIZE", "minQty"),
         max_qty=bound("LOT_SIZE", "maxQty"),
         max_market_qty=bound("MARKET_LOT_SIZE", "maxQty"),

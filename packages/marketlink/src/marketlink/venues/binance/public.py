@@ -1,4 +1,4 @@
-"""Binance's public market data, USD-M futures: what it is asked, and what its answers mean (docs/venues/binance.md).
+"""Binance's public market data, futures and spot: what it is asked, and what its answers mean (docs/venues).
 
 The exchange's one-letter fields end here. `decode` is the whole and exact reading of a frame; `heading` and `control` read only
 what a recorder and a feed need, by a pattern for the layout that the exchange sends today, else by the same way as `decode`.
@@ -22,7 +22,6 @@ from marketlink.venues.base import (
     Get,
     Heading,
     NotUsed,
-    PublicVenue,
     Refusal,
     ShuttingDown,
     Ticks,
@@ -30,6 +29,12 @@ from marketlink.venues.base import (
     WeightLimit,
 )
 from marketlink.venues.binance.info import read_info
+from marketlink.venues.binance.layout import (
+    DEPTH_START,
+    FUTURES,
+    QUOTE_FIELDS,
+    Layout,
+)
 from marketlink.venues.fields import (
     MAX_MS,
     MS_NS,
@@ -44,7 +49,6 @@ from marketlink.venues.fields import (
     time_ns,
     whole,
 )
-from marketlink.venues.scan import scan_depth
 
 STREAM_OF: Final = {"depthUpdate": "depth", "trade": "trade", "bookTicker": "bookTicker"}
 KIND_OF: Final = {stream: kind for kind, stream in STREAM_OF.items()}
@@ -61,17 +65,6 @@ _BANNED_UNTIL: Final = re.compile(r"banned until ([0-9]{13})")
 _STREAM: Final = re.compile(rb'"stream"\s*:\s*"([^"@!\\]+)@([A-Za-z0-9]+)')
 _SYMBOL: Final = re.compile(rb'"s"\s*:\s*"([^"\\]+)"')
 _KIND: Final = re.compile(rb'"e"\s*:\s*"([A-Za-z0-9]+)"')
-_NUMBER_FIELDS: Final = rb'(?:"[A-Za-z]{1,2}":[0-9]+,)*'
-_TICK_HEAD: Final = re.compile(
-    rb'\{"stream":"[^"@!\\]+@(?:(trade)","data":\{"e":"trade"|(bookTicker)","data":\{"e":"bookTicker"),%b"s":"([^"\\]+)",'
-    % _NUMBER_FIELDS
-)
-_DEPTH_STREAM: Final = rb'\{"stream":"[^"@!\\]+@depth(?:@[0-9]+ms)?"'
-_DEPTH_START: Final = re.compile(rb'%b|\{"e":"depthUpdate"' % _DEPTH_STREAM)
-_DEPTH_HEAD: Final = re.compile(
-    rb'%b,"data":\{"e":"depthUpdate",%b"s":"([^"\\]+)",(?:"(?:st|ps)":(?:[0-9]+|"[^"\\]*"),)*'
-    rb'"U":([0-9]{1,18}),"u":([0-9]{1,18}),"pu":([0-9]{1,18}),' % (_DEPTH_STREAM, _NUMBER_FIELDS)
-)
 
 
 DepthScan = Callable[[bytes, int], tuple[str, DepthUpdate] | None]
@@ -123,8 +116,8 @@ def reduced_root(url: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class BinanceUsdm:
-    """The USD-M row: constants and pure functions. Errors: MalformedMessage only."""
+class BinancePublic:
+    """One product's row: constants and pure functions; its own values are USD-M's. Errors: MalformedMessage only."""
 
     name: str = "binancefutures"
     rule: Rule = field(default_factory=ByPreviousId)
@@ -137,9 +130,14 @@ class BinanceUsdm:
     test_stream_root: str = "wss://fstream.binancefuture.com"
     test_rest_root: str = "https://demo-fapi.binance.com"
     api: str = "/fapi/v1"
+    route: str = "/public/stream"
+    depth_speed: str = "0ms"
     depth_limit: int = 1000
     depth_weight: int = 20
-    product: int = 1  # of the field `st`: 1 USD-M, 2 COIN-M
+    info_query: Mapping[str, str] = field(default_factory=dict)
+    info_weight: int = 1
+    product: int | None = 1  # of the field `st`: 1 USD-M, 2 COIN-M; None: it is not looked at
+    layout: Layout = FUTURES
     scan: DepthScan | None = None  # what it leaves goes through the JSON
 
     def normal_symbol(self, symbol: str) -> str:
@@ -147,8 +145,8 @@ class BinanceUsdm:
         return symbol.strip().lower()
 
     def stream_url(self, root: str) -> str:
-        """Return `{root}/public/stream`; a URL in the older style is reduced to its root first (see `reduced_root`)."""
-        return f"{(reduced_root(root) or root).rstrip('/')}/public/stream"
+        """Return the root with the route; a URL in the older style is reduced to its root first (see `reduced_root`)."""
+        return f"{(reduced_root(root) or root).rstrip('/')}{self.route}"
 
     def warm_up(self) -> None:
         """Load the scanner's kernels."""
@@ -160,15 +158,15 @@ class BinanceUsdm:
         return reduced_root(url)
 
     def depth_stream(self, symbol: str) -> str:
-        """Unthrottled depth."""
-        return f"{symbol}@depth@0ms"
+        """Depth at the highest speed there is."""
+        return f"{symbol}@depth@{self.depth_speed}"
 
     def live_streams(self, symbol: str) -> Sequence[str]:
-        """Trades and unthrottled depth."""
+        """Trades and depth."""
         return (f"{symbol}@trade", self.depth_stream(symbol))
 
     def recorded_streams(self, symbol: str) -> Sequence[str]:
-        """Trades, best quotes and unthrottled depth."""
+        """Trades, best quotes and depth."""
         return (f"{symbol}@trade", f"{symbol}@bookTicker", self.depth_stream(symbol))
 
     def subscribe(self, streams: Sequence[str], request_id: int) -> bytes:
@@ -191,7 +189,7 @@ class BinanceUsdm:
 
     def decode(self, frame: bytes, recv_ns: int) -> VenueMessage:
         """Decode a combined (`/stream`) or bare (`/ws`) frame; an ordinary depth update without a parser's help."""
-        if self.scan is not None and _DEPTH_START.match(frame) and not self._is_foreign(frame):
+        if self.scan is not None and DEPTH_START.match(frame) and not self._is_foreign(frame):
             scanned = self.scan(frame, recv_ns)
             if scanned is not None and _is_sound(scanned[1]):
                 return Depth(*scanned)
@@ -219,10 +217,11 @@ class BinanceUsdm:
     def heading(self, frame: bytes) -> Heading | Answer | ShuttingDown | NotUsed:
         """Read whose frame it is and, of depth, its ids; levels and prices are not looked at."""
         if frame.endswith(b"}}") and not self._is_foreign(frame):
-            if found := _TICK_HEAD.match(frame):
+            if found := self.layout.tick_head.match(frame):
                 return _tick_heading(found[3], found[1] or found[2])
-            if found := _DEPTH_HEAD.match(frame):
-                first, last, prev = int(found[2]), int(found[3]), int(found[4])
+            if found := self.layout.depth_head.match(frame):
+                first, last = int(found[2]), int(found[3])
+                prev = int(found[4]) if self.layout.names_previous else None
                 if first <= last:
                     return Heading(_lower(found[1]), "depth", first, last, prev)
         opened = self._open(frame)
@@ -237,7 +236,7 @@ class BinanceUsdm:
         return Heading(opened.symbol, "depth", first, last, prev)
 
     def snapshot_request(self, symbol: str) -> Get:
-        """Ask for the 1000 best levels a side: all that the exchange gives."""
+        """Ask for as many of the best levels as the exchange gives."""
         return Get(f"{self.api}/depth", {"symbol": symbol.upper(), "limit": str(self.depth_limit)}, self.depth_weight)
 
     def decode_snapshot(self, symbol: str, body: bytes, recv_ns: int) -> Snapshot:
@@ -267,7 +266,7 @@ class BinanceUsdm:
 
     def info_request(self) -> Get:
         """Ask for instruments and limits."""
-        return Get(f"{self.api}/exchangeInfo", {}, 1)
+        return Get(f"{self.api}/exchangeInfo", self.info_query, self.info_weight)
 
     def decode_info(self, body: bytes) -> ExchangeInfo:
         """Decode them; see `read_info`."""
@@ -278,6 +277,8 @@ class BinanceUsdm:
 
     def _is_foreign(self, frame: bytes) -> bool:
         """Whether a frame in the exchange's compact layout is of another product, or may be."""
+        if self.product is None:
+            return False
         at = frame.find(b'"st":')
         return at >= 0 and frame[at + 5 : at + 7] not in (b"%d," % self.product, b"%d}" % self.product)
 
@@ -307,11 +308,10 @@ class BinanceUsdm:
             return NotUsed(kind, kind in KNOWN_UNUSED)
         if type(data) is not dict:
             raise Unusable("data" if data is not message else "json object")
-        if data is message and "e" not in data:
+        kind = self._kind(stream, data)
+        if data is message and kind == "?" and "e" not in data:
             answer = _answer(data)
             return answer or NotUsed("?", known=False)
-        named = data.get("e")
-        kind = named if type(named) is str else "?"
         if kind == "serverShutdown":
             return ShuttingDown()
         if stream in KIND_OF and kind != KIND_OF[stream]:
@@ -321,12 +321,21 @@ class BinanceUsdm:
         if stream and stream != STREAM_OF[kind]:  # partial depth and rpiDepth call themselves depthUpdate as well
             return NotUsed(stream, stream in KNOWN_UNUSED)
         product = data.get("st", self.product)
-        if product != self.product:  # streams may carry both products since 2026-06-30
-            return NotUsed(f"{kind} st={product}", known=product == 2)
+        if self.product is not None and product != self.product:  # streams may carry both products since 2026-06-30
+            return NotUsed(f"{kind} st={product}", known=product in (1, 2))
         return _Payload(kind, text(data, "s").lower(), data)
 
-    def _ids(self, data: Mapping[str, object]) -> tuple[int, int, int]:
-        first, last, prev = whole(data, "U"), whole(data, "u"), whole(data, "pu")
+    def _kind(self, stream: str, data: Mapping[str, object]) -> str:
+        """What a message calls itself. Spot's best quotes say nothing; they are known by their stream, or by their fields."""
+        named = data.get("e")
+        if type(named) is str:
+            return named
+        untold = named is None and not self.layout.quotes_timed
+        return "bookTicker" if untold and (stream == "bookTicker" or data.keys() >= QUOTE_FIELDS) else "?"
+
+    def _ids(self, data: Mapping[str, object]) -> tuple[int, int, int | None]:
+        first, last = whole(data, "U"), whole(data, "u")
+        prev = whole(data, "pu") if self.layout.names_previous else None
         if first > last:
             raise Unusable("u")
         return first, last, prev
@@ -334,11 +343,15 @@ class BinanceUsdm:
     def _depth(self, data: Mapping[str, object], recv_ns: int) -> DepthUpdate:
         first, last, prev = self._ids(data)
         bids, asks = level_numbers(data, "b"), level_numbers(data, "a")
-        return DepthUpdate(first, last, prev, depth_events(bids, asks, time_ns(data), recv_ns, last))
+        exch_ns = time_ns(data, self.layout.depth_time, self.layout.unit_ns)
+        return DepthUpdate(first, last, prev, depth_events(bids, asks, exch_ns, recv_ns, last))
 
     def _trade(self, data: Mapping[str, object], recv_ns: int) -> Events:
-        """Only `X == "MARKET"` is a trade of the book; insurance fund and ADL are not, and a placeholder has the price zero."""
-        if text(data, "X") != "MARKET":
+        """Only `X == "MARKET"` is a trade of the book; insurance fund and ADL are not, and a placeholder has the price zero.
+
+        Spot has no `X`; its `M` means nothing.
+        """
+        if self.layout.says_market and text(data, "X") != "MARKET":
             return empty_events()
         buyer_is_maker = data.get("m")
         if type(buyer_is_maker) is not bool:
@@ -348,13 +361,15 @@ class BinanceUsdm:
             raise Unusable("p")
         events = empty_events(1)
         side = SELL if buyer_is_maker else BUY
-        events[0] = (LOCAL | TRADE | side, time_ns(data), recv_ns, price, quantity, 0, whole(data, "t"), 0.0)
+        exch_ns = time_ns(data, "T", self.layout.unit_ns)
+        events[0] = (LOCAL | TRADE | side, exch_ns, recv_ns, price, quantity, 0, whole(data, "t"), 0.0)
         return events
 
     def _quotes(self, data: Mapping[str, object], recv_ns: int) -> Events:
-        """Best bid and best ask; an empty side is price and quantity zero."""
+        """Best bid and best ask; an empty side is price and quantity zero. Without a time of the exchange's: that of receipt."""
         bid, bid_qty, ask, ask_qty = (decimals([text(data, name)], name)[0] for name in "bBaA")
-        exch_ns, last_id = time_ns(data), whole(data, "u")
+        exch_ns = time_ns(data, "T") if self.layout.quotes_timed else recv_ns
+        last_id = whole(data, "u")
         events = empty_events(2)
         events[0] = (LOCAL | DEPTH_BBO | BUY, exch_ns, recv_ns, bid, bid_qty, 0, last_id, 0.0)
         events[1] = (LOCAL | DEPTH_BBO | SELL, exch_ns, recv_ns, ask, ask_qty, 0, last_id, 0.0)
@@ -372,7 +387,3 @@ def _told(frame: bytes) -> tuple[str | None, str | None]:
         return _lower(found[1]), found[2].decode()
     symbol, kind = _SYMBOL.search(frame, 0, 400), _KIND.search(frame, 0, 400)
     return (_lower(symbol[1]) if symbol else None, STREAM_OF.get(kind[1].decode()) if kind else None)
-
-
-USDM: Final = BinanceUsdm(scan=scan_depth)
-_CONFORMS: PublicVenue = USDM  # checked by mypy

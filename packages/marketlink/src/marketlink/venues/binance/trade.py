@@ -32,6 +32,7 @@ from marketlink.venues.trading import (
     Change,
     Decision,
     Fill,
+    HoldingReport,
     Op,
     OrderLimit,
     OrderReport,
@@ -43,7 +44,6 @@ from marketlink.venues.trading import (
     TradingVenue,
 )
 
-MOST_CANCELS: Final = 10
 MOST_TRADES: Final = 1000
 ELEMENT_STATUS: Final = 400  # an error within a list stands for an answer of its own
 API_METHODS: Final = {
@@ -68,6 +68,7 @@ class BinanceUsdmTrading:
 
     name: str = "binancefutures"
     api: str = "/fapi"
+    most_cancels: int = 10
     id_length: int = 36
     order_limits: Sequence[OrderLimit] = (OrderLimit(300, 10), OrderLimit(1200, 60))
     order_limit_codes: frozenset[int] = frozenset({-1015})
@@ -128,9 +129,11 @@ class BinanceUsdmTrading:
         return Call(Op.MODIFY, "PUT", f"{self.api}/v1/order", params, weight=0, orders=1)
 
     def cancel_many(self, symbol: str, client_ids: Sequence[str]) -> Call:
-        """Cancel one to ten orders. Raises ValueError for another number."""
-        if not 0 < len(client_ids) <= MOST_CANCELS:
-            raise ValueError(f"1 to {MOST_CANCELS} orders can be cancelled at once, not {len(client_ids)}")
+        """Cancel one to `most_cancels` orders. Raises ValueError for another number, and where no request cancels several."""
+        if self.most_cancels == 1:
+            raise ValueError(f"{self.name} has no request that cancels several orders")
+        if not 0 < len(client_ids) <= self.most_cancels:
+            raise ValueError(f"1 to {self.most_cancels} orders can be cancelled at once, not {len(client_ids)}")
         ids = orjson.dumps(list(client_ids)).decode()
         params = (("symbol", symbol.upper()), ("origClientOrderIdList", ids))
         return Call(Op.CANCEL_MANY, "DELETE", f"{self.api}/v1/batchOrders", params)
@@ -166,19 +169,19 @@ class BinanceUsdmTrading:
         """Ask for the wallet."""
         return Call(Op.BALANCES, "GET", f"{self.api}/v3/balance", weight=5)
 
-    def hedge_mode(self) -> Call:
+    def hedge_mode(self) -> Call | None:
         """Ask whether positions are kept in two ways."""
         return Call(Op.HEDGE_MODE, "GET", f"{self.api}/v1/positionSide/dual", weight=30)
 
-    def stream_start(self) -> Call:
+    def stream_start(self) -> Call | None:
         """Ask for the key of the account's stream; the one there is, prolonged, if there is one."""
         return Call(Op.STREAM_START, "POST", f"{self.api}/v1/listenKey", signed=False)
 
-    def stream_keep(self, key: str) -> Call:
+    def stream_keep(self, key: str) -> Call | None:
         """Prolong the key: the account has one, and it goes without saying which."""
         return Call(Op.STREAM_KEEP, "PUT", f"{self.api}/v1/listenKey", signed=False)
 
-    def stream_end(self, key: str) -> Call:
+    def stream_end(self, key: str) -> Call | None:
         """End it."""
         return Call(Op.STREAM_END, "DELETE", f"{self.api}/v1/listenKey", signed=False)
 
@@ -191,7 +194,7 @@ class BinanceUsdmTrading:
         """None: the exchange pings."""
         return None
 
-    def countdown(self, symbol: str, after_ms: int) -> Call:
+    def countdown(self, symbol: str, after_ms: int) -> Call | None:
         """Have every order of a symbol cancelled, whoever placed it, unless this is repeated in time; 0 stops it."""
         params = (("symbol", symbol.upper()), ("countdownTime", str(after_ms)))
         return Call(Op.COUNTDOWN, "POST", f"{self.api}/v1/countdownCancelAll", params, weight=10)
@@ -214,13 +217,18 @@ class BinanceUsdmTrading:
             params += [("recvWindow", str(window_ms)), ("timestamp", str(time_ms))]
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in params)
         if call.signed and signer is not None:
-            query += f"&signature={signer.sign(query.encode())}"
+            query += f"&signature={quote(signer.sign(query.encode()), safe='')}"
         headers = {"X-MBX-APIKEY": signer.api_key} if call.keyed and signer is not None else {}
         return f"{call.path}?{query}" if query else call.path, headers, b""
 
+    @property
+    def api_methods(self) -> Mapping[Op, str]:
+        """What requests are called on the WebSocket API."""
+        return API_METHODS
+
     def api_request(self, call: Call, request_id: str, signer: Signer, time_ms: int, window_ms: int) -> bytes | None:
         """The WebSocket API has no batch, no cancel-all and no trades; its signature covers the parameters sorted by name, unencoded."""
-        if (method := API_METHODS.get(call.op)) is None:
+        if (method := self.api_methods.get(call.op)) is None:
             return None
         times = {"recvWindow": window_ms, "timestamp": time_ms}
         params: dict[str, str | int] = {**dict(call.params), "apiKey": signer.api_key, **times}
@@ -280,7 +288,7 @@ class BinanceUsdmTrading:
         """Read executions; they name the exchange's order id and no client id."""
         return self._decoded(body, "trades", lambda data: [_trade(row) for row in _list(data)])
 
-    def read_positions(self, body: bytes) -> Sequence[PositionReport]:
+    def read_positions(self, body: bytes) -> Sequence[PositionReport | HoldingReport]:
         """Read positions of any version."""
         return self._decoded(body, "positions", lambda data: [_position(row) for row in _list(data)])
 

@@ -77,3 +77,16 @@ def reason_of(client_id: str, status: Status, status_word: str, number: object) 
     if status in (Status.CANCELED, Status.EXPIRED, Status.REJECTED) and told not in ("", "0"):
         return REASONS.get(told, f"er {told[:20]}")
     return ""
+
+
+def spot_kind_of(kind: str, time_in_force: str) -> tuple[OrderType, TimeInForce]:
+    """Read spot's type and time in force: post-only is a type there; UNSUPPORTED where one is not known."""
+    if kind == "LIMIT_MAKER":
+        return OrderType.LIMIT, TimeInForce.GTX
+    return TYPES.get(kind, OrderType.UNSUPPORTED), TIMES_IN_FORCE.get(time_in_force, TimeInForce.UNSUPPORTED)
+
+
+def exchange_id_of(data: Mapping[str, object], name: str) -> str:
+    """Read the exchange's id of an order; empty where it is not said."""
+    number = data.get(name)
+    return str(number) if type(number) is int else ""

@@ -85,7 +85,11 @@ def _depth_text(symbol: str, update: Update) -> str:
 
 def stencil(symbol: str, message: Message) -> Stencil:
     """Write a message with holes for its ids and times."""
-    packet = render(symbol, message)
+    return stencil_of(render(symbol, message))
+
+
+def stencil_of(packet: Packet) -> Stencil:
+    """Put holes where a written message has its ids and times."""
     found = [(_FIELDS[match[1].decode()], int(match[2])) for match in _NUMBERS.finditer(packet.data)]
     prefix = b'{"stream":"%b","data":' % packet.stream.encode()
     data = _NUMBERS.sub(rb'"\1":%d', packet.data)

@@ -53,6 +53,7 @@ _RULES: dict[Rule, tuple[int, str]] = {
     Rule.NOTHING_TO_MODIFY: (-5027, "No need to modify the order."),
     Rule.TOO_MANY_CHANGES: (-5026, "Exceed maximum modify order limit."),
     Rule.NOT_A_LIMIT: (-5025, "Only limit order is supported."),
+    Rule.NOT_LESS: (-4003, "Quantity less than or equal to zero."),
     Rule.POSITION_SIDE: (-4061, "Order's position side does not match user's setting."),
 }
 _DENIED: dict[Denied, tuple[int, int, str]] = {
@@ -64,6 +65,7 @@ _DENIED: dict[Denied, tuple[int, int, str]] = {
     Denied.TOO_EARLY: (400, -1021, "Timestamp for this request was 1000ms ahead of the server's time."),
     Denied.TOO_LATE: (400, -1021, "Timestamp for this request is outside of the recvWindow."),
     Denied.SIGNATURE: (400, -1022, "Signature for this request is not valid."),
+    Denied.NO_SESSION: (400, -4056, "HMAC_SHA256 API key is not supported."),
 }
 
 
@@ -96,7 +98,7 @@ def too_many_orders(pool: OrderPool) -> Body:
     return error(-1015, f"Too many new orders; current limit is {pool.most} orders per {period}.", 429)
 
 
-def acknowledgement(state: OrderState, *, whole: bool) -> Body:
+def acknowledgement(state: OrderState, *, whole: bool, modified: bool = False) -> Body:
     """Answer a placed, modified or cancelled order; without `whole` as it was accepted."""
     status, executed = (state.status.value, state.executed) if whole else ("NEW", Decimal(0))
     return _body({**_order(state, status, executed), "cumQty": words.plain(executed)})
@@ -117,8 +119,8 @@ def listed(answers: Sequence[Body]) -> Body:
     return Body(200, b"[" + b",".join(answer.body for answer in answers) + b"]")
 
 
-def done_all() -> Body:
-    """Answer that all open orders of a symbol were cancelled."""
+def done_all(ended: Sequence[OrderState]) -> Body:
+    """Answer that all open orders of a symbol were cancelled, without saying which."""
     return _body({"code": 200, "msg": "The operation of cancel all open order is done."})
 
 
@@ -304,6 +306,21 @@ def stream_key(key: str) -> Body:
 def stream_ended() -> Body:
     """Answer a stream ended on request."""
     return _body({})
+
+
+def logged_on(key: str, now_ms: int) -> Body:
+    """Answer a connection that has logged on."""
+    return _body({"apiKey": key, "authorizedSince": now_ms, "connectedSince": now_ms, "serverTime": now_ms})
+
+
+def subscribed(number: int) -> Body:
+    """Answer a connection that has subscribed to the account's events."""
+    return _body({"subscriptionId": number})
+
+
+def subscribed_already() -> Body:
+    """Refuse another subscription of the same connection."""
+    return error(-2035, "User Data Stream subscription already active.")
 
 
 def no_such_stream() -> Body:
