@@ -7,7 +7,7 @@ from connector.effects import Effect, Publish, Resubscribe
 from connector.hub import Hub
 from marketlink.book.fused import FusedBook
 from marketlink.events import DEPTH_CLEAR, KIND_MASK
-from marketlink.messages import ErrorEvent, Feed, RegisterInstrument, Request
+from marketlink.messages import BotRequest, ErrorEvent, FeedEvent, RegisterInstrument
 from marketlink.times import Moment, MonoNs, WallNs
 from marketlink.venues.base import ExchangeInfo, Instrument, WeightLimit
 from marketlink.venues.bybit import LINEAR_PUBLIC
@@ -31,14 +31,14 @@ class Bench:
         self.hub.on_info(
             ExchangeInfo({SYMBOL: Instrument(SYMBOL, 0.1, 0.001, "0.1", "0.001", True)}, WeightLimit(1, 1)), moment(0)
         )
-        self.hub.on_request(Request(1, RegisterInstrument("btcusdt", 0.1, 0.001)), moment(0))
+        self.hub.on_request(BotRequest(1, RegisterInstrument("btcusdt", 0.1, 0.001)), moment(0))
 
     def take(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Publish(batch):
                     for event in batch.events:
-                        if isinstance(event, Feed):
+                        if isinstance(event, FeedEvent):
                             if (event.events["ev"] & KIND_MASK == DEPTH_CLEAR).any():
                                 self.book.clear()
                             self.book.apply(event.events)
@@ -110,7 +110,7 @@ def test_what_a_late_bot_is_told_is_the_book_that_the_others_have() -> None:
     bench.send(1000, 1, 100, {"99.9": "1", "99.8": "1"}, {"100.1": "1"}, "snapshot")
     bench.send(1, 7, 101, {"99.9": "4"}, {"100.2": "1"}, "snapshot")
     whole = bench.hub.whole(SYMBOL, moment(99)).events[0]
-    assert isinstance(whole, Feed)
+    assert isinstance(whole, FeedEvent)
     late = FusedBook(0.1, 0.001)
     late.apply(whole.events)
     assert late.bids()[0].tolist() == bench.book.bids()[0].tolist()

@@ -144,7 +144,7 @@ class Market:
             return []
         rows = self._dated(windows.differences(self.book), now)
         self.book.apply(rows)
-        return [Publish(Batch((Feed(self.instrument.symbol, rows),)))] if len(rows) else []
+        return [Publish(Batch((FeedEvent(self.instrument.symbol, rows),)))] if len(rows) else []
 
     def _dated(self, rows: Events, now: Moment) -> Events:
         rows["exch_ts"], rows["local_ts"], rows["ival"] = self.last_exch_ns, now.wall, self._version
