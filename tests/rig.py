@@ -93,19 +93,26 @@ class Rig:
             raise RuntimeError(f"the exchange did not start: {self.log('exchange')}")
         self.addresses = json.loads(ready.read_text())
 
-    def connector(self, name: str = "bf", label: str = "connector", **settings: object) -> subprocess.Popen[bytes]:
+    def connector(
+        self, name: str = "bf", label: str = "connector", venue: str = "binancefutures", **settings: object
+    ) -> subprocess.Popen[bytes]:
         """Start a connector to the exchange."""
         config = self.folder / f"{label}.toml"
         values: dict[str, object] = {"stream_url": self.addresses["ws"], "api_url": self.addresses["rest"], **settings}
         config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
-        return self.start(label, "connector", name, "binancefutures", config)
+        return self.start(label, "connector", name, venue, config)
 
     def direct_collector(
-        self, path: Path, symbols: Sequence[str], *options: object, label: str = "direct"
+        self,
+        path: Path,
+        symbols: Sequence[str],
+        *options: object,
+        label: str = "direct",
+        venue: str = "binancefuturesum",
     ) -> subprocess.Popen[bytes]:
         """Start a collector on the exchange."""
         urls = ("--stream-url", self.addresses["ws"], "--api-url", self.addresses["rest"])
-        return self.start(label, "collector", path, "binancefuturesum", *symbols, *urls, "--json", *options)
+        return self.start(label, "collector", path, venue, *symbols, *urls, "--json", *options)
 
     def link_collector(
         self, path: Path, symbols: Sequence[str], *options: object, name: str = "bf", label: str = "ipc"

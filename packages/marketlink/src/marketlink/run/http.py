@@ -151,7 +151,10 @@ class VenueHttp:
             raise RateLimited(self._venue.name, wanted.what, 418, "banned, not sent", banned.wait_s) from None
         try:
             query = dict(request.query) or None
-            response, body = await self._send(wanted, "GET", request.path, params=query)
+            method, headers = ("POST", {"Content-Type": "application/json"}) if request.body else ("GET", None)
+            response, body = await self._send(
+                wanted, method, request.path, params=query, headers=headers, content=request.body
+            )
         finally:
             self._leave(wanted)
         return self._judge(request.path, response, body)

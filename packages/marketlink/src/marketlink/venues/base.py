@@ -116,11 +116,12 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Get:
-    """A REST request: path, query, and its weight against the venue's limit."""
+    """A REST request: path, query, and its weight against the venue's limit. One with a body, which is JSON, is a POST."""
 
     path: str
     query: Mapping[str, str]
     weight: int
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

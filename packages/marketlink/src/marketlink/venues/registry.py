@@ -20,6 +20,7 @@ ALIASES: Final = {"binancefuturesum": "binancefutures"}
 _ROWS: Final = {
     "binancefutures": ("marketlink.venues.binance", "usdm"),
     "bybit": ("marketlink.venues.bybit", "linear"),
+    "hyperliquid": ("marketlink.venues.hyperliquid", "perpetuals"),
 }
 """By name: the module, and the function in it that makes the `Exchange`."""
 
