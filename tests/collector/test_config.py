@@ -40,7 +40,7 @@ def test_only_an_exchange_name_is_no_symbol() -> None:
         read_words([""], "bf")
 
 
-@pytest.mark.parametrize(("name", "planned"), [("hyperliquid", True), ("kraken", False)])
+@pytest.mark.parametrize(("name", "planned"), [("binancepapi", True), ("kraken", False)])
 def test_other_exchange_is_refused_with_those_that_work(name: str, planned: bool) -> None:
     with pytest.raises(UnknownExchange, match="binancefutures") as refused:
         read_words([name, "btcusdt"], "")

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from marketlink.clock import ManualClock
 from marketlink.errors import RateLimited, Unreachable
 from marketlink.times import SECOND_NS, WallNs
-from marketlink.venues.base import Get
+from marketlink.venues.base import Get, PublicVenue
 from marketlink.venues.binance import USDM
+from marketlink.venues.bybit import LINEAR_PUBLIC
 
 RECV_NS = 1_723_100_000_000_000_000
 
@@ -41,8 +42,9 @@ def book(last_id: int) -> bytes:
 class Bench:
     """A recorder with its exchange in the test's hands."""
 
-    def __init__(self, *symbols: str) -> None:
+    def __init__(self, *symbols: str, venue: PublicVenue = USDM) -> None:
         self.clock = ManualClock(RECV_NS)
+        self.renewed: list[str] = []
         self.room = True
         self.holes: set[str] = set()
         self.wrote: list[tuple[str, Day, bytes]] = []
@@ -50,13 +52,14 @@ class Bench:
         self.answer: bytes | Exception = book(0)
         self.requests: list[Get] = []
         self.recorder = VenueRecorder(
-            USDM,
+            venue,
             symbols or ("btcusdt",),
             self,
             self.asked.append,
             rng=random.Random(1),
             clock=self.clock,
         )
+        self.recorder.renew = self.renewed.extend
 
     def offer(self, symbol: str, day: Day, text: bytes, lines: int = 1) -> bool:
         assert text.count(b"\n") == lines
@@ -394,3 +397,41 @@ def test_stepping_wall_clock_changes_nothing_but_stamps(plan: list[tuple[str, in
     assert stepped.words() == plain.words()
     assert (stepped.asked, len(stepped.requests)) == (plain.asked, len(plain.requests))
     assert all(day == day_of(WallNs(int(text.split()[0]))) for _, day, text in stepped.wrote)
+
+
+def bybit(u: int, depth: int = 1000, kind: str = "delta") -> bytes:
+    data = {"s": "BTCUSDT", "b": [["1.0", "2"]], "a": [], "u": u, "seq": u}
+    body = {"topic": f"orderbook.{depth}.BTCUSDT", "type": kind, "ts": 2, "data": data, "cts": 1}
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def test_books_in_the_stream_are_recorded_as_frames_once_each_and_asked_for_by_subscribing_anew() -> None:
+    bench = Bench("btcusdt", venue=LINEAR_PUBLIC)
+    recorder = bench.recorder
+    topics = [f"orderbook.{depth}.BTCUSDT" for depth in (1, 50, 200, 1000)]
+    assert recorder.streams == ["publicTrade.BTCUSDT", *topics]
+    recorder.begin()
+    recorder.on_connected()
+    recorder.on_subscribed(recorder.streams)
+    frames = [bybit(40, kind="snapshot"), bybit(7, 50, "snapshot"), bybit(41), bybit(8, 50), bybit(9, 50), bybit(42)]
+    for frame in frames:
+        bench.frame(frame)
+    assert recorder.in_sync == 1
+    assert (bench.renewed, bench.asked) == ([], [])
+    bench.frame(bybit(44))
+    assert bench.renewed == ["orderbook.1000.BTCUSDT"]
+    assert recorder.in_sync == 0
+    bench.frame(bybit(45, kind="snapshot"))
+    bench.frame(bybit(11, 50))
+    assert bench.renewed == ["orderbook.1000.BTCUSDT", "orderbook.50.BTCUSDT"]
+    assert recorder.in_sync == 1
+    assert {symbol for symbol, _, _ in bench.wrote} == {"btcusdt"}
+    bodies = [line.split(b" ", 1)[1].rstrip() for _, _, line in bench.wrote]
+    gaps = [at for at, body in enumerate(bodies) if b'"e":"gap"' in body]
+    assert gaps == [0, 7, 10]  # at the start, and before each frame that shows a hole
+    assert [body for at, body in enumerate(bodies) if at not in gaps] == [
+        *frames,
+        bybit(44),
+        bybit(45, kind="snapshot"),
+        bybit(11, 50),
+    ]

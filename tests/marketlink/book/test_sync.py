@@ -509,3 +509,82 @@ def test_trouble_costs_exactly_one_snapshot(seed: int, spot: bool, trouble: str)
     run(20)
     assert asked == 2
     assert shown.book == exchange.book
+
+
+# -- snapshots in the stream ----------------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_in_the_stream_makes_a_book_from_any_phase_and_updates_follow_it() -> None:
+    machine = sync(ByNextId())
+    (replace,) = machine.on_stream_snapshot(Snapshot(100), 0)
+    assert ids(replace) == (100, [])
+    assert (machine.phase, machine.due_ns, machine.counts.asked) == (Phase.SYNCED, None, 0)
+    assert isinstance(machine.on_update(update(101, 101, None), 1)[0], Apply)
+    assert machine.on_update(update(103, 103, None), 2) == [OutOfSync(Trouble.GAP, 101), AskSnapshot(1)]
+    assert machine.on_update(update(104, 104, None), 3) == []
+    (replace,) = machine.on_stream_snapshot(Snapshot(104), 4)
+    assert ids(replace) == (104, [])
+    assert machine.on_snapshot(1, Snapshot(1), 5) == []
+    (replace,) = machine.on_stream_snapshot(Snapshot(1), 6)  # the exchange's service began anew
+    assert isinstance(machine.on_update(update(2, 2, None), 7)[0], Apply)
+    assert machine.in_sync
+
+
+def test_a_stream_without_its_snapshot_is_asked_for_one_again_and_again() -> None:
+    machine = sync(ByNextId(), answer_within_ns=5 * SECOND)
+    machine.on_subscribed(0)
+    assert machine.on_time(2 * SECOND) == [AskSnapshot(1)]
+    assert machine.on_time(7 * SECOND) == []
+    assert machine.on_time(8 * SECOND) == [AskSnapshot(2)]
+
+
+@given(seed=st.integers(0, 2**32), harms=st.lists(HARM, max_size=60))
+def test_with_snapshots_in_the_stream_nothing_wrong_is_shown_it_gets_there_and_a_gap_costs_one(
+    seed: int, harms: list[str]
+) -> None:
+    rng = random.Random(seed)
+    exchange, shown, machine = Exchange(rng, spot=True), Shown(), sync(ByNextId(), max_old_in_a_row=100)
+    now, sending = 0, list[bool]()  # whole books that the exchange is asked to send, each by subscribing anew
+
+    def take(effects: list[Effect]) -> None:
+        sending.extend(True for _ in shown.take(effects))
+
+    def hear(arrived: DepthUpdate | Snapshot) -> None:
+        if isinstance(arrived, Snapshot):
+            take(machine.on_stream_snapshot(arrived, now))
+        else:
+            take(machine.on_update(arrived, now))
+        if machine.in_sync:
+            assert shown.last_id == machine.last_id
+            assert shown.book == exchange.history[machine.last_id], "a book that the exchange never had"
+        else:
+            assert shown.last_id is None
+
+    hear(exchange.snapshot())
+    for harm in [*harms, *["none"] * 40]:
+        now += 100_000_000
+        one = exchange.step()
+        arriving: list[DepthUpdate | Snapshot] = [one]
+        if harm == "lose":
+            arriving = []
+        elif harm == "repeat":
+            arriving = [one, one]
+        elif harm == "swap":
+            arriving = [exchange.step(), one]
+        elif harm == "reconnect":
+            take(machine.on_reconnect(now))
+            sending.clear()
+            arriving = [exchange.snapshot()]
+        elif harm == "bad":
+            take(machine.on_bad_message(now))
+            arriving = []
+        for arrived in arriving:
+            hear(arrived)
+        take(machine.on_time(now))
+        if sending and rng.random() < 0.5:
+            sending.clear()
+            hear(exchange.snapshot())
+    assert machine.in_sync
+    assert shown.book == exchange.book
+    troubles = sum(harm in ("lose", "swap", "bad") for harm in harms)
+    assert machine.counts.asked <= troubles

@@ -754,3 +754,9 @@ def test_published_answers_and_pushes_are_read_without_error() -> None:
             if message["dir"] != "sent":
                 kinds.add(type(USDM.decode(orjson.dumps(message["msg"]), RECV)))
     assert {Answer, NotUsed} <= kinds
+
+
+@pytest.mark.parametrize("odd", [b"", b"{", b'{"stream":"', b'{"stream":"a', b"\xff" * 99, b'{"e":"trade","s":"A"}'])
+def test_the_stream_of_a_frame_of_any_form_is_looked_for_without_an_error(odd: bytes) -> None:
+    assert USDM.stream_key(odd) != b"btcusdt@trade"
+    assert USDM.stream_key(b'{"stream":"btcusdt@trade","data":{"e":"trade"}}') == b"btcusdt@trade"

@@ -12,7 +12,17 @@ from venue_sim.errors import BadFault
 
 MESSAGE_KINDS = frozenset({"drop", "duplicate", "reorder", "corrupt", "late", "overfill"})
 CONNECTION_KINDS = frozenset(
-    {"eof", "close", "reset", "stall", "no_pings", "disconnect_24h", "server_shutdown", "listen_key_expired"}
+    {
+        "eof",
+        "close",
+        "reset",
+        "stall",
+        "no_pings",
+        "disconnect_24h",
+        "server_shutdown",
+        "listen_key_expired",
+        "books_restart",
+    }
 )
 REQUEST_KINDS = frozenset(
     {"slow", "status", "timeout", "empty_body", "html_body", "error", "hang_up", "cut_body", "late_execution"}
@@ -129,6 +139,7 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "late": _MESSAGE | {"delay_s"},
     "overfill": _MESSAGE,
     "listen_key_expired": _COMMON | {"mode", "op", "after_request"},
+    "books_restart": _COMMON,
     "eof": _CONNECTION,
     "close": _CONNECTION | {"code", "reason"},
     "reset": _CONNECTION,

@@ -243,13 +243,16 @@ class Desk:
                 return Reply(200, self._face.ping_body())
             case AskTime():
                 return Reply(200, self._face.time_body(exchange.exchange_ms(now_ns)))
-            case AskInstruments():
-                instruments = exchange.market.instruments.values()
+            case AskInstruments(first=first, most=most):
+                every = list(exchange.market.instruments.values())
+                until = len(every) if most is None else first + most
+                instruments, next_first = every[first:until], until if until < len(every) else None
                 body = self._face.instruments_body(
                     instruments,
                     exchange.exchange_ms(now_ns),
                     self._per_minute,
                     self.trade.limits if self.trade else exchange.face.habits.pools,
+                    next_first,
                 )
                 return Reply(200, body)
             case AskDepth(symbol=symbol, limit=limit, wrong=wrong):

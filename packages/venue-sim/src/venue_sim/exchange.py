@@ -15,6 +15,7 @@ from venue_sim.boundaries import Boundaries, Boundary
 from venue_sim.config import CONNECTION_KINDS
 from venue_sim.delivery import deliver_hurt, send_behind_held
 from venue_sim.face import (
+    Answered,
     Face,
     ListSubscriptions,
     Packet,
@@ -40,6 +41,7 @@ from venue_sim.private_side import PrivateSide
 from venue_sim.timeline import Phase, Timeline
 from venue_sim.trade_face import PushText, TradeFace
 from venue_sim.trading import Trading
+from venue_sim.views import Views
 
 _FOREVER_NS = 1 << 62
 
@@ -84,6 +86,7 @@ class Exchange:
         self._leaving: list[tuple[int, int, int, str]] = []
         self._pending: list[Effect] = []
         self.clock_offset_ms = 0
+        self.views = Views(face.messages, market.books)
         self.private = PrivateSide(market, face, self.links, script, self.sent)
 
     @property
@@ -136,24 +139,26 @@ class Exchange:
         refused = self.on_message(connection, now_ns)
         if refused:
             return refused
-        match self.face.talk.parse_request(text):
+        request = self.face.talk.parse_request(text)
+        match request:
             case Subscribe(id=request_id, streams=streams):
                 if len(link.streams | dict.fromkeys(streams)) > self.face.talk.most_streams:
                     link.send(self.face.talk.too_many_streams_answer(request_id))
                     return link.flush()
-                link.send(self.face.talk.result_answer(None, request_id))
+                link.send(self.face.talk.result_answer(None, request_id, request))
                 self._subscribe(link, streams, now_ns)
             case Unsubscribe(id=request_id, streams=streams):
                 self._unlist(link, streams)
                 for stream in streams:
                     link.streams.pop(stream, None)
-                link.send(self.face.talk.result_answer(None, request_id))
+                link.send(self.face.talk.result_answer(None, request_id, request))
             case ListSubscriptions(id=request_id):
-                link.send(self.face.talk.result_answer(list(link.streams), request_id))
+                link.send(self.face.talk.result_answer(list(link.streams), request_id, request))
             case Property(id=request_id, value=value):
                 link.combined = link.combined if value is None else value
-                link.send(self.face.talk.result_answer(link.combined if value is None else None, request_id))
-            case WrongRequest(answer=answer):
+                result = link.combined if value is None else None
+                link.send(self.face.talk.result_answer(result, request_id, request))
+            case WrongRequest(answer=answer) | Answered(answer=answer):
                 link.send(answer)
         return link.flush()
 
@@ -281,6 +286,7 @@ class Exchange:
             effects += self._keep_alive(link, now_ns)
         for source in self._mergers:
             self._merge(source, _FOREVER_NS if self.done else self.timeline.position_ns(now_ns), now_ns)
+        effects += self._show(self.timeline.position_ns(now_ns), now_ns)
         return effects + self._flush()
 
     def request_boundary(self, symbol: str, mode: str, for_s: float, now_ns: int) -> Boundary | None:
@@ -295,7 +301,8 @@ class Exchange:
     @property
     def _one_by_one(self) -> bool:
         """True when the true book must not be ahead of the frame that is sent."""
-        return bool(self.boundaries.waiting) or self.script.watches_frames or self.private.trading is not None
+        trading = self.private.trading is not None
+        return bool(self.boundaries.waiting) or self.script.watches_frames or trading or self.views.in_use
 
     def _move(self, until_ns: int | None, limit: int, now_ns: int) -> list[Effect]:
         extra: list[Effect] = []
@@ -333,6 +340,12 @@ class Exchange:
         if self.private.trading is not None:
             self.push(self.private.on_frame(frame, self.exchange_ms(now_ns)), now_ns)
         stream = stream_of(self.face, frame)
+        if frame.raw is None and self.views.covers(stream):  # what is shown of the book is made of the book
+            if frame.kind != DEPTH:
+                return []
+            self.last_sent_id[frame.symbol] = max(frame.last_id, self.last_sent_id.get(frame.symbol, 0))
+            self.views.touch(frame.symbol)
+            return self._show(frame.due_ns, now_ns)
         mergers = self._mergers.get(stream)
         if mergers:
             self._merge(stream, frame.due_ns, now_ns)
@@ -345,6 +358,15 @@ class Exchange:
         if not self.script.watches_frames and not self._listeners.get(stream):
             return []
         return self._deliver(packet_of(self.face, frame), now_ns)
+
+    def _show(self, position_ns: int, now_ns: int) -> list[Effect]:
+        """Deliver what streams of the best levels show by now."""
+        effects: list[Effect] = []
+        listened = lambda stream: bool(self._listeners.get(stream))  # noqa: E731
+        for packet in self.views.flush(position_ns, self.exchange_ms(now_ns), listened):
+            self.sent[packet.stream] += 1
+            effects += self._deliver(packet, now_ns)
+        return effects
 
     def _tell(self, text: PushText, keys: list[str], now_ns: int) -> None:
         """Deliver an event of accounts and strike the connections by the faults it fires."""
@@ -398,7 +420,12 @@ class Exchange:
             if not self.face.talk.delivers(link.category, stream):
                 continue
             self._listeners.setdefault(stream, []).append(link)
-            produced = stream in self.streams or self._merge_into(stream)
+            shown = stream not in self.market.recorded_streams and self.views.covers(stream)
+            if shown:
+                first = self.views.open(stream, self.timeline.position_ns(now_ns), self.exchange_ms(now_ns))
+                if first is not None:
+                    link.send(first.wrapped if link.combined else first.data)
+            produced = shown or stream in self.streams or self._merge_into(stream)
             if produced and self.rules.start_on_subscribe and all(map(self._listeners.get, self.rules.wait_for)):
                 self.timeline.start(now_ns)
 
@@ -429,6 +456,12 @@ class Exchange:
         if fault.kind == "listen_key_expired":
             self._end_keys(armed, now_ns)
             return []
+        if fault.kind == "books_restart":
+            self.script.note(armed, self.market_s(now_ns), "streams of the best levels")
+            for packet in self.views.restart(self.timeline.position_ns(now_ns), self.exchange_ms(now_ns)):
+                for link in self._listeners.get(packet.stream, ()):
+                    link.send(packet.wrapped if link.combined else packet.data)
+            return []
         if links is None:
             targets = [link for link in self.links.values() if meant_for(fault, link.id, self._names(link))]
         else:
@@ -454,7 +487,8 @@ class Exchange:
                 case "no_pings":
                     link.silent_pings_until_ns = until_ns
                 case "server_shutdown":
-                    link.send(self.face.talk.shutdown_event(self.exchange_ms(now_ns)))
+                    if event := self.face.talk.shutdown_event(self.exchange_ms(now_ns)):
+                        link.send(event)
                     effects += link.flush()
                     at_ns = now_ns + int((10.0 if fault.delay_s is None else fault.delay_s) * 1e9)
                     self._leaving.append((at_ns, link.id, fault.code or 1001, fault.reason or "server shutdown"))

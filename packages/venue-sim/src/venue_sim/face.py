@@ -14,7 +14,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from venue_sim.limits import POOLS, OrderPool
-from venue_sim.market import DEPTH, QUOTE, TRADE, BookState, Frame, Instrument, Message, Update
+from venue_sim.market import DEPTH, QUOTE, TRADE, BookState, Frame, Instrument, Level, Message, Update
 
 RequestId = int | str | None
 
@@ -89,7 +89,14 @@ class WrongRequest:
     answer: bytes
 
 
-Request = Subscribe | Unsubscribe | ListSubscriptions | Property | WrongRequest
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request that is answered and changes nothing: a client's ping."""
+
+    answer: bytes
+
+
+Request = Subscribe | Unsubscribe | ListSubscriptions | Property | WrongRequest | Answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,30 @@ class Slower:
     symbol: str
     source: str
     width_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stream of the best `levels` a side, sent at most every `width_ms` and only when they changed; with `whole` each message has them
+    all, otherwise the first one only, and with `repeat_ms` the last one comes again after so long."""
+
+    symbol: str
+    levels: int
+    width_ms: int
+    whole: bool = False
+    repeat_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A message of such a stream: its number, the book it shows, and the levels it names (all of them when `whole`)."""
+
+    whole: bool
+    number: int
+    book: BookState
+    now_ms: int
+    bids: Sequence[Level]
+    asks: Sequence[Level]
 
 
 class Packet(NamedTuple):
@@ -179,9 +210,11 @@ class AskTime:
 
 @dataclass(frozen=True, slots=True)
 class AskInstruments:
-    """Asks for the contracts and limits."""
+    """Asks for the contracts and limits: at most `most` contracts from number `first` on, where the exchange has pages."""
 
     weight: int
+    first: int = 0
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,14 +257,14 @@ class Talk(Protocol):
     def parse_request(self, text: bytes) -> Request:
         """Read what a client sent on its websocket."""
 
-    def result_answer(self, result: object, request_id: RequestId) -> bytes:
+    def result_answer(self, result: object, request_id: RequestId, request: Request) -> bytes:
         """Answer a request."""
 
     def too_many_streams_answer(self, request_id: RequestId) -> bytes:
         """Answer a request that would exceed `most_streams`."""
 
     def shutdown_event(self, now_ms: int) -> bytes:
-        """Make the event before a server goes away."""
+        """Make the event before a server goes away; empty where the exchange has none."""
 
 
 class Messages(Protocol):
@@ -245,6 +278,12 @@ class Messages(Protocol):
 
     def slower(self, stream: str) -> Slower | None:
         """Say what a slower depth stream is made of; None for every other stream."""
+
+    def window(self, stream: str) -> Window | None:
+        """Say what a stream of the best levels shows; None for every other stream."""
+
+    def render_shown(self, symbol: str, stream: str, shown: Shown) -> Packet:
+        """Write a message of such a stream."""
 
     def render(self, symbol: str, message: Message, stream: str | None = None) -> Packet:
         """Write a message, for the stream of its kind unless another is named."""
@@ -310,9 +349,14 @@ class Rest(Protocol):
         """Answer the best `limit` levels a side."""
 
     def instruments_body(
-        self, instruments: Iterable[Instrument], now_ms: int, per_minute: int, pools: Iterable[OrderPool] = POOLS
+        self,
+        instruments: Iterable[Instrument],
+        now_ms: int,
+        per_minute: int,
+        pools: Iterable[OrderPool] = POOLS,
+        next_first: int | None = None,
     ) -> bytes:
-        """Answer contracts and limits."""
+        """Answer contracts and limits; `next_first` is where the next page begins, None behind the last one."""
 
     def too_many(self, status: int, now_ms: int, retry_after_s: int, per_minute: int) -> Body:
         """Refuse for weight: 429, or 418 with the end of the ban."""

@@ -73,9 +73,8 @@ class Rest:
         body = (await request.body()).decode(errors="replace")
         header = "" if self._desk.trade is None else self._desk.trade.face.key_header
         who = _credentials(request.url.query, body, request.headers.get(header, "") if header else "")
-        answer = self._desk.ask(
-            request.method, request.url.path, request.query_params, client, time.monotonic_ns(), time.time(), who
-        )
+        query = {**_members(body), **request.query_params}
+        answer = self._desk.ask(request.method, request.url.path, query, client, time.monotonic_ns(), time.time(), who)
         self._changed()
         reply = await self._wait_for(answer) if isinstance(answer, Ticket) else answer
         if private and (travel_s := latencies.answer_s()):
@@ -106,8 +105,18 @@ class Rest:
 def _credentials(query: str, body: str, key: str) -> Credentials:
     """Read what a private request says of itself; parameters may stand in the query or in the body."""
     payload, signature = payload_of(query, body)
-    parameters = dict([*parse_qsl(query, keep_blank_values=True), *parse_qsl(body, keep_blank_values=True)])
+    form = _members(body) or dict(parse_qsl(body, keep_blank_values=True))
+    parameters = {**dict(parse_qsl(query, keep_blank_values=True)), **form}
     return Credentials(parameters, key, payload, signature)
+
+
+def _members(body: str) -> dict[str, str]:
+    """The members of a JSON object as texts, what is no text as JSON; none where the body is no object."""
+    try:
+        value = orjson.loads(body) if body.startswith("{") else {}
+    except orjson.JSONDecodeError:
+        return {}
+    return {name: item if isinstance(item, str) else orjson.dumps(item).decode() for name, item in value.items()}
 
 
 def application(rest: Rest, control: Control, changed: Callable[[], None]) -> Starlette:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from marketlink.venues.registry import PLANNED
 
-from collector.config import SUPPORTED, BadUsage, Settings, check, read_words
+from collector.config import SUPPORTED, BadUsage, Settings, as_typed, check, read_words
 from collector.descriptors import fill_standard_places
 from collector.errors import CollectorError
 from collector.stopping import Stop
@@ -76,6 +76,7 @@ def collect(
                 path=path,
                 exchange=exchange,
                 symbols=symbols,
+                names=as_typed(words, symbols),
                 ipc=ipc or "",
                 duration_s=duration,
                 stream_root=stream_url,

@@ -20,7 +20,10 @@ class BadUsage(CollectorError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A recorder's settings. Without `ipc` it records `exchange` itself; empty roots are the exchange's production addresses."""
+    """A recorder's settings. Without `ipc` it records `exchange` itself; empty roots are the exchange's production addresses.
+
+    `symbols` are in lower case, as in file names; `names` are the same as they were typed, where that can matter.
+    """
 
     path: Path
     exchange: str
@@ -34,6 +37,7 @@ class Settings:
     lot_size: float = 0.0
     json: bool = False
     quiet: bool = False
+    names: tuple[str, ...] = ()
 
 
 def read_words(words: Sequence[str], ipc: str) -> tuple[str, tuple[str, ...]]:
@@ -49,7 +53,7 @@ def read_words(words: Sequence[str], ipc: str) -> tuple[str, tuple[str, ...]]:
         raise BadUsage(f"an exchange is needed (one of {', '.join(SUPPORTED)}), or --ipc with a connector's name")
     if not ipc and exchange not in SUPPORTED:
         raise UnknownExchange(exchange, SUPPORTED, exchange in PLANNED)
-    symbols = tuple(dict.fromkeys(name.lower() for word in rest for name in re.split(r"[,\s]+", word) if name))
+    symbols = tuple(dict.fromkeys(map(str.lower, _split(rest))))
     if not symbols:
         raise BadUsage("at least one symbol is needed")
     for symbol in symbols:
@@ -58,6 +62,16 @@ def read_words(words: Sequence[str], ipc: str) -> tuple[str, tuple[str, ...]]:
         except ValueError as error:
             raise BadUsage(str(error)) from error
     return exchange, symbols
+
+
+def as_typed(words: Sequence[str], symbols: Sequence[str]) -> tuple[str, ...]:
+    """The symbols as they were typed: an exchange's names may differ in the case of letters alone."""
+    typed = {name.lower(): name for name in reversed(_split(words))}
+    return tuple(typed[symbol] for symbol in symbols)
+
+
+def _split(words: Sequence[str]) -> list[str]:
+    return [name for word in words for name in re.split(r"[,\s]+", word) if name]
 
 
 def check(settings: Settings) -> Settings:

@@ -20,7 +20,7 @@ from marketlink.clock import Clock, SystemClock
 from marketlink.errors import MalformedMessage, MarketlinkError, RateLimited
 from marketlink.events import empty_events
 from marketlink.times import SECOND_NS, MonoNs, after
-from marketlink.venues.base import Answer, Get, Heading, NotUsed, PublicVenue, ShuttingDown
+from marketlink.venues.base import BASE, Answer, Beat, Get, Heading, NotUsed, PublicVenue, ShuttingDown
 
 from collector.record import (
     BOOK_OUT_OF_SYNC,
@@ -36,7 +36,8 @@ from collector.rotation import DAY_NS, Day
 log = logging.getLogger("collector")
 
 _NO_LEVELS: Final = empty_events()
-_LIMITS: Final = SyncLimits(answer_within_ns=120_000_000_000)  # many symbols at once wait for the venue's weight limit
+_LIMITS: Final = SyncLimits(answer_within_ns=120 * SECOND_NS)  # many symbols at once wait for the venue's weight limit
+_IN_STREAM: Final = SyncLimits(answer_within_ns=5 * SECOND_NS)  # a whole book is the first that a stream brings
 _EVERY: Final = 1000  # a repeated complaint is logged so often
 _SILENT_NS: Final = 10 * SECOND_NS  # after so long without any frame of a symbol a person is told
 
@@ -74,10 +75,11 @@ class VenueCounts:
 
 @dataclass(slots=True)
 class _Symbol:
-    """What is known of one symbol."""
+    """What is known of one symbol: `name` is the venue's, `file` that of its recording; `syncs` are of its depth streams by window."""
 
     name: str
-    sync: DepthSync
+    file: str
+    syncs: dict[int, DepthSync]
     silent_since_ns: MonoNs
     warn_ns: MonoNs | None  # when a person is to be told of the silence; None once a frame came
     ticket: int | None = None  # the last ask, whose answer is awaited
@@ -109,10 +111,16 @@ class VenueRecorder:
         self._wall_ns, self._mono_ns = clock.wall_ns, clock.mono_ns
         now_ns = self._mono_ns()
         names = dict.fromkeys(map(venue.normal_symbol, symbols))
+        limits = _IN_STREAM if venue.snapshot_in_stream else _LIMITS
+
+        def syncs() -> dict[int, DepthSync]:
+            return {window: DepthSync(venue.rule, rng, limits) for window in (BASE, *venue.windows)}
+
         self._symbols = {
-            name: _Symbol(name, DepthSync(venue.rule, rng, _LIMITS), now_ns, after(now_ns, _SILENT_NS))
-            for name in names
+            name: _Symbol(name, name.lower(), syncs(), now_ns, after(now_ns, _SILENT_NS)) for name in names
         }
+        self.renew: Callable[[list[str]], None] = lambda streams: None
+        """Subscribes to streams anew, where that is how whole books are asked for; the shell sets it to its feed's."""
         self._symbol_of = {stream: name for name in names for stream in venue.recorded_streams(name)}
         self._finishing = False
         self.counts = VenueCounts()
@@ -125,7 +133,7 @@ class VenueRecorder:
     @property
     def in_sync(self) -> int:
         """How many symbols have a snapshot and every update since."""
-        return sum(symbol.sync.in_sync for symbol in self._symbols.values())
+        return sum(symbol.syncs[BASE].in_sync for symbol in self._symbols.values())
 
     @property
     def unheard(self) -> list[str]:
@@ -153,8 +161,8 @@ class VenueRecorder:
 
     def on_subscribed(self, streams: Sequence[str]) -> None:
         """Expect updates: a quiet symbol is asked for all the same."""
-        for symbol in self._of(streams):
-            self._carry_out(symbol, symbol.sync.on_subscribed(self._mono_ns()))
+        for symbol, window in self._depths_in(streams):
+            self._carry_out(symbol, symbol.syncs[window].on_subscribed(self._mono_ns()), window)
 
     def on_refused(self, streams: Sequence[str], error: str) -> None:
         """Tell a person: what is refused is missing from the recording."""
@@ -170,7 +178,9 @@ class VenueRecorder:
             symbol.stale |= fresh
             log.warning("%s: silent: %s", symbol.name, ", ".join(sorted(fresh)))
             self._gap(symbol, STREAM_SILENT)
-            self._carry_out(symbol, symbol.sync.on_stale(self._mono_ns()))  # the next update asks for a new book
+            for window, sync in symbol.syncs.items():  # the next update asks for a new book
+                if self._may_be_of(fresh, symbol, window):
+                    self._carry_out(symbol, sync.on_stale(self._mono_ns()), window)
 
     def on_disconnected(self, reason: str) -> None:
         """Start every book anew."""
@@ -181,7 +191,8 @@ class VenueRecorder:
             self._gap(symbol, CONNECTION_LOST)
             symbol.stale.clear()
             self._expect(symbol)
-            self._carry_out(symbol, symbol.sync.on_reconnect(self._mono_ns()))
+            for window, sync in symbol.syncs.items():
+                self._carry_out(symbol, sync.on_reconnect(self._mono_ns()), window)
 
     def on_frame(self, recv_ns: int, frame: bytes) -> None:
         """Write a frame into the file of its symbol and day. Raises what made the writer fail."""
@@ -200,33 +211,41 @@ class VenueRecorder:
             return
         symbol.warn_ns = None
         if symbol.stale:
-            symbol.stale = {stream for stream in symbol.stale if heading.stream not in stream.split("@")}
+            symbol.stale.discard(self._venue.stream_key(frame).decode())
         if heading.stream != "depth":
             self._write(symbol, recv_ns, frame)
             return
-        update = DepthUpdate(heading.first_id, heading.last_id, heading.prev_id, _NO_LEVELS)
+        sync = symbol.syncs[heading.window]
         if symbol.left_out:  # an update that is not in the file must not be known to the synchroniser
             if self._write(symbol, recv_ns, frame):
-                self._carry_out(symbol, symbol.sync.on_update(update, self._mono_ns()))
+                self._carry_out(symbol, self._heard(sync, heading), heading.window)
             return
-        effects = symbol.sync.on_update(update, self._mono_ns())
+        effects = self._heard(sync, heading)
         usual = len(effects) == 1 and type(effects[0]) is not AskSnapshot and type(effects[0]) is not OutOfSync
         if not usual and any(type(effect) is OutOfSync for effect in effects):
             self._gap(symbol, BOOK_OUT_OF_SYNC, recv_ns)
         if self._write(symbol, recv_ns, frame) and not usual:
-            self._carry_out(symbol, effects)
+            self._carry_out(symbol, effects, heading.window)
+
+    def _heard(self, sync: DepthSync, heading: Heading) -> list[Effect]:
+        """Let a synchroniser know of a depth frame by its ids."""
+        if heading.whole:
+            return sync.on_stream_snapshot(Snapshot(heading.last_id, _NO_LEVELS), self._mono_ns())
+        update = DepthUpdate(heading.first_id, heading.last_id, heading.prev_id, _NO_LEVELS)
+        return sync.on_update(update, self._mono_ns())
 
     def on_time(self) -> None:
         """Let time pass; call it a few times a second."""
         now_ns = self._mono_ns()
         for symbol in self._symbols.values():
-            if self._sink.take_hole(symbol.name):  # its gap line is written
+            if self._sink.take_hole(symbol.file):  # its gap line is written
                 self._start_anew(symbol)
             if symbol.left_out and not self._state_left_out(symbol, self._wall_ns()):
                 continue
-            due_ns = symbol.sync.due_ns
-            if due_ns is not None and due_ns <= now_ns:
-                self._carry_out(symbol, symbol.sync.on_time(now_ns))
+            for window, sync in symbol.syncs.items():
+                due_ns = sync.due_ns
+                if due_ns is not None and due_ns <= now_ns:
+                    self._carry_out(symbol, sync.on_time(now_ns), window)
             if symbol.warn_ns is not None and symbol.warn_ns <= now_ns:
                 silent_ns = now_ns - symbol.silent_since_ns
                 log.warning("%s: no frame at all for %d s", symbol.name, silent_ns // SECOND_NS)
@@ -252,11 +271,24 @@ class VenueRecorder:
             return
         if snapshot is None or not written:
             self.counts.snapshots_failed += 1
-            effects = known.sync.on_snapshot_failed(ticket, self._mono_ns(), retry_ns)
+            effects = known.syncs[BASE].on_snapshot_failed(ticket, self._mono_ns(), retry_ns)
         else:
             self.counts.snapshots += 1
-            effects = known.sync.on_snapshot(ticket, snapshot, self._mono_ns())
+            effects = known.syncs[BASE].on_snapshot(ticket, snapshot, self._mono_ns())
         self._carry_out(known, effects)
+
+    def _may_be_of(self, streams: Iterable[str], symbol: _Symbol, window: int) -> bool:
+        """Whether a window's stream is among these; with a single depth stream any silence is taken for a doubt of the book."""
+        return not self._venue.windows or self._venue.depth_stream(symbol.name, window) in streams
+
+    def _depths_in(self, streams: Sequence[str]) -> list[tuple[_Symbol, int]]:
+        """The symbols and windows that streams are of."""
+        return [
+            (symbol, window)
+            for symbol in self._of(streams)
+            for window in symbol.syncs
+            if self._may_be_of(streams, symbol, window)
+        ]
 
     def _of(self, streams: Iterable[str]) -> list[_Symbol]:
         names = dict.fromkeys(self._symbol_of[stream] for stream in streams if stream in self._symbol_of)
@@ -270,12 +302,14 @@ class VenueRecorder:
     def _start_anew(self, symbol: _Symbol) -> None:
         """Ask for a new book, also when no update comes."""
         now_ns = self._mono_ns()
-        self._carry_out(symbol, [*symbol.sync.on_reconnect(now_ns), *symbol.sync.on_subscribed(now_ns)])
+        for window, sync in symbol.syncs.items():
+            self._carry_out(symbol, [*sync.on_reconnect(now_ns), *sync.on_subscribed(now_ns)], window)
 
     def _gap(self, symbol: _Symbol, reason: str, stamp_ns: int | None = None) -> None:
         if symbol.gap_told or symbol.left_out:
             return
-        line = gap_line(symbol.name, self._wall_ns() if stamp_ns is None else stamp_ns, reason)
+        stamp_ns = self._wall_ns() if stamp_ns is None else stamp_ns
+        line = gap_line(symbol.file, stamp_ns, reason, name=self._gap_name(symbol))
         if self._offer(line.symbol, line.day, line.text):
             symbol.gap_told = True
             self.counts.gaps[reason] += 1
@@ -285,7 +319,7 @@ class VenueRecorder:
     def _write(self, symbol: _Symbol, stamp_ns: int, body: bytes) -> bool:
         """Write a frame or a snapshot, behind a gap line if something was left out before it; False when there is no room."""
         stated = not symbol.left_out or self._state_left_out(symbol, stamp_ns)
-        if not (stated and self._offer(symbol.name, Day(stamp_ns // DAY_NS), frame_line(stamp_ns, body))):
+        if not (stated and self._offer(symbol.file, Day(stamp_ns // DAY_NS), frame_line(stamp_ns, body))):
             self._no_room(symbol)
             return False
         symbol.recorded, symbol.gap_told = True, False
@@ -293,13 +327,18 @@ class VenueRecorder:
 
     def _state_left_out(self, symbol: _Symbol, stamp_ns: int) -> bool:
         """Write the gap line that counts what was left out; False when there is no room for it yet."""
-        line = gap_line(symbol.name, stamp_ns, DISK_BEHIND, symbol.left_out)
+        line = gap_line(symbol.file, stamp_ns, DISK_BEHIND, symbol.left_out, name=self._gap_name(symbol))
         if not self._offer(line.symbol, line.day, line.text):
             return False
         log.warning("%s: %d lines were left out while the disk was behind", symbol.name, symbol.left_out)
         self.counts.gaps[DISK_BEHIND] += 1
         symbol.left_out, symbol.gap_told = 0, True
         return True
+
+    @staticmethod
+    def _gap_name(symbol: _Symbol) -> str:
+        """A gap line's symbol: as the frames of the same file spell it."""
+        return symbol.name.upper() if symbol.name == symbol.file else symbol.name
 
     def _no_room(self, symbol: _Symbol) -> None:
         """Leave a line out: the book in the file is lost with it."""
@@ -309,9 +348,11 @@ class VenueRecorder:
         symbol.left_out += 1
         self.counts.left_out += 1
 
-    def _carry_out(self, symbol: _Symbol, effects: Iterable[Effect]) -> None:
+    def _carry_out(self, symbol: _Symbol, effects: Iterable[Effect], window: int = BASE) -> None:
         for effect in effects:
             match effect:
+                case AskSnapshot() if self._venue.snapshot_in_stream:
+                    self.renew([self._venue.depth_stream(symbol.name, window)])
                 case AskSnapshot(ticket):
                     # The answer under way serves the newer ask too; the synchroniser refuses it if it is too old.
                     under_way = symbol.ticket is not None
@@ -321,7 +362,7 @@ class VenueRecorder:
                 case OutOfSync(trouble, after_id):
                     self.counts.out_of_sync += 1
                     log.warning("%s: %s after update %d", symbol.name, trouble.value, after_id)
-                case Replace(last_id=last_id):
+                case Replace(last_id=last_id) if window == BASE:
                     log.info("%s: in step with the exchange at update %d", symbol.name, last_id)
 
     def _malformed(self, recv_ns: int, frame: bytes, error: MalformedMessage) -> None:
@@ -331,15 +372,19 @@ class VenueRecorder:
             self._complain(f"unreadable frame: {error}", frame)
             return
         symbol.warn_ns = None
-        effects: list[Effect] = []
+        effects: list[tuple[int, Effect]] = []
+        now_ns = self._mono_ns()
         if getattr(error, "stream", None) in (None, "depth") and not symbol.left_out:
-            effects = symbol.sync.on_bad_message(self._mono_ns())
-        if any(type(effect) is OutOfSync for effect in effects):
+            effects = [
+                (window, effect) for window, sync in symbol.syncs.items() for effect in sync.on_bad_message(now_ns)
+            ]
+        if any(type(effect) is OutOfSync for _, effect in effects):
             self._gap(symbol, BOOK_OUT_OF_SYNC, recv_ns)
         if self._write(symbol, recv_ns, frame):
-            self._carry_out(symbol, effects)
+            for window, effect in effects:
+                self._carry_out(symbol, [effect], window)
 
-    def _leave_out(self, heading: Answer | ShuttingDown | NotUsed, frame: bytes) -> None:
+    def _leave_out(self, heading: Answer | Beat | ShuttingDown | NotUsed, frame: bytes) -> None:
         if isinstance(heading, NotUsed):
             self._complain(f"frame of kind {heading.kind!r}", frame)
 

@@ -58,9 +58,16 @@ class Content(Enum):
     """What a file's lines are, in the words for a person."""
 
     DIRECT = "recorded from the exchange itself"
+    BYBIT = "recorded from Bybit itself"
+    HYPERLIQUID = "recorded from Hyperliquid itself"
     LINK = "recorded from a connector"
     OTHER = "recorded from another exchange or by another program"
     NO_RECORDING = "no recording: a line does not begin with a time stamp"
+
+
+def direct_content(exchange: str) -> Content:
+    """What lines recorded from an exchange itself are."""
+    return {"bybit": Content.BYBIT, "hyperliquid": Content.HYPERLIQUID}.get(exchange, Content.DIRECT)
 
 
 def content_of(text: bytes) -> Content | None:
@@ -85,14 +92,21 @@ def _content_of(data: Mapping[str, object]) -> Content:
     word = data.get("e")
     if "stream" in data or "lastUpdateId" in data:
         return Content.DIRECT
+    if isinstance(data.get("topic"), str) and "data" in data:
+        return Content.BYBIT
+    if isinstance(data.get("channel"), str) and "data" in data:
+        return Content.HYPERLIQUID
     if not isinstance(word, str):
         return Content.OTHER
     return Content.LINK if "ns" in data or (word in _WORDS and not _ONLY_DIRECT & data.keys()) else Content.DIRECT
 
 
-def gap_line(symbol: str, stamp_ns: int, reason: str, lost: int = 0) -> Lines:
-    """Return the line, the same in both dialects, that says that something is missing here; `lost`: how much, where it was counted."""
-    name = json.dumps(symbol.upper(), ensure_ascii=False)
+def gap_line(symbol: str, stamp_ns: int, reason: str, lost: int = 0, name: str = "") -> Lines:
+    """Return the line, the same in both dialects, that says that something is missing here; `lost`: how much, where it was counted.
+
+    `symbol` is the file's; `name` the symbol as the line spells it, by default in upper case.
+    """
+    name = json.dumps(name or symbol.upper(), ensure_ascii=False)
     count = f',"lost":{lost}' if lost else ""
     head = f'{{"e":"gap","E":{stamp_ns // 1_000_000},"s":{name},"ns":{stamp_ns}'
     text = f'{stamp_ns} {head},"reason":"{reason}"{count}}}\n'

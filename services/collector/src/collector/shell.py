@@ -21,7 +21,7 @@ from collector.errors import CollectorError, Incomplete, Refused, WriteFailed, W
 from collector.from_link import LinkRecording
 from collector.from_venue import VenueRecorder
 from collector.link_shell import LinkLoop
-from collector.record import Content
+from collector.record import Content, direct_content
 from collector.status import Progress, TerminalHandler, plain, summary
 from collector.stopping import Stop
 from collector.venue_shell import VenueShell, listed_or_warning, shards, until_stopped
@@ -87,7 +87,7 @@ def run(settings: Settings, stop: Stop) -> int:
         log.info("created %s", settings.path)
     writer = Writer(
         settings.path,
-        content=Content.LINK if settings.ipc else Content.DIRECT,
+        content=Content.LINK if settings.ipc else direct_content(settings.exchange),
         on_failed=lambda: stop.ask("write error"),
         is_ending=lambda: stop.is_asked,
     )
@@ -190,14 +190,15 @@ async def _venue(settings: Settings, writer: Writer, stop: Stop, source: dict[st
         async def fetch() -> Mapping[str, Instrument]:
             return (await fetch_info(venue, http)).instruments
 
-        idle = await until_stopped(stop, listed_or_warning(venue, settings.symbols, fetch))
+        symbols = tuple(dict.fromkeys(map(venue.normal_symbol, settings.names or settings.symbols)))
+        idle = await until_stopped(stop, listed_or_warning(venue, symbols, fetch))
         if idle is None:
             raise Incomplete("ended before anything was recorded", settings.symbols)
         _open_files(settings, writer)
         shell = VenueShell(http, stop, duration_s=settings.duration_s)
         recorders: list[VenueRecorder] = []
         feed = FeedSettings(stale_s=settings.stale_s, data_age_s=max(FeedSettings().data_age_s, settings.stale_s))
-        for part in shards(venue, settings.symbols):
+        for part in shards(venue, symbols):
 
             def make(ask: Callable[[str], None], part: tuple[str, ...] = tuple(part)) -> VenueRecorder:
                 recorders.append(VenueRecorder(venue, part, writer, ask, rng=rng))
@@ -205,7 +206,7 @@ async def _venue(settings: Settings, writer: Writer, stop: Stop, source: dict[st
 
             shell.add(make, lambda recorder: Feed(venue, url, recorder, settings=feed, rng=rng))
         log.info("recording %s from %s into %s", ", ".join(settings.symbols), url, settings.path)
-        total = len(settings.symbols)
+        total = len(symbols)
         reporter = Reporter(
             settings, writer, lambda: f"{sum(each.in_sync for each in recorders)} of {total} in step with the exchange"
         )

@@ -23,6 +23,9 @@ class FeedTask(Protocol):
     def subscribe(self, streams: Iterable[str]) -> None:
         """Add streams, on every connection."""
 
+    def renew(self, streams: Iterable[str]) -> None:
+        """Subscribe to streams anew."""
+
     async def run(self) -> None:
         """Run until cancelled."""
 
@@ -38,7 +41,11 @@ def check_symbols(venue: PublicVenue, symbols: Sequence[str], listed: Mapping[st
     """Warn of symbols that do not trade. Raises UnknownSymbols, with the nearest name for each."""
     unknown = [symbol for symbol in symbols if symbol not in listed]
     if unknown:
-        near = {symbol: difflib.get_close_matches(symbol, listed, n=1, cutoff=0.5) for symbol in unknown}
+        names = {name.lower(): name for name in listed}
+        near = {
+            symbol: [names[each] for each in difflib.get_close_matches(symbol.lower(), names, n=1, cutoff=0.5)]
+            for symbol in unknown
+        }
         raise UnknownSymbols(venue.name, {symbol: found[0] if found else None for symbol, found in near.items()})
     for symbol in symbols:
         if not listed[symbol].trading:
@@ -88,6 +95,7 @@ class VenueShell:
         self._recorders.append(recorder)
         self._feeds.append(feed(recorder))
         self._feeds[-1].subscribe(recorder.streams)
+        recorder.renew = lambda streams: self._feeds[which].renew(streams)
 
     async def run(self, extra: Callable[[], Coroutine[None, None, None]]) -> None:
         """Record until it is time to stop; `extra` runs beside it. Raises an ExceptionGroup of whatever ended it otherwise."""

@@ -1,25 +1,28 @@
 """The book of one symbol: the venue's updates and snapshots in, batches for bots out. No socket, clock or file in here.
 
 Every update that the synchroniser lets through becomes one batch for all bots; a resync becomes one batch that replaces the
-whole book; a registration is answered with one batch for that bot alone.
+whole book; a registration is answered with one batch for that bot alone. Where a venue shows the book in several streams, each has a
+synchroniser, and a batch has what a message changes of the book that they make together (`marketlink.book.windows`).
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from marketlink.book.fused import FusedBook
-from marketlink.book.rules import Snapshot
+from marketlink.book.rules import DepthUpdate, Snapshot
 from marketlink.book.sync import Apply, AskSnapshot, DepthSync, OutOfSync, Replace
 from marketlink.book.sync import Effect as SyncEffect
+from marketlink.book.windows import Windows
 from marketlink.events import DEPTH, DEPTH_CLEAR, EXCH, KIND_MASK, LOCAL, Events, empty_events
 from marketlink.messages import Batch, ErrorEvent, FeedEvent
 from marketlink.notices import OutOfSync as BookOutOfSync
 from marketlink.notices import to_error
 from marketlink.times import Moment, MonoNs
-from marketlink.venues.base import Instrument
+from marketlink.venues.base import BASE, Instrument
 
-from connector.effects import Effect, FetchSnapshot, Level, Note, Publish
+from connector.effects import Effect, FetchSnapshot, Level, Note, Publish, Resubscribe
 
 _NOT_KIND: Final = ~np.uint64(EXCH | KIND_MASK)
 _NEVER: Final = MonoNs(0)
@@ -27,10 +30,12 @@ _NEVER: Final = MonoNs(0)
 
 @dataclass(slots=True)
 class Market:
-    """One registered symbol."""
+    """One registered symbol. `sync` is of its own depth stream, `quicker` are those of further streams that show a window of it."""
 
     instrument: Instrument
     sync: DepthSync
+    quicker: Mapping[int, DepthSync] = field(default_factory=dict)
+    in_stream: bool = False  # whole books come in the streams, and are asked for by subscribing anew
     book: FusedBook = field(init=False)
     book_known: bool = False  # whether it ever was the exchange's
     last_exch_ns: int = 0
@@ -38,19 +43,45 @@ class Market:
     updates: int = 0
     changed: MonoNs = _NEVER
     left: Events = field(default_factory=empty_events)  # levels that bots may hold from before this process
+    _windows: Windows | None = field(init=False, default=None)
+    _version: int = field(init=False, default=0)  # of the newest message of any window
 
     def __post_init__(self) -> None:
         self.book = self._empty_book()
+        if self.quicker:
+            self._windows = Windows(self.instrument.tick_size, self.instrument.lot_size, tuple(self.quicker))
+
+    @property
+    def last_id(self) -> int:
+        """The id of the book as it is: of its last update, or where it is put together of several streams, what orders these."""
+        return self.sync.last_id if self._windows is None else self._version
+
+    def syncs(self) -> Iterator[tuple[int, DepthSync]]:
+        """Every depth stream by its window, the symbol's own first."""
+        yield BASE, self.sync
+        yield from self.quicker.items()
+
+    def sync_of(self, window: int) -> DepthSync:
+        """The synchroniser of a window."""
+        return self.sync if window == BASE else self.quicker[window]
 
     def _empty_book(self) -> FusedBook:
         return FusedBook(self.instrument.tick_size, self.instrument.lot_size)
 
-    def carry_out(self, effects: list[SyncEffect], now: Moment) -> list[Effect]:
-        """Return what the synchroniser's effects lead to."""
+    def carry_out(self, effects: list[SyncEffect], now: Moment, window: int = BASE) -> list[Effect]:
+        """Return what the effects of a window's synchroniser lead to."""
         symbol = self.instrument.symbol
         result: list[Effect] = []
         for effect in effects:
             match effect:
+                case Apply() | Replace() if self._windows is not None:
+                    result += self._windowed(effect, self._windows, window, now)
+                case OutOfSync(trouble, after_id) if window != BASE and self._windows is not None:
+                    self._windows.lose(window)
+                    text = f"{symbol}: the window of {window} out of sync after update {after_id}: {trouble.value}"
+                    result += [Note(Level.WARNING, text), *self._merged(self._windows, now)]
+                case AskSnapshot() if self.in_stream:
+                    result.append(Resubscribe(symbol, window))
                 case Apply(update):
                     result.append(Publish(self._update(update.events, update.last_id, now)))
                 case Replace(snapshot, updates, last_id):
@@ -63,6 +94,8 @@ class Market:
                     behind = f"snapshot {snapshot.last_id} and {len(updates)} updates behind it"
                     result.append(Note(Level.INFO, f"{symbol}: in sync at update {last_id}: {behind}"))
                 case OutOfSync(trouble, after_id):
+                    if self._windows is not None:
+                        self._windows.lose(BASE)
                     notice = BookOutOfSync(symbol, trouble.value, after_id)
                     result.append(Publish(Batch((ErrorEvent(to_error(notice)),), framed=False)))
                     text = f"{symbol}: out of sync after update {after_id}: {trouble.value}"
@@ -82,6 +115,40 @@ class Market:
             # An update that changes nothing still moves the book's id, and bots know it by their rows: one is said again.
             rows = events[:1] if len(events) else self._restate(last_id, now)
         return Batch((FeedEvent(self.instrument.symbol, rows),) if len(rows) else ())
+
+    def _windowed(self, effect: Apply | Replace, windows: Windows, window: int, now: Moment) -> list[Effect]:
+        """Take one window's message, and return what it changes of the book that all of them make."""
+        self.updates += 1
+        self.changed = now.mono
+        if isinstance(effect, Replace):
+            windows.replace(window, effect.snapshot.events, effect.snapshot.version)
+            self._date(effect.snapshot, anew=window == BASE)
+            if window == BASE:
+                rows = self._dated(windows.differences(self._empty_book()), now)
+                note = Note(Level.INFO, f"{self.instrument.symbol}: in sync at update {effect.last_id}, in the stream")
+                return [Publish(self._replace(Snapshot(self._version, rows))), note]
+            return self._merged(windows, now)
+        windows.apply(window, effect.update.events, effect.update.version)
+        self._date(effect.update, anew=False)
+        return self._merged(windows, now)
+
+    def _date(self, message: DepthUpdate | Snapshot, *, anew: bool) -> None:
+        """Note how new a window's message is: what is published never goes back in time, unless the book begins anew."""
+        self._version = message.version if anew else max(self._version, message.version)
+        if len(message.events):
+            self.last_exch_ns = max(self.last_exch_ns, int(message.events[0]["exch_ts"]))
+
+    def _merged(self, windows: Windows, now: Moment) -> list[Effect]:
+        """Bring the book up to what the windows say together; nothing while the symbol's own stream is not in sync."""
+        if not self.sync.in_sync:
+            return []
+        rows = self._dated(windows.differences(self.book), now)
+        self.book.apply(rows)
+        return [Publish(Batch((FeedEvent(self.instrument.symbol, rows),)))] if len(rows) else []
+
+    def _dated(self, rows: Events, now: Moment) -> Events:
+        rows["exch_ts"], rows["local_ts"], rows["ival"] = self.last_exch_ns, now.wall, self._version
+        return rows
 
     def _restate(self, last_id: int, now: Moment) -> Events:
         """The best bid as it is, under this update's id; empty when there is none."""
@@ -121,7 +188,7 @@ class Market:
         events[0]["exch_ts"] = self.last_exch_ns
         events[1:] = _as_depth(levels)
         events["local_ts"] = now.wall
-        events["ival"] = self.sync.last_id
+        events["ival"] = self.last_id
         return events
 
 

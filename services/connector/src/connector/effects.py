@@ -42,6 +42,14 @@ class FetchSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Resubscribe:
+    """Subscribe anew to a symbol's depth stream: its whole book then comes in the stream itself."""
+
+    symbol: str
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Send a request of the account's and answer under this number; `urgent` ones may use the budget's reserve."""
 
@@ -84,5 +92,5 @@ class Note:
     text: str
 
 
-Effect = Publish | Answer | Subscribe | FetchSnapshot | Ask | Journal | TellPrivate | Restream | Note
+Effect = Publish | Answer | Subscribe | FetchSnapshot | Resubscribe | Ask | Journal | TellPrivate | Restream | Note
 """One thing for the shell to do."""

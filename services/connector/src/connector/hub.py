@@ -33,7 +33,17 @@ from marketlink.messages import (
 from marketlink.notices import Contradicted, Notice, OrderProblem, OutOfSync, Refused, Remark, Sizes, Stated, to_error
 from marketlink.orders import Status
 from marketlink.times import SECOND_NS, Moment, MonoNs
-from marketlink.venues.base import Depth, ExchangeInfo, Instrument, NotUsed, PublicVenue, Ticks, VenueMessage
+from marketlink.venues.base import (
+    BASE,
+    Book,
+    Depth,
+    ExchangeInfo,
+    Instrument,
+    NotUsed,
+    PublicVenue,
+    Ticks,
+    VenueMessage,
+)
 
 from connector.books import Market
 from connector.effects import Answer, Effect, Level, Note, Publish, Subscribe
@@ -41,6 +51,9 @@ from connector.risk import Look
 from connector.trader import Trader
 
 HEARTBEAT_NS: Final = SECOND_NS
+FETCHED_NS: Final = 120 * SECOND_NS
+IN_STREAM_NS: Final = 5 * SECOND_NS
+"""How long a whole book is waited for: many are fetched within the venue's limits; in a stream it is the first that comes."""
 MAX_WAITING: Final = 10_000
 """Registrations held while the exchange's instruments are not known yet; more are refused."""
 
@@ -147,8 +160,11 @@ class Hub:
         market = self.markets.get(symbol)
         if market is not None:
             return market, []
-        sync = DepthSync(self._venue.rule, self._rng, self._limits)
-        market = self.markets[symbol] = Market(self._info.instruments[symbol], sync)
+        venue, in_stream = self._venue, self._venue.snapshot_in_stream
+        limits = self._limits or SyncLimits(answer_within_ns=IN_STREAM_NS if in_stream else FETCHED_NS)
+        base, *quicker = (DepthSync(venue.rule, self._rng, limits) for _ in (BASE, *venue.windows))
+        by_window = dict(zip(venue.windows, quicker, strict=True))
+        market = self.markets[symbol] = Market(self._info.instruments[symbol], base, by_window, in_stream)
         return market, [Subscribe(symbol)]
 
     def _register(self, request: BotRequest, wanted: RegisterInstrument, now: Moment) -> list[Effect]:
@@ -186,7 +202,7 @@ class Hub:
             return Batch()
         events: list[LiveEvent] = [FeedEvent(symbol, market.whole(now))]
         if not market.sync.in_sync:
-            events.append(ErrorEvent(to_error(OutOfSync(symbol, "resynchronising", market.sync.last_id))))
+            events.append(ErrorEvent(to_error(OutOfSync(symbol, "resynchronising", market.last_id))))
         return Batch(tuple(events))
 
     def answer(self, answer: Answer, now: Moment, *, book: bool = True) -> Batch:
@@ -201,7 +217,7 @@ class Hub:
             events.append(FeedEvent(symbol, market.whole(now)))
         notices: list[Notice] = list(answer.notices)
         if market.book_known and book and not market.sync.in_sync:
-            notices.append(OutOfSync(symbol, "resynchronising", market.sync.last_id))
+            notices.append(OutOfSync(symbol, "resynchronising", market.last_id))
         events += [ErrorEvent(to_error(notice)) for notice in notices]
         return Batch(tuple(events), answer.bot_id)
 
@@ -237,9 +253,16 @@ class Hub:
     def on_message(self, message: VenueMessage, now: Moment) -> list[Effect]:
         """Take one decoded message of the venue."""
         match message:
-            case Depth(symbol, update):
+            case Depth(symbol, update, window):
                 market = self.markets.get(symbol)
-                return market.carry_out(market.sync.on_update(update, now.mono), now) if market is not None else []
+                if market is None:
+                    return []
+                return market.carry_out(market.sync_of(window).on_update(update, now.mono), now, window)
+            case Book(symbol, snapshot, window):
+                market = self.markets.get(symbol)
+                if market is None:
+                    return []
+                return market.carry_out(market.sync_of(window).on_stream_snapshot(snapshot, now.mono), now, window)
             case Ticks(symbol, events):
                 market = self.markets.get(symbol)
                 if market is None or not len(events):
@@ -273,21 +296,20 @@ class Hub:
         return [Note(Level.WARNING, f"message left out by a fault of this program: {error!r}"), *effects]
 
     def _lost(self, symbol: str | None, now: Moment) -> list[Effect]:
-        market = self.markets.get(symbol or "")
-        return market.carry_out(market.sync.on_bad_message(now.mono), now) if market is not None else []
+        return self._each([symbol or ""], lambda sync: sync.on_bad_message(now.mono), now)
 
-    def on_subscribed(self, symbols: Iterable[str], now: Moment) -> list[Effect]:
-        """The venue has acknowledged these symbols' depth streams."""
-        return self._each(symbols, lambda sync: sync.on_subscribed(now.mono), now)
+    def on_subscribed(self, symbols: Iterable[str], now: Moment, window: int | None = None) -> list[Effect]:
+        """The venue has acknowledged these symbols' depth streams, or those of one window."""
+        return self._each(symbols, lambda sync: sync.on_subscribed(now.mono), now, window)
 
     def on_refused(self, symbols: Iterable[str], text: str, now: Moment) -> list[Effect]:
         """The venue refused these symbols' streams."""
         errors = tuple(ErrorEvent(to_error(Remark(symbol, f"subscription refused: {text}"))) for symbol in symbols)
         return [Note(Level.WARNING, f"subscription refused: {text}"), Publish(Batch(errors, framed=False))]
 
-    def on_stale(self, symbols: Iterable[str], now: Moment) -> list[Effect]:
-        """These symbols' depth streams are silent though they should not be: their books are out of sync."""
-        return self._each(symbols, lambda sync: sync.on_stale(now.mono), now)
+    def on_stale(self, symbols: Iterable[str], now: Moment, window: int | None = None) -> list[Effect]:
+        """These symbols' depth streams, or those of one window, are silent though they should not be: they are out of sync."""
+        return self._each(symbols, lambda sync: sync.on_stale(now.mono), now, window)
 
     def on_disconnected(self, symbols: Iterable[str], reason: str, now: Moment) -> list[Effect]:
         """A connection with these symbols is gone: all their books are out of sync from here on."""
@@ -317,9 +339,10 @@ class Hub:
         """Let time pass: due snapshots, and the heartbeat when nothing else was sent."""
         effects: list[Effect] = []
         for market in self.markets.values():
-            due_ns = market.sync.due_ns
-            if due_ns is not None and due_ns <= now.mono:
-                effects += market.carry_out(market.sync.on_time(now.mono), now)
+            for window, sync in market.syncs():
+                due_ns = sync.due_ns
+                if due_ns is not None and due_ns <= now.mono:
+                    effects += market.carry_out(sync.on_time(now.mono), now, window)
         if self._last_sent is None or now.mono - self._last_sent >= HEARTBEAT_NS:
             effects.append(Publish(Batch()))
         return effects
@@ -331,11 +354,19 @@ class Hub:
         for event in batch.events:
             self.counts.published_events += len(event.events) if isinstance(event, FeedEvent) else 1
 
-    def _each(self, symbols: Iterable[str], step: Callable[[DepthSync], list[SyncEffect]], now: Moment) -> list[Effect]:
+    def _each(
+        self,
+        symbols: Iterable[str],
+        step: Callable[[DepthSync], list[SyncEffect]],
+        now: Moment,
+        window: int | None = None,
+    ) -> list[Effect]:
         effects: list[Effect] = []
         for symbol in symbols:
             if (market := self.markets.get(symbol)) is not None:
-                effects += market.carry_out(step(market.sync), now)
+                for one, sync in market.syncs():
+                    if window is None or window == one:
+                        effects += market.carry_out(step(sync), now, one)
         return effects
 
 

@@ -30,7 +30,7 @@ from marketlink.run.limits import WeightBudget
 from marketlink.run.network import ssl_context
 from marketlink.run.retry import Backoff
 from marketlink.times import SECOND_NS, Moment, WallNs
-from marketlink.venues.base import ExchangeInfo, PublicVenue
+from marketlink.venues.base import BASE, ExchangeInfo, PublicVenue
 from marketlink.venues.trading import Signer, TradingVenue
 
 from connector.account import Account
@@ -45,6 +45,7 @@ from connector.effects import (
     Note,
     Publish,
     Restream,
+    Resubscribe,
     Subscribe,
     TellPrivate,
 )
@@ -90,8 +91,8 @@ class Shard:
 
     def on_subscribed(self, streams: Sequence[str]) -> None:
         """Pass on which symbols are live."""
-        symbols = [symbol for symbol in self.symbols if self._shell.venue.depth_stream(symbol) in streams]
-        self._shell.carry_out(self._shell.hub.on_subscribed(symbols, self._shell.now()))
+        for window, symbols in self._depths_in(streams):
+            self._shell.carry_out(self._shell.hub.on_subscribed(symbols, self._shell.now(), window))
 
     def on_refused(self, streams: Sequence[str], error: str) -> None:
         """Pass on which symbols are not."""
@@ -100,8 +101,16 @@ class Shard:
 
     def on_stale(self, streams: Sequence[str]) -> None:
         """Pass on which symbols' books are sure no longer."""
-        symbols = [symbol for symbol in self.symbols if self._shell.venue.depth_stream(symbol) in streams]
-        self._shell.carry_out(self._shell.hub.on_stale(symbols, self._shell.now()))
+        for window, symbols in self._depths_in(streams):
+            self._shell.carry_out(self._shell.hub.on_stale(symbols, self._shell.now(), window))
+
+    def _depths_in(self, streams: Sequence[str]) -> list[tuple[int, list[str]]]:
+        """Which symbols' depth streams are among these, by window."""
+        venue = self._shell.venue
+        return [
+            (window, [symbol for symbol in self.symbols if venue.depth_stream(symbol, window) in streams])
+            for window in (BASE, *venue.windows)
+        ]
 
     def on_frame(self, recv_ns: int, frame: bytes) -> None:
         """Handle a frame, to the last sample."""
@@ -215,6 +224,9 @@ class Shell:
                     self.outbox.answer(effect)
                 case FetchSnapshot(symbol, ticket):
                     self._fetch(symbol, ticket)
+                case Resubscribe(symbol, window):
+                    shard = next(shard for shard in self._shards if symbol in shard.symbols)
+                    shard.feed.renew([self.venue.depth_stream(symbol, window)])
                 case Subscribe(symbol):
                     self._subscribe(symbol)
                 case Ask():

@@ -212,6 +212,11 @@ class FusedBook:
         """The latest exchange time, in ns, of any row that was not refused; 0 if there was none."""
         return int(self._state[self._layout.LAST_TIME])
 
+    @property
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+        """The levels in the form of `book.kernels`; not to be changed, and good until the book is."""
+        return self._keys_times, self._px_qty, self._state
+
     def clear(self) -> None:
         """Empty the book and forget its times; the counts of refused rows stay."""
         self._state[self._layout.COUNT : self._layout.COUNT + 2] = 0

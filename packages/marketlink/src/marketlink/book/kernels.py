@@ -1,4 +1,4 @@
-"""The loops of `book.fused`: rows of events into sorted levels, and the rows to publish out.
+"""The loops of `book.fused` and `book.windows`: rows of events into sorted levels, and the rows to publish out.
 
 A side's levels lie in ascending order of a key, the tick of a bid and the negated tick of an ask, so that both sides have their best level
 at the end and one code serves both. Work near the touch then moves little memory, and taking all levels better than some price is
@@ -49,6 +49,7 @@ _SNAPSHOT: Final = np.uint64(4)
 _BBO: Final = np.uint64(5)
 
 _MOST: Final = float(1 << 62)
+_FAR: Final = (1 << 63) - 1
 
 
 @jit
@@ -290,3 +291,57 @@ def apply_rows(events: Events, keys_times: Ints, px_qty: Floats, state: Ints, ti
         state[LAST_TIME] = max(state[LAST_TIME], time)
     state[ROW] = 0
     return 0
+
+
+@jit
+def add_window(
+    keys_times: Ints, px_qty: Floats, state: Ints, bounded: bool, edges: Ints, counts: Ints, keys: Ints, levels: Floats
+) -> None:
+    """Add what a window sees and nothing before it did to a merged book, whose two sides lie best first.
+
+    `edges` are the keys down to which all is known, and `counts` how many levels there are; both are moved on. A `bounded` window knows
+    nothing beyond its worst level, but for a side without any: that is empty. `keys` and `levels` must have room for it.
+    """
+    for side in range(2):
+        count, own = state[COUNT + side], keys_times[side, KEY]
+        for at in range(_position(own, count, edges[side]) - 1, -1, -1):
+            made = counts[side]
+            keys[side, made] = own[at]
+            levels[side, PX, made], levels[side, QTY, made] = px_qty[side, PX, at], px_qty[side, QTY, at]
+            counts[side] = made + 1
+        if not bounded or count == 0:
+            edges[side] = -_FAR
+        else:
+            edges[side] = min(edges[side], own[0])
+
+
+@jit
+def differences(
+    keys_times: Ints, px_qty: Floats, state: Ints, counts: Ints, keys: Ints, levels: Floats, out: Events
+) -> int:
+    """Write the rows that make a book the merged one, and return how many: first what goes, so that no row crosses a level that stays.
+
+    Of a row only `ev`, `px` and `qty` are written. `out` must have room for all levels of both.
+    """
+    made = 0
+    for side in range(2):
+        ev, at = (_LOCAL | _BUY | _DEPTH) if side == 0 else (_LOCAL | _SELL | _DEPTH), 0
+        for own in range(state[COUNT + side] - 1, -1, -1):
+            key = keys_times[side, KEY, own]
+            while at < counts[side] and keys[side, at] > key:
+                at += 1
+            if at == counts[side] or keys[side, at] != key:
+                row = out[made]
+                row["ev"], row["px"], row["qty"] = ev, px_qty[side, PX, own], 0.0
+                made += 1
+    for side in range(2):
+        ev, own = (_LOCAL | _BUY | _DEPTH) if side == 0 else (_LOCAL | _SELL | _DEPTH), state[COUNT + side] - 1
+        for at in range(counts[side]):
+            key = keys[side, at]
+            while own >= 0 and keys_times[side, KEY, own] > key:
+                own -= 1
+            if own < 0 or keys_times[side, KEY, own] != key or px_qty[side, QTY, own] != levels[side, QTY, at]:
+                row = out[made]
+                row["ev"], row["px"], row["qty"] = ev, levels[side, PX, at], levels[side, QTY, at]
+                made += 1
+    return made

@@ -8,20 +8,25 @@ from marketlink.events import Events, empty_events
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DepthUpdate:
-    """One depth message: the ids it spans, the id it says it follows (futures only), and its levels as event records."""
+    """One depth message: the ids it spans, the id it says it follows (futures only), and its levels as event records.
+
+    `version` orders it among a symbol's several depth streams, whose ids have nothing to do with each other.
+    """
 
     first_id: int
     last_id: int
     prev_id: int | None = None
     events: Events = field(default_factory=empty_events)
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """A whole book as of the update `last_id`."""
+    """A whole book as of the update `last_id`; `version` is as in `DepthUpdate`."""
 
     last_id: int
     events: Events = field(default_factory=empty_events)
+    version: int = 0
 
 
 class Rule(Protocol):
@@ -58,7 +63,8 @@ class ByPreviousId:
 
 
 class ByNextId:
-    """Binance spot: the ids of successive updates are contiguous (docs/venues/binance.md, local book).
+    """Binance spot, and each of Bybit's depth streams: the ids of successive updates are contiguous (docs/venues/binance.md, local
+    book; docs/venues/bybit.md, order book).
 
     Differs from futures in the comparison with the snapshot: an update that ends at its id is dropped here.
     """

@@ -14,8 +14,11 @@
       └─ snapshot too old, failed, unanswered, or so far ahead that the updates of a second don't reach it:
          asked again after a growing delay
 
+   any of the three, a snapshot in the stream itself: Replace ──► SYNCED
+
 What is held while waiting is always one unbroken chain of updates, so a snapshot joins its start or not at all. A snapshot that is ahead
 of the stream is no book yet: an exchange's cache can name an id that its stream will not reach for long, and the book would stand still.
+A snapshot that comes in the stream has its place among the updates: what came before it is done with, and what comes next follows it.
 Ids are compared by the venue's `Rule`; times are arguments; the caller carries out the effects and calls `on_time` by `due_ns`.
 """
 
@@ -202,6 +205,15 @@ class DepthSync:
             self._old_since = None
             return []
         return self._replace(snapshot, now)
+
+    def on_stream_snapshot(self, snapshot: Snapshot, now: MonoNs) -> list[Effect]:
+        """Take a snapshot that came in the stream, asked for or not."""
+        self._held.clear()
+        self._ticket = self._quiet_until = None
+        self._wanted = False
+        effects = self._replace(snapshot, now)
+        self.phase = Phase.SYNCED
+        return effects
 
     def _on_update_behind_snapshot(self, snapshot: Snapshot, update: DepthUpdate, now: MonoNs) -> list[Effect]:
         if self.rule.joins(update, snapshot.last_id):

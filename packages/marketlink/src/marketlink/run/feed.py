@@ -27,7 +27,7 @@ from marketlink.run.staleness import Staleness, StalenessLimits
 from marketlink.run.stamped import StampedConnection
 from marketlink.run.subscriptions import SubscriptionLimits, Subscriptions
 from marketlink.times import SECOND_NS, MonoNs, WallNs, after
-from marketlink.venues.base import Answer, PublicVenue
+from marketlink.venues.base import Answer, Beat, PublicVenue
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +163,11 @@ class Feed:
         answer_ns = int(self._settings.answer_timeout_s * SECOND_NS)
         self._subscriptions = Subscriptions(
             SubscriptionLimits(
-                venue.max_streams, self._settings.batch, spacing_ns, answer_ns, int(self._settings.retry_s * SECOND_NS)
+                venue.max_streams,
+                min(venue.max_batch, self._settings.batch),
+                spacing_ns,
+                answer_ns,
+                int(self._settings.retry_s * SECOND_NS),
             )
         )
         age_ns = int(self._settings.data_age_s * SECOND_NS)
@@ -184,6 +188,12 @@ class Feed:
     def unsubscribe(self, streams: Iterable[str]) -> None:
         """Remove streams."""
         self._subscriptions.unwant(streams)
+        if self._session is not None:
+            self._session.changed.set()
+
+    def renew(self, streams: Iterable[str]) -> None:
+        """End streams that are granted, and ask for them anew: so a venue is asked for what it sends at a stream's beginning."""
+        self._subscriptions.renew(streams)
         if self._session is not None:
             self._session.changed.set()
 
@@ -263,6 +273,8 @@ class Feed:
         jitter_s = settings.lifetime_jitter_s * self._rng.uniform(-1.0, 1.0)
         planned_ns = after(session.opened_ns, int((settings.lifetime_s + jitter_s) * SECOND_NS))
         shutdown_ns: MonoNs | None = None
+        beat = self.venue.beat
+        beat_ns = session.opened_ns if beat is not None else None  # when the next one is sent: the first at once
 
         def over(end: End, detail: str) -> _Ended:
             return _Ended(end, detail, (self._mono_ns() - session.opened_ns) / SECOND_NS)
@@ -287,18 +299,22 @@ class Feed:
                 return over(End.LIFETIME, f"{(now_ns - session.opened_ns) / SECOND_NS:.0f} s")
             if shutdown_ns is not None and now_ns >= shutdown_ns:
                 return over(End.SHUTDOWN, "as announced")
-            request = subscriptions.next_request(now_ns)
-            if request is not None:
+            message: bytes | None = None
+            if beat is not None and beat_ns is not None and now_ns >= beat_ns:
+                message, beat_ns = beat[1], after(now_ns, int(beat[0] * SECOND_NS))
+            elif (request := subscriptions.next_request(now_ns)) is not None:
                 write = self.venue.subscribe if request.subscribe else self.venue.unsubscribe
+                message = write(request.streams, request.request_id)
+            if message is not None:
                 try:
                     async with asyncio.timeout(settings.answer_timeout_s):
-                        await connection.send(write(request.streams, request.request_id).decode())
+                        await connection.send(message.decode())
                 except (ConnectionClosed, OSError) as error:
                     if session.closing is None:
                         return over(End.SEND, f"{type(error).__name__}: {error}")
                 continue
             look_ns = self._staleness.due_ns(expected=subscriptions.any_wanted)
-            dues = (look_ns, ping_due_ns, planned_ns, shutdown_ns, subscriptions.due_ns())
+            dues = (look_ns, ping_due_ns, planned_ns, shutdown_ns, beat_ns, subscriptions.due_ns())
             due_ns = min(due for due in dues if due is not None)
             try:
                 async with asyncio.timeout(max(0.0, (due_ns - self._mono_ns()) / SECOND_NS)):
@@ -396,7 +412,7 @@ class _Session:
             counts.frames += 1
             counts.bytes += len(message)
             counts.last_recv_ns = recv_ns
-            self._staleness.on_frame(message, self._mono_ns())
+            self._staleness.on_frame(self._venue.stream_key(message), self._mono_ns())
             try:
                 self._listener.on_frame(recv_ns, message)
             except Exception as error:  # noqa: BLE001 - carried out of the read callback, raised by `run`
@@ -404,12 +420,15 @@ class _Session:
             return
         if isinstance(control, Answer):
             self._on_answer(control)
+        elif isinstance(control, Beat):
+            self.on_ping()
+            return
         else:
             self.shutting_down = True
         self.changed.set()
 
     def on_ping(self) -> None:
-        """Note a ping of the venue's."""
+        """Note a ping of the venue's, or its answer to a beat."""
         self.ping_ns = self._mono_ns()
         self._counts.pings += 1
 

@@ -11,7 +11,7 @@ import logging
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -29,10 +29,15 @@ from marketlink.venues.trading import ApiAnswer, Call, Signer, TradingVenue
 log = logging.getLogger(__name__)
 
 MAX_BODY: Final = 64 * 2**20
+MOST_PAGES: Final = 100
 LEAST_WAIT_S: Final = 1.0
 KEPT_S: Final = 60.0
 """An idle connection is kept for so long: an order must not wait for a handshake."""
-UNSTATED_WAIT_S: Final = {403: 60.0, 418: 120.0, 429: 60.0}  # where the venue does not say how long
+UNSTATED_WAIT_S: Final = {
+    403: 60.0,
+    418: 120.0,
+    429: 60.0,
+}  # where neither the venue nor `PublicVenue.hold_s` says how long
 
 
 class Answered(NamedTuple):
@@ -146,7 +151,10 @@ class VenueHttp:
             raise RateLimited(self._venue.name, wanted.what, 418, "banned, not sent", banned.wait_s) from None
         try:
             query = dict(request.query) or None
-            response, body = await self._send(wanted, "GET", request.path, params=query)
+            method, headers = ("POST", {"Content-Type": "application/json"}) if request.body else ("GET", None)
+            response, body = await self._send(
+                wanted, method, request.path, params=query, headers=headers, content=request.body
+            )
         finally:
             self._leave(wanted)
         return self._judge(request.path, response, body)
@@ -358,7 +366,9 @@ class VenueHttp:
             return wait_s
         if wait_s is None and refusal is not None and refusal.until_ns is not None:
             wait_s = min(max(0.0, (refusal.until_ns - self._clock.wall_ns()) / SECOND_NS), MAX_RETRY_AFTER_S)
-        return self._hold(status, UNSTATED_WAIT_S[status] if wait_s is None else wait_s)
+        if wait_s is None:
+            wait_s = self._venue.hold_s.get(status, UNSTATED_WAIT_S[status])
+        return self._hold(status, wait_s)
 
     def _is_of_orders(self, status: int, refusal: Refusal | None) -> bool:
         codes = self._trading.order_limit_codes if self._trading is not None else frozenset[int]()
@@ -407,11 +417,16 @@ def _count(response: httpx.Response, header: str) -> int | None:
 
 
 async def fetch_info(venue: PublicVenue, http: VenueHttp) -> ExchangeInfo:
-    """Fetch instruments and limits, and let the budgets keep the limits that the venue states.
+    """Fetch instruments, page by page, and limits, and let the budgets keep the limits that the venue states.
 
     Raises as `VenueHttp.get` does, and MalformedMessage.
     """
     info = venue.decode_info(await http.get(venue.info_request()))
+    for _ in range(MOST_PAGES):
+        if not info.next_page:
+            break
+        more = venue.decode_info(await http.get(venue.info_request(info.next_page)))
+        info = replace(more, instruments={**info.instruments, **more.instruments})
     http.budget.set_limit(info.weight_limit)
     if http.orders is not None and info.order_limits:
         http.orders.set_limits(info.order_limits)

@@ -21,9 +21,6 @@ from typing import Final
 
 from marketlink.times import MonoNs, after
 
-NAME_AT: Final = len('{"stream":"')
-"""Where a stream's name begins in a frame of a combined connection, `{"stream":"NAME","data":{...}}`."""
-
 UNHEARD: Final = -1
 _START: Final = MonoNs(0)
 _MOST: Final = 8  # times `age_ns`: the longest patience of all
@@ -111,14 +108,14 @@ class Staleness:
             self._known.pop(stream, None)
             self._live.pop(stream.encode(), None)
 
-    def on_frame(self, frame: bytes, now_ns: MonoNs) -> None:
-        """Hear a frame. This is on the path of every frame: O(1), and nothing but what must be."""
+    def on_frame(self, stream: bytes, now_ns: MonoNs) -> None:
+        """Hear a frame of a stream. This is on the path of every frame: O(1), and nothing but what must be."""
         pace = self._whole
         gap_ns = now_ns - pace.last_ns
         if gap_ns > pace.usual_ns:
             pace.usual_ns = gap_ns
         pace.last_ns = now_ns
-        found = self._live.get(frame[NAME_AT : frame.find(b'"', NAME_AT)])
+        found = self._live.get(stream)
         if found is not None:
             gap_ns = now_ns - found.last_ns
             if gap_ns > found.usual_ns:

@@ -154,9 +154,13 @@ class Subscriptions:
     def on_answer(self, answer: Answer, now_ns: MonoNs) -> Settled | None:
         """Take an answer and return what it settles; None when it belongs to no request.
 
-        An error without an id belongs to the only request under way, if there is only one.
+        An answer without an id belongs to the request for the streams that it names; an error that names none, to the only request
+        under way, if there is only one.
         """
         request_id = answer.request_id
+        if request_id is None and answer.streams:
+            same = (one for one in self._asked.values() if one.streams == answer.streams)
+            request_id = next((one.request_id for one in same), None)
         if request_id is None and answer.error is not None and len(self._asked) == 1:
             request_id = next(iter(self._asked))
         if isinstance(request_id, str) and request_id.isdecimal():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
 from marketlink.book.rules import DepthUpdate, Rule, Snapshot
 from marketlink.events import Events
@@ -36,12 +36,26 @@ class Instrument:
     base: str = ""  # the asset that is bought and sold, where the exchange names it
 
 
+BASE: Final = 0
+"""The window of a symbol's own depth stream: the deepest, which says what the book is."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Depth:
-    """One depth message."""
+    """One depth message. `window`: of which of the symbol's depth streams (see `PublicVenue.windows`)."""
 
     symbol: str
     update: DepthUpdate
+    window: int = BASE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Book:
+    """A depth stream's whole book, sent in the stream itself: it replaces whatever the stream said before."""
+
+    symbol: str
+    snapshot: Snapshot
+    window: int = BASE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,10 +68,19 @@ class Ticks:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The venue's answer to a subscription request; `error` is None when it was accepted."""
+    """The venue's answer to a subscription request; `error` is None when it was accepted.
+
+    `streams` are those that it names, where a venue's answers have no number.
+    """
 
     request_id: int | str | None
     error: str | None
+    streams: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The venue's answer to a client's beat (`PublicVenue.beat`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +96,33 @@ class NotUsed:
     known: bool
 
 
-VenueMessage = Depth | Ticks | Answer | ShuttingDown | NotUsed
+VenueMessage = Depth | Book | Ticks | Answer | Beat | ShuttingDown | NotUsed
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What a recorder needs of a frame without decoding it: whose it is, and a depth update's ids."""
+    """What a recorder needs of a frame without decoding it: whose it is, and a depth update's ids.
+
+    `whole`: it is a depth stream's whole book as of `last_id`. `window` is as in `Depth`.
+    """
 
     symbol: str
     stream: str  # "depth", "trade", "bookTicker", ...
     first_id: int = 0
     last_id: int = 0
     prev_id: int | None = None
+    window: int = BASE
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Get:
-    """A REST request: path, query, and its weight against the venue's limit."""
+    """A REST request: path, query, and its weight against the venue's limit. One with a body, which is JSON, is a POST."""
 
     path: str
     query: Mapping[str, str]
     weight: int
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +135,15 @@ class WeightLimit:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeInfo:
-    """What a venue says of itself: its instruments by symbol, its request limit, and its order limits where it states them."""
+    """What a venue says of itself: its instruments by symbol, its request limit, and its order limits where it states them.
+
+    `next_page` is what `info_request` takes for the rest of the instruments; empty when these are all.
+    """
 
     instruments: Mapping[str, Instrument]
     weight_limit: WeightLimit
     order_limits: Sequence[OrderLimit] = ()
+    next_page: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +171,29 @@ class PublicVenue(Protocol):
         """How many streams one connection may carry."""
 
     @property
+    def max_batch(self) -> int:
+        """How many streams one subscription message may name."""
+
+    @property
+    def beat(self) -> tuple[float, bytes] | None:
+        """The message that keeps a connection open, and how often it is sent, s; its answers are `Beat`.
+
+        None where the venue pings, and a connection without its pings is dead.
+        """
+
+    @property
+    def snapshot_in_stream(self) -> bool:
+        """Whether a depth stream begins with a whole book: subscribing anew is then how one is asked for. Else REST is."""
+
+    @property
+    def windows(self) -> Sequence[int]:
+        """Further depth streams of a symbol, each by how many of the best levels a side it shows; mostly quicker ones."""
+
+    @property
+    def hold_s(self) -> Mapping[int, float]:
+        """By HTTP status, for how long no request may be sent after it, where that is known and the answer does not say."""
+
+    @property
     def max_messages_per_s(self) -> int:
         """How many messages a client may send on one connection each second."""
 
@@ -161,8 +217,11 @@ class PublicVenue(Protocol):
     def reduced_root(self, url: str) -> str | None:
         """The root below a URL that names a route of an older style; None when it is a root already."""
 
-    def depth_stream(self, symbol: str) -> str:
+    def depth_stream(self, symbol: str, window: int = BASE) -> str:
         """The stream of a symbol's depth: one of its live and recorded streams."""
+
+    def stream_key(self, frame: bytes) -> bytes:
+        """The name of the stream that a frame came on, by a look at its first bytes; empty where that does not tell."""
 
     def live_streams(self, symbol: str) -> Sequence[str]:
         """The streams a connector needs."""
@@ -176,13 +235,13 @@ class PublicVenue(Protocol):
     def unsubscribe(self, streams: Sequence[str], request_id: int) -> bytes:
         """The message that ends subscriptions."""
 
-    def control(self, frame: bytes) -> Answer | ShuttingDown | None:
+    def control(self, frame: bytes) -> Answer | Beat | ShuttingDown | None:
         """Read a frame about the connection itself; None for data and for what can't be read. Cheap for data."""
 
     def decode(self, frame: bytes, recv_ns: int) -> VenueMessage:
         """Decode a frame. Raises MalformedMessage."""
 
-    def heading(self, frame: bytes) -> Heading | Answer | ShuttingDown | NotUsed:
+    def heading(self, frame: bytes) -> Heading | Answer | Beat | ShuttingDown | NotUsed:
         """Read only what a recorder needs of a frame. Raises MalformedMessage."""
 
     def snapshot_request(self, symbol: str) -> Get:
@@ -194,8 +253,8 @@ class PublicVenue(Protocol):
     def refusal(self, body: bytes) -> Refusal | None:
         """Read an error answer to a request; None when the body is not one."""
 
-    def info_request(self) -> Get:
-        """The request for the instruments and limits."""
+    def info_request(self, page: str = "") -> Get:
+        """The request for the instruments and limits, or for a further page of them."""
 
     def decode_info(self, body: bytes) -> ExchangeInfo:
         """Decode them. Raises MalformedMessage."""

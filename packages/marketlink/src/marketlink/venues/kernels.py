@@ -1,9 +1,9 @@
-"""The loop of `venues.scan`: a depth frame's bytes into event records, without a JSON tree in between.
+"""The loops of `venues.scan`: a depth frame's bytes into event records, without a JSON tree in between; Binance's form and Bybit's.
 
-It accepts only what it surely reads as a full JSON parser and float() would: valid JSON throughout, the fields of a depth update each once
-and of the usual form, decimals whose digits fit a float exactly (mantissa below 2^53, at most 18 digits, so that one correctly rounded
-division gives the nearest float: W. D. Clinger, "How to read floating point numbers accurately", 1990). All else is odd, and for the
-slow way to judge.
+They accept only what they surely read as a full JSON parser and float() would: valid JSON throughout, the fields of a depth update
+each once and of the usual form, decimals whose digits fit a float exactly (mantissa below 2^53, at most 18 digits, so that one correctly
+rounded division gives the nearest float: W. D. Clinger, "How to read floating point numbers accurately", 1990). All else is odd, and for
+the slow way to judge.
 
 One file of more than 400 lines, because numba's cache of a kernel notices changes in the kernel's own file only.
 """
@@ -29,6 +29,12 @@ BIDS: Final = 5
 ASKS: Final = 6
 ASKS_FIRST: Final = 7
 FOUND_SIZE: Final = 8
+# ... of Bybit: `u` is LAST_ID.
+SEQUENCE: Final = 0
+TOPIC_FROM: Final = 2
+TOPIC_TO: Final = 8
+WHOLE: Final = 9
+BOOK_FOUND_SIZE: Final = 10
 
 READ: Final = 0
 ODD: Final = -1
@@ -45,6 +51,8 @@ _MOST_DIGITS: Final = 18
 _MOST_DEPTH: Final = 60
 _MOST_NUMBER: Final = 40
 _LAST_NS: Final = (1 << 63) - 1
+_MS_NS: Final = 1_000_000
+_LAST_MS: Final = _LAST_NS // _MS_NS
 
 # The fields of a depth update, as bits.
 _TYPE, _EVENT_MS, _TRADE_MS, _SYMBOL, _FIRST, _LAST, _PREV, _BID_LEVELS, _ASK_LEVELS = 1, 2, 4, 8, 16, 32, 64, 128, 256
@@ -52,6 +60,27 @@ FUTURES_FIELDS: Final = 511
 SPOT_FIELDS: Final = FUTURES_FIELDS & ~(_TRADE_MS | _PREV)
 """Spot's updates name no update before them, and their only time is the event's."""
 _UNKNOWN, _DATA = 0, 512
+# Those of Bybit's order book, inside `data` and around it; `cts` may be absent, then `ts` dates the book.
+_B_SYMBOL, _B_LAST, _B_SEQUENCE, _B_BIDS, _B_ASKS, _B_TOPIC, _B_TYPE, _B_TIME, _B_ENGINE_TIME = (
+    1,
+    2,
+    4,
+    8,
+    16,
+    32,
+    64,
+    128,
+    256,
+)
+_B_NEEDED: Final = 255
+_TOPIC: Final = np.frombuffer(b"topic", np.uint8)
+_KIND: Final = np.frombuffer(b"type", np.uint8)
+_TIME: Final = np.frombuffer(b"ts", np.uint8)
+_ENGINE_TIME: Final = np.frombuffer(b"cts", np.uint8)
+_PAYLOAD: Final = np.frombuffer(b"data", np.uint8)
+_SEQUENCE: Final = np.frombuffer(b"seq", np.uint8)
+_SNAPSHOT_WORD: Final = np.frombuffer(b'"snapshot"', np.uint8)
+_DELTA_WORD: Final = np.frombuffer(b'"delta"', np.uint8)
 
 _LOCAL_BUY_DEPTH: Final = np.uint64((1 << 30) | (1 << 29) | 1)
 _LOCAL_SELL_DEPTH: Final = np.uint64((1 << 30) | (1 << 28) | 1)
@@ -348,11 +377,11 @@ def _field(text: Bytes, start: int, length: int) -> int:
 
 
 @jit
-def _is_depth_update(text: Bytes, at: int) -> bool:
-    """Whether `"depthUpdate"` stands here."""
+def _stands(text: Bytes, at: int, word: Bytes) -> bool:
+    """Whether a word stands here."""
     same = True
-    for place in range(_DEPTH_UPDATE.size):
-        same = same and _byte(text, at + place) == _DEPTH_UPDATE[place]
+    for place in range(word.size):
+        same = same and _byte(text, at + place) == word[place]
     return same
 
 
@@ -407,7 +436,7 @@ def scan(text: Bytes, recv_ns: int, fields: int, unit_ns: int, found: Ints, out:
                 made, at = _levels(text, at, _LOCAL_SELL_DEPTH, out, made)
                 asks = made - before
             elif field == _TYPE:
-                at = at + 13 if _is_depth_update(text, at) else ODD
+                at = at + 13 if _stands(text, at, _DEPTH_UPDATE) else ODD
             elif field == _SYMBOL:
                 found[SYMBOL_FROM] = at + 1
                 at = _name(text, at)
@@ -443,5 +472,126 @@ def scan(text: Bytes, recv_ns: int, fields: int, unit_ns: int, found: Ints, out:
     for row in range(made):
         level = out[row]
         level["exch_ts"], level["local_ts"], level["ival"] = exch_ts, recv_ns, last_id
+        level["order_id"], level["fval"] = 0, 0.0
+    return READ
+
+
+@jit
+def _book_field(text: Bytes, start: int, length: int, inside: bool) -> int:
+    """Which field of Bybit's order book a key of `length` bytes names."""
+    if inside:
+        first = _byte(text, start)
+        if length == 1:
+            if first == 0x73:
+                return _B_SYMBOL
+            if first == 0x75:
+                return _B_LAST
+            if first == 0x62:
+                return _B_BIDS
+            if first == 0x61:
+                return _B_ASKS
+        return _B_SEQUENCE if length == 3 and _stands(text, start, _SEQUENCE) else _UNKNOWN
+    if length == 2 and _stands(text, start, _TIME):
+        return _B_TIME
+    if length == 3 and _stands(text, start, _ENGINE_TIME):
+        return _B_ENGINE_TIME
+    if length == 4 and _stands(text, start, _KIND):
+        return _B_TYPE
+    if length == 4 and _stands(text, start, _PAYLOAD):
+        return _DATA
+    return _B_TOPIC if length == 5 and _stands(text, start, _TOPIC) else _UNKNOWN
+
+
+@jit
+def scan_book(text: Bytes, recv_ns: int, found: Ints, out: Events) -> int:
+    """Read a frame of Bybit's order book, its fields in any order: its levels to `out` in the frame's order, the rest to `found`.
+
+    Return READ; ODD if it is not surely one; MORE_OUT if `out` is too short.
+    """
+    at = _blank(text, 0)
+    if _byte(text, at) != _OPEN_OBJECT:
+        return ODD
+    at += 1
+    inside, data_seen, seen = False, False, 0
+    time_ms, engine_ms, bids, asks, made = 0, 0, 0, 0, 0
+    empty = True  # so far, the object we are in
+    while True:
+        at = _blank(text, at)
+        if empty and _byte(text, at) == _CLOSE_OBJECT:
+            return ODD
+        empty = False
+        start = at + 1
+        at = _name(text, at)
+        if at < 0:
+            return ODD
+        field = _book_field(text, start, at - 1 - start, inside)
+        at = _blank(text, at)
+        if _byte(text, at) != _COLON:
+            return ODD
+        at = _blank(text, at + 1)
+        if field == _DATA:
+            if data_seen or _byte(text, at) != _OPEN_OBJECT:
+                return ODD
+            inside, data_seen, empty = True, True, True
+            at += 1
+            continue
+        if field == _UNKNOWN:
+            at = _past_value(text, at)
+        else:
+            if seen & field:
+                return ODD
+            seen |= field
+            if field == _B_BIDS:
+                before = made
+                made, at = _levels(text, at, _LOCAL_BUY_DEPTH, out, made)
+                bids = made - before
+            elif field == _B_ASKS:
+                found[ASKS_FIRST] = 0 if seen & _B_BIDS else 1
+                before = made
+                made, at = _levels(text, at, _LOCAL_SELL_DEPTH, out, made)
+                asks = made - before
+            elif field == _B_TYPE:
+                whole = _stands(text, at, _SNAPSHOT_WORD)
+                found[WHOLE] = 1 if whole else 0
+                at = at + 10 if whole else at + 7 if _stands(text, at, _DELTA_WORD) else ODD
+            elif field == _B_SYMBOL:
+                found[SYMBOL_FROM] = at + 1
+                at = _name(text, at)
+                found[SYMBOL_TO] = at - 1
+            elif field == _B_TOPIC:
+                found[TOPIC_FROM] = at + 1
+                at = _name(text, at)
+                found[TOPIC_TO] = at - 1
+            else:
+                value, at = _count(text, at)
+                if field == _B_TIME:
+                    time_ms = value
+                elif field == _B_ENGINE_TIME:
+                    engine_ms = value
+                elif field == _B_LAST:
+                    found[LAST_ID] = value
+                else:
+                    found[SEQUENCE] = value
+        if at < 0:
+            return at
+        at = _blank(text, at)
+        if inside and _byte(text, at) == _CLOSE_OBJECT:
+            inside = False
+            at = _blank(text, at + 1)
+        byte = _byte(text, at)
+        at += 1
+        if byte == _CLOSE_OBJECT:
+            break
+        if byte != _COMMA:
+            return ODD
+    if inside or seen & _B_NEEDED != _B_NEEDED or _blank(text, at) != text.size:
+        return ODD
+    exch_ms = engine_ms if seen & _B_ENGINE_TIME else time_ms
+    if exch_ms > _LAST_MS or time_ms > _LAST_MS:
+        return ODD
+    found[BIDS], found[ASKS] = bids, asks
+    for row in range(made):
+        level = out[row]
+        level["exch_ts"], level["local_ts"], level["ival"] = exch_ms * _MS_NS, recv_ns, found[LAST_ID]
         level["order_id"], level["fval"] = 0, 0.0
     return READ

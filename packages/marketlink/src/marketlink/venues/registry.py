@@ -22,6 +22,8 @@ _ROWS: Final = {
     "binancefutures": ("marketlink.venues.binance", "usdm"),
     "binancefuturescm": ("marketlink.venues.binance", "coinm"),
     "binancespot": ("marketlink.venues.binance", "spot"),
+    "bybit": ("marketlink.venues.bybit", "linear"),
+    "hyperliquid": ("marketlink.venues.hyperliquid", "perpetuals"),
 }
 """By name: the module, and the function in it that makes the `Exchange`."""
 

@@ -16,6 +16,8 @@ _ROWS: Final = {
     "usdm": ("venue_sim.venues.usdm", "USDM", "USDM_TRADE"),
     "coinm": ("venue_sim.venues.coinm", "COINM", ""),
     "spot": ("venue_sim.venues.spot", "SPOT", "SPOT_TRADE"),
+    "bybit": ("venue_sim.venues.bybit", "BYBIT", ""),
+    "hyperliquid": ("venue_sim.venues.hyperliquid", "HYPERLIQUID", ""),
 }
 """By name: the module, its public face, and its trading face (empty where it has none)."""
 

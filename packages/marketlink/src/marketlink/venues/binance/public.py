@@ -16,6 +16,7 @@ from marketlink.book.rules import ByPreviousId, DepthUpdate, Rule, Snapshot
 from marketlink.errors import MalformedMessage
 from marketlink.events import BUY, DEPTH_BBO, LOCAL, SELL, TRADE, Events, empty_events
 from marketlink.venues.base import (
+    BASE,
     Answer,
     Depth,
     ExchangeInfo,
@@ -60,6 +61,7 @@ KNOWN_UNUSED: Final = frozenset(
     )
 )
 
+_NAME_AT: Final = len('{"stream":"')
 _ROOT_ENDS: Final = re.compile(r"(?:/(?:public|market|private))?(?:/(?:ws|stream))?/*(?:\?.*)?$")
 _BANNED_UNTIL: Final = re.compile(r"banned until ([0-9]{13})")
 _STREAM: Final = re.compile(rb'"stream"\s*:\s*"([^"@!\\]+)@([A-Za-z0-9]+)')
@@ -122,7 +124,12 @@ class BinancePublic:
     name: str = "binancefutures"
     rule: Rule = field(default_factory=ByPreviousId)
     max_streams: int = 200
+    max_batch: int = 50
     max_messages_per_s: int = 10
+    beat: tuple[float, bytes] | None = None
+    snapshot_in_stream: bool = False
+    windows: Sequence[int] = ()
+    hold_s: Mapping[int, float] = field(default_factory=dict)
     used_weight_header: str = "X-MBX-USED-WEIGHT-1M"
     weight_limit: WeightLimit = field(default_factory=lambda: WeightLimit(2400, 60))
     stream_root: str = "wss://fstream.binance.com"
@@ -157,9 +164,13 @@ class BinancePublic:
         """See the function of this name."""
         return reduced_root(url)
 
-    def depth_stream(self, symbol: str) -> str:
+    def depth_stream(self, symbol: str, window: int = BASE) -> str:
         """Depth at the highest speed there is."""
         return f"{symbol}@depth@{self.depth_speed}"
+
+    def stream_key(self, frame: bytes) -> bytes:
+        """What stands in `{"stream":"NAME","data":{...}}`; a bare frame has none."""
+        return frame[_NAME_AT : frame.find(b'"', _NAME_AT)]
 
     def live_streams(self, symbol: str) -> Sequence[str]:
         """Trades and depth."""
@@ -264,8 +275,8 @@ class BinancePublic:
         until = _BANNED_UNTIL.search(words)
         return Refusal(code, words, int(until[1]) * MS_NS if until else None)
 
-    def info_request(self) -> Get:
-        """Ask for instruments and limits."""
+    def info_request(self, page: str = "") -> Get:
+        """Ask for instruments and limits: one page."""
         return Get(f"{self.api}/exchangeInfo", self.info_query, self.info_weight)
 
     def decode_info(self, body: bytes) -> ExchangeInfo:

@@ -13,9 +13,11 @@ from venue_sim.venues.usdm.messages import (
     read_quote_id,
     read_stream,
     read_update,
+    render_shown,
     slower,
     stencil_of,
     stream_of,
+    window,
 )
 
 __all__ = [
@@ -27,9 +29,11 @@ __all__ = [
     "read_stream",
     "read_update",
     "render",
+    "render_shown",
     "slower",
     "stencil",
     "stream_of",
+    "window",
 ]
 
 

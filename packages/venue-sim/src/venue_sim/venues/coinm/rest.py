@@ -72,6 +72,7 @@ def instruments_body(
     now_ms: int,
     per_minute: int = WEIGHT_PER_MINUTE,
     pools: Iterable[OrderPool] = POOLS,
+    next_first: int | None = None,
 ) -> bytes:
     """The body of `GET /dapi/v1/exchangeInfo`."""
     body = orjson.loads(usdm.instruments_body(instruments, now_ms, per_minute, pools))

@@ -10,7 +10,7 @@ import orjson
 
 from venue_sim.face import Packet, Slower, Stencil, StreamName
 from venue_sim.market import DEPTH, QUOTE, TRADE, Message, Quote, Trade, Update
-from venue_sim.venues.usdm.messages import read_event_ms, read_line, read_quote_id, stencil_of
+from venue_sim.venues.usdm.messages import read_event_ms, read_line, read_quote_id, render_shown, stencil_of, window
 
 __all__ = [
     "read_event_ms",
@@ -21,9 +21,11 @@ __all__ = [
     "read_stream",
     "read_update",
     "render",
+    "render_shown",
     "slower",
     "stencil",
     "stream_of",
+    "window",
 ]
 
 _NAMES = {DEPTH: "depth@100ms", TRADE: "trade", QUOTE: "bookTicker"}

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import orjson
 
-from venue_sim.face import FrameLine, Packet, Slower, SnapshotLine, Stencil, StreamName
+from venue_sim.face import FrameLine, Packet, Shown, Slower, SnapshotLine, Stencil, StreamName, Window
 from venue_sim.market import DEPTH, QUOTE, TRADE, BookState, Level, Message, Quote, Trade, Update
 
 _NAMES = {DEPTH: "depth@0ms", TRADE: "trade", QUOTE: "bookTicker"}
@@ -44,6 +44,16 @@ def slower(stream: str) -> Slower | None:
     symbol, _, name = stream.partition("@")
     width_ms = _WIDTH_MS.get(name)
     return None if width_ms is None else Slower(symbol, stream_of(symbol, DEPTH), width_ms)
+
+
+def window(stream: str) -> Window | None:
+    """None: `depth5` and the like are not made here."""
+    return None
+
+
+def render_shown(symbol: str, stream: str, shown: Shown) -> Packet:
+    """Nothing is shown so."""
+    raise NotImplementedError(stream)
 
 
 def render(symbol: str, message: Message, stream: str | None = None) -> Packet:

@@ -164,6 +164,7 @@ def instruments_body(
     now_ms: int,
     per_minute: int = WEIGHT_PER_MINUTE,
     pools: Iterable[OrderPool] = POOLS,
+    next_first: int | None = None,
 ) -> bytes:
     """The body of `GET /fapi/v1/exchangeInfo`, with the filters a client needs for prices and quantities."""
     return orjson.dumps(

@@ -135,7 +135,7 @@ def parse_request(text: bytes) -> Request:
     return (Subscribe if method == "SUBSCRIBE" else Unsubscribe)(request_id, tuple(params))
 
 
-def result_answer(result: object, request_id: RequestId) -> bytes:
+def result_answer(result: object, request_id: RequestId, request: Request) -> bytes:
     """Answer a request: `{"result":null,"id":1}`."""
     return orjson.dumps({"result": result, "id": request_id})
 

@@ -1,0 +1,8 @@
+"""The face of Bybit v5, linear contracts (exchange.md section 4)."""
+
+from __future__ import annotations
+
+from venue_sim.face import Face
+from venue_sim.venues.bybit import messages, rest, streams
+
+BYBIT = Face("bybit", streams, messages, rest)
