@@ -22,6 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from marketlink.venues.registry import find
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -93,12 +95,16 @@ class Rig:
             raise RuntimeError(f"the exchange did not start: {self.log('exchange')}")
         self.addresses = json.loads(ready.read_text())
 
-    def connector(self, name: str = "bf", label: str = "connector", **settings: object) -> subprocess.Popen[bytes]:
-        """Start a connector to the exchange."""
+    def connector(
+        self, name: str = "bf", label: str = "connector", exchange: str = "binancefutures", **settings: object
+    ) -> subprocess.Popen[bytes]:
+        """Start a connector to the exchange, which `exchange` names."""
         config = self.folder / f"{label}.toml"
         values: dict[str, object] = {"stream_url": self.addresses["ws"], "api_url": self.addresses["rest"], **settings}
+        if find(exchange).trade_rest_root:  # the simulated exchange is both hosts
+            values.setdefault("market_api_url", self.addresses["rest"])
         config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
-        return self.start(label, "connector", name, "binancefutures", config)
+        return self.start(label, "connector", name, exchange, config)
 
     def direct_collector(
         self, path: Path, symbols: Sequence[str], *options: object, label: str = "direct"

@@ -37,6 +37,7 @@ from venue_sim.links import Deliver
 from venue_sim.market import DEPTH, QUOTE, TRADE, BookState, Frame, Message, Quote, Recorded, Trade, Update
 from venue_sim.synthetic import SyntheticMarket
 from venue_sim.timeline import Timeline
+from venue_sim.venues.papi import PAPI
 from venue_sim.venues.usdm import USDM
 
 
@@ -52,13 +53,14 @@ class Case:
 
 CASES = [
     Case(
-        USDM,
+        face,
         lambda streams, wrapped: (
             f"/public/stream?streams={'/'.join(streams)}" if wrapped else f"/public/ws/{'/'.join(streams)}"
         ),
         lambda streams, number: orjson.dumps({"method": "SUBSCRIBE", "params": streams, "id": number}).decode(),
         ("/fapi/v1/depth", lambda symbol, limit: {"symbol": symbol.upper(), "limit": str(limit)}),
     )
+    for face in (USDM, PAPI)
 ]
 each_face = pytest.mark.parametrize("case", CASES, ids=lambda case: case.face.name)
 
@@ -238,7 +240,7 @@ def test_a_client_s_book_made_of_what_it_reads_is_the_true_book(
 
 
 WORDS = re.compile(
-    r'venues\.|[uU]sdm|USDM|[bB]inance|fapi|depthUpdate|bookTicker|@depth|@trade|X-MBX|listenKey|"(E|T|U|lastUpdateId)"',
+    r'venues\.|[uU]sdm|USDM|[bB]inance|[fp]api|PAPI|depthUpdate|bookTicker|@depth|@trade|X-MBX|listenKey|"(E|T|U|lastUpdateId)"',
 )
 
 

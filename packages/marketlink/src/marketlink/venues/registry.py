@@ -19,6 +19,7 @@ ALIASES: Final = {"binancefuturesum": "binancefutures"}
 
 _ROWS: Final = {
     "binancefutures": ("marketlink.venues.binance", "usdm"),
+    "binancepapi": ("marketlink.venues.binance", "papi"),
 }
 """By name: the module, and the function in it that makes the `Exchange`."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _ROWS: Final = {
     "usdm": ("venue_sim.venues.usdm", "USDM", "USDM_TRADE"),
+    "papi": ("venue_sim.venues.papi", "PAPI", "PAPI_TRADE"),
 }
 """By name: the module, its public face, and its trading face (empty where it has none)."""
 
