@@ -1,5 +1,6 @@
 """What an exchange has not is refused before anything starts, naming what to do instead."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,13 @@ def test_what_portfolio_margin_has_not_is_refused_with_its_remedy(
         read(tmp_path, PAPI, SOURCES_OWN + line)
     assert refused.value.field == key
     assert remedy in refused.value.remedy
+
+
+def test_a_least_margin_needs_an_exchange_that_tells_it(tmp_path: Path) -> None:
+    risk = "[risk]\nuni_mmr_min = 1.5\n"
+    assert read(tmp_path, PAPI, SOURCES_OWN + risk).risk.uni_mmr_min == Decimal("1.5")
+    with pytest.raises(SettingsError, match="Portfolio Margin"):
+        read(tmp_path, USDM, SOURCES_OWN + risk)
 
 
 def test_usd_m_takes_all_of_that(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 from connector.calls import NoAnswer, NotSent, Outcome, Replied
 from connector.client_ids import ClientIds
-from connector.effects import Ask, Effect, Journal, Level, Note, Publish, Restream
+from connector.effects import Ask, Effect, Journal, Level, Note, Publish, Restream, TellPrivate
 from connector.lifecycle import Phase
 from connector.restored import read_records
 from connector.risk import Risk, RiskLimits
@@ -205,6 +205,7 @@ class World:
         self.notes: list[str] = []
         self.warnings: list[str] = []
         self.records: list[dict[str, Any]] = []
+        self.told: list[TellPrivate] = []  # on the account's own service
         self.connection = 0
         self.streams_opened = 0
         self.stream_delay_ms = 50.0
@@ -310,6 +311,8 @@ class World:
                         self._hear(batch.to, event)
                 case Journal(record):
                     self.records.append(dict(record))
+                case TellPrivate():
+                    self.told.append(effect)
                 case Restream():
                     self._close_stream()
                     self._open_later(self.stream_delay_ms)

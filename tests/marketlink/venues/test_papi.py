@@ -17,6 +17,7 @@ from marketlink.venues.decisions import as_markdown
 from marketlink.venues.registry import find
 from marketlink.venues.signing import HmacSigner
 from marketlink.venues.trading import (
+    AccountReport,
     BalanceReport,
     Call,
     Change,
@@ -42,6 +43,7 @@ from venue_sim.trade_face import (
     Modify,
     OrderRef,
     Place,
+    QueryAccount,
     QueryBalance,
     QueryHedge,
     QueryOpen,
@@ -101,6 +103,7 @@ def read_by_exchange(call: Call) -> What:
         (VENUE.trades("btcusdt", start_ms=5), QueryTrades("btcusdt", None, 5, None, None, 1000)),
         (VENUE.positions(), QueryPositions(None, 1)),
         (VENUE.balances(), QueryBalance(1)),
+        (VENUE.account(), QueryAccount(1)),
         (VENUE.hedge_mode(), QueryHedge(2)),
         (VENUE.limits_request(), QueryPools()),
         (VENUE.stream_start(), UserStream("start", "")),
@@ -169,6 +172,7 @@ READERS: dict[tuple[str, str], Callable[[bytes], object]] = {
     ("GET", "um/accountConfig"): VENUE.read_hedge_mode,
     ("GET", "um/positionSide/dual"): VENUE.read_hedge_mode,
     ("GET", "balance"): VENUE.read_balances,
+    ("GET", "account"): VENUE.read_account,
     ("GET", "rateLimit/order"): VENUE.read_order_limits,
     ("POST", "listenKey"): VENUE.read_stream_key,
 }
@@ -195,7 +199,11 @@ def test_published_answers_are_read(shared_data: Path) -> None:
     changed = VENUE.read_order(answers["PUT", "um/order"])
     assert (changed.price, changed.terms) == (Decimal(30005), True)
     (wallet,) = VENUE.read_balances(answers["GET", "balance"])
-    assert wallet == BalanceReport("USDT", Decimal("122607.35137903"), 1_617_939_110_373_000_000)
+    assert wallet == BalanceReport("USDT", Decimal(0), 1_617_939_110_373_000_000, Decimal("122607.35137903"))
+    account = VENUE.read_account(answers["GET", "account"])
+    assert (account.ratio, account.equity) == (Decimal("5167.92171923"), Decimal("73.47428058"))
+    assert (account.initial_margin, account.maintenance_margin) == (Decimal("23.72469206"),) * 2
+    assert account.status == "NORMAL"
 
 
 @pytest.mark.parametrize("found", READERS, ids=lambda found: " ".join(found))
@@ -251,6 +259,9 @@ def test_published_events_are_read(shared_data: Path) -> None:
     assert isinstance(position, PositionReport)
     assert isinstance(balance, BalanceReport)
     assert told.pop("listenKeyExpired") == (StreamKeyEnded(),)
+    (risk,) = told.pop("riskLevelChange")
+    assert isinstance(risk, AccountReport)
+    assert (risk.ratio, risk.equity, risk.status) == (Decimal("1.99999999"), Decimal("30.23416728"), "MARGIN_CALL")
     for kind, messages in told.items():
         assert messages == (Unused(kind, known=True),)
 

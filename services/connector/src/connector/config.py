@@ -46,11 +46,12 @@ class RiskTable(RiskRow):
     """`[risk]` with tables of symbols in it: what a symbol's table does not say is taken from the outer one."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+    uni_mmr_min: Positive | None = None  # of the account, and so of no symbol
     __pydantic_extra__: dict[str, RiskRow] = Field(init=False)
 
     def limits(self) -> tuple[RiskLimits, dict[str, RiskLimits]]:
         """The limits of all symbols, and of those with a table of their own."""
-        outer = self.model_dump(exclude=set(self.__pydantic_extra__ or {}))
+        outer = self.model_dump(exclude={"uni_mmr_min", *(self.__pydantic_extra__ or {})})
         own = {
             symbol.lower(): RiskLimits(**{**outer, **row.model_dump(exclude_none=True)})
             for symbol, row in (self.__pydantic_extra__ or {}).items()
@@ -251,7 +252,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     risk: dict[str, object] = {}
     begin = f"{ENVIRONMENT_PREFIX}RISK_"
     for name, value in environment.items():
-        limit = next((one for one in RiskRow.model_fields if name.lower().endswith(one)), None)
+        limit = next((one for one in RiskTable.model_fields if name.lower().endswith(one)), None)
         if not name.startswith(begin) or limit is None:
             continue
         symbol = name[len(begin) : -len(limit)].rstrip("_").lower()

@@ -25,6 +25,9 @@ def _check_orders(config: ConnectorConfig, exchange: Exchange, trading: TradingV
         watchdog = f"connector watchdog NAME {where} --exchange {exchange.name}"
         remedy = f"Leave it out and guard the connector with a watchdog: {watchdog}."
         raise SettingsError(where, "dead_man_s", what, remedy)
+    if config.risk.uni_mmr_min is not None and trading.account() is None:
+        what = f"{exchange.name} does not tell what the account as a whole is worth"
+        raise SettingsError(where, "risk.uni_mmr_min", what, "Leave it out: it is for Portfolio Margin.")
     if config.order_route == "ws":
         if not exchange.trade_api_url:
             what = f"{exchange.name} has no WebSocket API for orders"

@@ -100,4 +100,5 @@ class Upkeep:
             "orders": len(trader.ledger.active),
             "in_doubt": len(trader.ledger.doubtful()),
             "watchdog": self._guarded and self._watchdog != "off",
+            **trader.margin.facts,
         }

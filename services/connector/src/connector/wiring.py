@@ -37,6 +37,7 @@ def trader_maker(config: ConnectorConfig, trading: TradingVenue) -> Callable[[Ca
         dead_man_ns=int(config.dead_man_s * SECOND_NS),
         timeout_ns=int(config.order_timeout_s * SECOND_NS),
         bot_timeout_ns=int(config.bot_timeout_s * SECOND_NS),
+        uni_mmr_min=config.risk.uni_mmr_min,
         orphans=Orphans(config.orphans),
         cancel_on_register=config.cancel_on_register,
     )

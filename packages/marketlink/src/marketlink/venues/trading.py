@@ -25,6 +25,7 @@ class Op(Enum):
     TRADES = "trades"
     POSITIONS = "positions"
     BALANCES = "balances"
+    ACCOUNT = "account"
     HEDGE_MODE = "hedge_mode"
     ORDER_LIMITS = "order_limits"
     STREAM_START = "stream_start"
@@ -137,11 +138,24 @@ class PositionReport:
 
 @dataclass(frozen=True, slots=True)
 class BalanceReport:
-    """What the wallet holds of an asset."""
+    """What the wallet holds of an asset; `total` with the account's other wallets, where it is told."""
 
     asset: str
     wallet: Decimal
     time_ns: int
+    total: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReport:
+    """What the account as a whole is worth. `ratio` is equity over maintenance margin (uniMMR); the initial margin may not be told."""
+
+    ratio: Decimal
+    equity: Decimal
+    maintenance_margin: Decimal
+    status: str
+    time_ns: int
+    initial_margin: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +188,15 @@ class Unused:
 
 
 PrivateMessage = (
-    OrderReport | Fill | PositionReport | BalanceReport | StreamKeyEnded | HedgeModeChanged | StreamStep | Unused
+    OrderReport
+    | Fill
+    | PositionReport
+    | BalanceReport
+    | AccountReport
+    | StreamKeyEnded
+    | HedgeModeChanged
+    | StreamStep
+    | Unused
 )
 """A `Fill` alone is the quick form of an execution (TRADE_LITE): its order's push follows."""
 
@@ -338,6 +360,9 @@ class TradingVenue(Protocol):
     def balances(self) -> Call:
         """The request for the wallet."""
 
+    def account(self) -> Call | None:
+        """The request for what the account as a whole is worth; None where that is not told."""
+
     def hedge_mode(self) -> Call | None:
         """The request for whether positions are kept in two ways; None where they can't be."""
 
@@ -397,6 +422,9 @@ class TradingVenue(Protocol):
 
     def read_balances(self, body: bytes) -> Sequence[BalanceReport]:
         """Read the wallet."""
+
+    def read_account(self, body: bytes) -> AccountReport:
+        """Read what the account as a whole is worth."""
 
     def read_hedge_mode(self, body: bytes) -> bool:
         """Read whether positions are kept in two ways."""

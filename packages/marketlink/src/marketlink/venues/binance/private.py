@@ -22,6 +22,7 @@ from marketlink.venues.binance.words import (
 )
 from marketlink.venues.fields import MAX_MS, MS_NS, Unusable, amount, exact, text, whole
 from marketlink.venues.trading import (
+    AccountReport,
     BalanceReport,
     Fill,
     HedgeModeChanged,
@@ -44,7 +45,7 @@ KNOWN_UNUSED: Final = frozenset(
         r"\w+",
         "ACCOUNT_UPDATE ACCOUNT_CONFIG_UPDATE MARGIN_CALL STRATEGY_UPDATE GRID_UPDATE CONDITIONAL_ORDER_TRIGGER_REJECT "
         "ALGO_UPDATE ALGO_ORDER_UPDATE CONDITIONAL_ORDER_TRADE_UPDATE openOrderLoss outboundAccountPosition liabilityChange "
-        "executionReport riskLevelChange balanceUpdate answer error",
+        "executionReport balanceUpdate answer error",
     )
 )
 MARGIN: Final = frozenset({"executionReport", "outboundAccountPosition", "balanceUpdate", "liabilityChange"})
@@ -105,6 +106,8 @@ def _read(product: int, event: Mapping[str, object]) -> Sequence[PrivateMessage]
             told = _account(event)
         case "ACCOUNT_CONFIG_UPDATE":
             told = _config(event)
+        case "riskLevelChange":
+            return (_risk(event),)
         case "listenKeyExpired":
             return (StreamKeyEnded(word(event, "listenKey")),)
         case _:
@@ -199,6 +202,12 @@ def _account(event: Mapping[str, object]) -> Sequence[PrivateMessage]:
     ]
     balances = [BalanceReport(text(row, "a"), exact(row, "wb"), time_ns) for row in _rows(part, "B")]
     return (*positions, *balances)
+
+
+def _risk(event: Mapping[str, object]) -> AccountReport:
+    """A Portfolio Margin account comes near liquidation, or away from it."""
+    time_ns = whole(event, "E", MAX_MS) * MS_NS
+    return AccountReport(exact(event, "u"), exact(event, "eq"), exact(event, "m"), text(event, "s"), time_ns)
 
 
 def _config(event: Mapping[str, object]) -> Sequence[PrivateMessage]:

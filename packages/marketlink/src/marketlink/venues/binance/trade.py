@@ -28,6 +28,7 @@ from marketlink.venues.binance.words import (
 )
 from marketlink.venues.fields import MAX_MS, MS_NS, Unusable, amount, exact, text, whole
 from marketlink.venues.trading import (
+    AccountReport,
     ApiAnswer,
     BalanceReport,
     Call,
@@ -82,6 +83,8 @@ class BinanceUsdmTrading:
     ask_positions: Question = Question("/fapi/v3/positionRisk", 5)
     ask_balances: Question = Question("/fapi/v3/balance", 5)
     wallet: str = "balance"  # the field of what the wallet holds
+    total: str = ""  # ... and of what all wallets hold, where there are several
+    ask_account: Question | None = None
     ask_mode: Question = Question("/fapi/v1/positionSide/dual", 30)
     ask_limits: Question | None = None
     countdowns: bool = True
@@ -195,6 +198,11 @@ class BinanceUsdmTrading:
     def balances(self) -> Call:
         """Ask for the wallet."""
         return Call(Op.BALANCES, "GET", self.ask_balances.path, weight=self.ask_balances.weight)
+
+    def account(self) -> Call | None:
+        """Ask what the account as a whole is worth."""
+        asked = self.ask_account
+        return None if asked is None else Call(Op.ACCOUNT, "GET", asked.path, weight=asked.weight)
 
     def hedge_mode(self) -> Call:
         """Ask whether positions are kept in two ways."""
@@ -318,7 +326,13 @@ class BinanceUsdmTrading:
 
     def read_balances(self, body: bytes) -> Sequence[BalanceReport]:
         """Read the wallet."""
-        return self._decoded(body, "balances", lambda data: [_balance(row, self.wallet) for row in _list(data)])
+        return self._decoded(
+            body, "balances", lambda data: [_balance(row, self.wallet, self.total) for row in _list(data)]
+        )
+
+    def read_account(self, body: bytes) -> AccountReport:
+        """Read what the account as a whole is worth."""
+        return self._decoded(body, "account", lambda data: _account(_object(data)))
 
     def read_hedge_mode(self, body: bytes) -> bool:
         """Read whether positions are kept in two ways."""
@@ -501,8 +515,20 @@ def _position(row: Mapping[str, object]) -> PositionReport:
     )
 
 
-def _balance(row: Mapping[str, object], wallet: str) -> BalanceReport:
-    return BalanceReport(text(row, "asset"), exact(row, wallet), whole(row, "updateTime", MAX_MS) * MS_NS)
+def _balance(row: Mapping[str, object], wallet: str, total: str) -> BalanceReport:
+    whole_wallet = exact(row, total) if total else None
+    return BalanceReport(text(row, "asset"), exact(row, wallet), whole(row, "updateTime", MAX_MS) * MS_NS, whole_wallet)
+
+
+def _account(row: Mapping[str, object]) -> AccountReport:
+    return AccountReport(
+        exact(row, "uniMMR"),
+        exact(row, "accountEquity"),
+        exact(row, "accountMaintMargin"),
+        text(row, "accountStatus"),
+        whole(row, "updateTime", MAX_MS) * MS_NS,
+        exact(row, "accountInitialMargin"),
+    )
 
 
 USDM_TRADING: Final = BinanceUsdmTrading()
@@ -512,7 +538,9 @@ PAPI_TRADING: Final = BinanceUsdmTrading(
     listen_key="/papi/v1/listenKey",
     ask_positions=Question("/papi/v1/um/positionRisk", 5),
     ask_balances=Question("/papi/v1/balance", 20),
-    wallet="totalWalletBalance",
+    wallet="umWalletBalance",
+    total="totalWalletBalance",
+    ask_account=Question("/papi/v1/account", 20),
     ask_mode=Question("/papi/v1/um/accountConfig", 5),
     ask_limits=Question("/papi/v1/rateLimit/order", 1),
     countdowns=False,
