@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from marketlink.errors import WireError
 from marketlink.private import (
     VERSION,
+    AccountState,
     Balance,
     Compared,
     Execution,
@@ -27,7 +28,8 @@ events: st.SearchStrategy[PrivateEvent] = st.one_of(
         Execution, words, ids, st.integers(0, 2**64 - 1), words, words, words, words, money, money, st.booleans(), ids,
         st.none() | money, words,
     ),
-    st.builds(Balance, words, money, ids),
+    st.builds(Balance, words, money, ids, st.none() | money),
+    st.builds(AccountState, money, money, st.none() | money, money, words, ids),
     st.builds(ForeignOrder, words, words, words, words, words, money, money, money, ids),
     st.builds(RiskState, words, words),
     st.builds(Compared, ids, ids, st.dictionaries(words, st.integers(0, 9999), max_size=3)),
@@ -50,7 +52,7 @@ def test_fields_of_a_later_time_are_left_out_and_other_versions_are_no_news(even
 @given(events, st.data())
 def test_a_missing_or_bad_field_is_an_error_that_names_it(event: PrivateEvent, data: st.DataObject) -> None:
     written = orjson.loads(encode_private(event))
-    required = sorted(set(written) - {"v", "kind", "fee", "fee_asset"})
+    required = sorted(set(written) - {"v", "kind", "fee", "fee_asset", "total"})
     name = data.draw(st.sampled_from(required))
     without = {key: value for key, value in written.items() if key != name}
     with pytest.raises(WireError, match=name):

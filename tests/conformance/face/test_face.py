@@ -41,6 +41,7 @@ from venue_sim.timeline import Timeline
 from venue_sim.venues.bybit import BYBIT
 from venue_sim.venues.coinm import COINM
 from venue_sim.venues.hyperliquid import HYPERLIQUID
+from venue_sim.venues.papi import PAPI
 from venue_sim.venues.spot import SPOT
 from venue_sim.venues.usdm import USDM
 
@@ -116,11 +117,14 @@ def hyperliquid_told(message: Message) -> Message:
 
 
 CASES = [
-    Case(
-        USDM,
-        lambda streams, wrapped: "/public" + plain_address(streams, wrapped),
-        subscribe,
-        ("/fapi/v1/depth", depth_query),
+    *(
+        Case(
+            face,
+            lambda streams, wrapped: "/public" + plain_address(streams, wrapped),
+            subscribe,
+            ("/fapi/v1/depth", depth_query),
+        )
+        for face in (USDM, PAPI)
     ),
     Case(COINM, plain_address, subscribe, ("/dapi/v1/depth", depth_query)),
     Case(SPOT, plain_address, subscribe, ("/api/v3/depth", depth_query), told=of_spot, body_ms=(0, 0)),
@@ -357,7 +361,7 @@ def test_a_client_s_book_made_of_what_it_reads_is_the_true_book(
 
 
 WORDS = re.compile(
-    r"venues\.|[uU]sdm|USDM|[cC]oinm|COINM|SPOT|[bB]inance|[fd]api|depthUpdate|bookTicker|@depth|@trade|X-MBX|listenKey"
+    r"venues\.|[uU]sdm|USDM|[cC]oinm|COINM|SPOT|[bB]inance|[fdp]api|PAPI|depthUpdate|bookTicker|@depth|@trade|X-MBX|listenKey"
     r'|"(E|T|U|lastUpdateId)"|[bB]ybit|orderbook\.|publicTrade|retCode|X-BAPI|[hH]yperliquid|l2Book',
 )
 

@@ -46,6 +46,7 @@ from venue_sim.trade_face import (
     words_of,
 )
 from venue_sim.trading import Trading
+from venue_sim.venues.papi import PAPI_TRADE
 from venue_sim.venues.spot import SPOT_TRADE
 from venue_sim.venues.usdm import USDM_TRADE
 
@@ -55,7 +56,8 @@ SYMBOLS = {"btcusdt": COIN}
 
 @dataclass(frozen=True)
 class Case:
-    """A face, its order request, the parameters of one that is right, and whether that is answered whole; the kind of its accounts."""
+    """A face, its order request, the parameters of one that is right, and whether that is answered whole; the kind of its accounts,
+    and what its orders do with others of their account."""
 
     name: str
     face: TradeFace
@@ -63,6 +65,7 @@ class Case:
     right: Mapping[str, str]
     whole: bool = False
     account: Callable[[], AnyAccount] = lambda: Account("a", Fraction(1_000_000))
+    prevention: SelfTrade = SelfTrade.EXPIRE_MAKER
 
 
 def rich() -> HoldingAccount:
@@ -81,6 +84,7 @@ RIGHT = {
 CASES = [
     Case("usdm", USDM_TRADE, ("POST", "/fapi/v1/order"), RIGHT),
     Case("spot", SPOT_TRADE, ("POST", "/api/v3/order"), RIGHT, whole=True, account=rich),
+    Case("papi", PAPI_TRADE, ("POST", "/papi/v1/um/order"), RIGHT, prevention=SelfTrade.NONE),
 ]
 each_face = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -90,7 +94,8 @@ def test_an_order_request_reads_as_the_order_it_is(case: Case) -> None:
     ask = case.face.parse(*case.order, case.right, SYMBOLS)
     assert ask is not None
     assert ask.orders == 1
-    assert ask.what == Place(NewOrder("btcusdt", SELL, Decimal("100.10"), Decimal("0.5"), "me", Tif.IOC), case.whole)
+    new = NewOrder("btcusdt", SELL, Decimal("100.10"), Decimal("0.5"), "me", Tif.IOC, self_trade=case.prevention)
+    assert ask.what == Place(new, case.whole)
 
 
 @each_face
@@ -115,7 +120,9 @@ def test_whatever_a_parameter_says_the_request_is_read_or_refused(case: Case, da
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH"]),
     path=st.text(max_size=20)
-    | st.sampled_from(["", "/", "/fapi/", "/fapi/v", "/fapi/v1", "/fapi/v1/", "/fapi/v9/order"]),
+    | st.sampled_from(
+        ["", "/", "/fapi/", "/fapi/v", "/fapi/v1", "/fapi/v1/", "/fapi/v9/order", "/papi/v1/", "/papi/v1/um/"]
+    ),
 )
 def test_any_other_path_is_no_private_request_or_a_wrong_one(case: Case, method: str, path: str) -> None:
     ask = case.face.parse(method, path, {}, SYMBOLS)

@@ -97,7 +97,8 @@ def test_case_088_an_order_that_is_gone_after_a_gap_is_asked_about(how: str, que
     elif how == "cancelled":
         world.hand("DELETE", origClientOrderId=world.tracked(7, 1).client_id)
     else:
-        world.hand(side="SELL", price="100.00", quantity="1.5")  # ends the maker: self-trade prevention
+        prevention = {"selfTradePreventionMode": "EXPIRE_MAKER"}
+        world.hand(side="SELL", price="100.00", quantity="1.5", **prevention)  # ends the maker
     if query != "works":
         world.instead[Op.QUERY] = [Replied(502, b"<html>")] * 3
     world.run(1_010)

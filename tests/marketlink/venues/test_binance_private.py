@@ -14,6 +14,7 @@ from marketlink.errors import MalformedMessage
 from marketlink.orders import OrderType, Side, Status, TimeInForce
 from marketlink.venues.binance import USDM_TRADING as VENUE
 from marketlink.venues.trading import (
+    AccountReport,
     BalanceReport,
     Fill,
     HedgeModeChanged,
@@ -287,7 +288,9 @@ def test_published_events_are_read(shared_data: Path) -> None:
         if item["path"].endswith(("umfutures-streams.yaml", "pmargin-streams.yaml")) and type(item["payload"]) is dict
     ]
     told = [one for frame in frames for one in VENUE.read_private(frame)]
-    assert {type(one) for one in told} == {OrderReport, Fill, PositionReport, BalanceReport, StreamKeyEnded, Unused}
+    assert {type(one) for one in told} == {
+        OrderReport, Fill, PositionReport, BalanceReport, AccountReport, StreamKeyEnded, Unused,
+    }  # fmt: skip
     unknown = {one.kind for one in told if isinstance(one, Unused) and not one.known}
     assert not {kind for kind in unknown if kind.isupper()}, "every private event is of a known kind"
 

@@ -55,10 +55,23 @@ class OrderEnd:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What the wallet holds of an asset."""
+    """What the wallet holds of an asset; `total` with the account's other wallets, where it is told."""
 
     asset: str
     wallet: Decimal
+    exch_ts: int
+    total: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """What the account as a whole is worth, where the exchange tells it: `uni_mmr` is equity over maintenance margin."""
+
+    uni_mmr: Decimal
+    equity: Decimal
+    initial_margin: Decimal | None
+    maintenance_margin: Decimal
+    status: str
     exch_ts: int
 
 
@@ -94,11 +107,12 @@ class Compared:
     found: dict[str, int]
 
 
-PrivateEvent = Execution | OrderEnd | Balance | ForeignOrder | RiskState | Compared
+PrivateEvent = Execution | OrderEnd | Balance | AccountState | ForeignOrder | RiskState | Compared
 _KINDS: Final[dict[str, type[PrivateEvent]]] = {
     "execution": Execution,
     "order_end": OrderEnd,
     "balance": Balance,
+    "account": AccountState,
     "foreign_order": ForeignOrder,
     "risk": RiskState,
     "compared": Compared,

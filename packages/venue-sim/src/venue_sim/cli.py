@@ -20,7 +20,7 @@ from venue_sim.filters import Limits
 from venue_sim.limits import OrderPool
 from venue_sim.market import Market
 from venue_sim.matching import CancelFrom
-from venue_sim.private_side import Quick
+from venue_sim.private_side import Quick, Told
 from venue_sim.venues import NAMES, find
 
 app = typer.Typer(
@@ -181,12 +181,15 @@ def run(
         typer.Option(help="When a fill's short message (TRADE_LITE) is pushed: before or after the long one, or off."),
     ] = Quick.BEFORE,
     change_limit: Annotated[int, typer.Option(help="Modifications of one order before -5026.")] = 10_000,
+    account_update: Annotated[
+        Told, typer.Option(help="When wallet and position are pushed: before or after the fill that moved them.")
+    ] = Told.BEFORE,
     order_limits: Annotated[
         str,
         typer.Option(
             metavar="S,M",
-            help="Orders in each of the exchange's periods (10 s and a minute; spot: 10 s and a day) before they are "
-            "refused, announced in exchangeInfo. Default: the exchange's.",
+            help="Orders in each of the exchange's periods, the shortest first (300,1200 for 10 s and a minute), before they "
+            "are refused, announced in exchangeInfo. Default: the exchange's.",
         ),
     ] = "",
     history: Annotated[int, typer.Option(help="Depth updates a symbol to keep for /sim/book?u=.")] = 100_000,
@@ -207,7 +210,6 @@ def run(
         connection_limit = habits.connections_in_5_min if connection_limit is None else connection_limit
         message_limit = habits.messages_per_s if message_limit is None else message_limit
         weight_limit = habits.weight_per_minute if weight_limit is None else weight_limit
-        pools = _pools(order_limits, habits.pools)
         source = _market(
             face,
             market,
@@ -265,8 +267,9 @@ def run(
             trading = Trading(source.instruments, known.accounts, limits=limits, cancels=queue)
             exchange.let_trade(trading, trade_face)
             exchange.private.quick = trade_lite
+            exchange.private.account_told = account_update
             exchange.private.latencies = parse_latencies(latency_ms, seed)
-            trade = TradeDesk(exchange, trading, known.keys, trade_face, pools)
+            trade = TradeDesk(exchange, trading, known.keys, trade_face, _pools(order_limits, trade_face.order_pools))
         desk = Desk(
             exchange,
             weight_per_minute=weight_limit,
@@ -357,13 +360,15 @@ def _log_to_stderr(level_name: str) -> None:
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
 
 
-def _pools(text: str, usual: tuple[OrderPool, ...]) -> tuple[OrderPool, ...]:
+def _pools(text: str, pools: tuple[OrderPool, ...]) -> tuple[OrderPool, ...]:
+    """The exchange's order limits, with other numbers where some are given."""
     if not text:
-        return usual
+        return pools
     parts = text.split(",")
-    if len(parts) != len(usual) or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-        raise BadMarket("--order-limits", f"must be two positive numbers, like 300,1200, not {text!r}")
-    return tuple(OrderPool(pool.seconds, int(part)) for pool, part in zip(usual, parts, strict=True))
+    if len(parts) != len(pools) or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        usual = ",".join(str(pool.most) for pool in pools)
+        raise BadMarket("--order-limits", f"must be {len(pools)} positive numbers, like {usual}, not {text!r}")
+    return tuple(OrderPool(pool.seconds, int(part)) for pool, part in zip(pools, parts, strict=True))
 
 
 def _begin_now(market: Market) -> None:

@@ -13,7 +13,7 @@ from venue_sim.auth import Denied, Key, admit
 from venue_sim.exchange import Exchange
 from venue_sim.face import Body
 from venue_sim.filters import Broken
-from venue_sim.limits import POOLS, OrderCounts, OrderPool
+from venue_sim.limits import OrderCounts, OrderPool
 from venue_sim.orders import OPEN, ConfigPush, Execution
 from venue_sim.trade_face import (
     Cancel,
@@ -61,8 +61,10 @@ class TradeDesk:
         trading: Trading,
         keys: Mapping[str, Key],
         face: TradeFace,
-        pools: tuple[OrderPool, ...] = POOLS,
+        pools: tuple[OrderPool, ...] | None = None,
     ) -> None:
+        """`pools`: limits on the number of orders; by default the exchange's."""
+        pools = face.order_pools if pools is None else pools
         self._exchange = exchange
         self.trading = trading
         self.face = face
@@ -217,8 +219,8 @@ class TradeDesk:
                 return face.account(owner, trading, version, now_ms)
             case QueryBalance(version=version):
                 return face.balance(owner, trading, version, now_ms)
-            case QueryHedge():
-                return face.hedge(account in trading.hedged)
+            case QueryHedge(version=version):
+                return face.hedge(account in trading.hedged, version)
             case QueryPools():
                 return face.pools(self.counts[account].pools)
             case UserStream() | Wrong():
@@ -282,4 +284,4 @@ class TradeDesk:
             del keys[key]
             return self.face.stream_ended()
         self._stream_ends_s[key] = epoch_s + STREAM_LIFE_S
-        return self.face.stream_key(key)
+        return self.face.stream_key(key) if asked.what == "start" else self.face.stream_kept(key)

@@ -127,7 +127,9 @@ class QueryBalance:
 
 @dataclass(frozen=True, slots=True)
 class QueryHedge:
-    """Ask whether positions are kept in two ways."""
+    """Ask whether positions are kept in two ways; `version` is the exchange's."""
+
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,14 @@ class TradeFace(Protocol):
         """The header a request's API key is in."""
 
     @property
+    def order_pools(self) -> tuple[OrderPool, ...]:
+        """The exchange's limits on the number of orders."""
+
+    @property
+    def weight_per_minute(self) -> int | None:
+        """What the host of private requests allows; None where it is the one of public requests."""
+
+    @property
     def order_path(self) -> str:
         """The path on which orders are placed (POST), modified (PUT) and cancelled (DELETE)."""
 
@@ -314,7 +324,7 @@ class TradeFace(Protocol):
     def balance(self, account: Any, trading: Trading, version: int, now_ms: int) -> Body:
         """Answer the wallet."""
 
-    def hedge(self, on: bool) -> Body:
+    def hedge(self, on: bool, version: int) -> Body:
         """Answer whether positions are kept in two ways."""
 
     def liquidation_id(self, number: int, *, deleverage: bool) -> str:
@@ -328,7 +338,10 @@ class TradeFace(Protocol):
         """Answer a countdown that was set."""
 
     def stream_key(self, key: str) -> Body:
-        """Answer a started or prolonged stream."""
+        """Answer a started stream."""
+
+    def stream_kept(self, key: str) -> Body:
+        """Answer a prolonged stream."""
 
     def stream_ended(self) -> Body:
         """Answer a stream ended on request."""

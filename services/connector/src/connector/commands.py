@@ -97,9 +97,11 @@ def _words(facts: dict[str, Any]) -> str:
     reason = f" ({facts['why']})" if facts.get("why") else ""
     ready = "ready" if facts.get("ready") else f"takes no orders yet: {facts.get('lacks', 'starting')}"
     guard = "with" if facts.get("watchdog") else "without"
+    worth = f", uniMMR {facts['uni_mmr']}, equity {facts['equity']}" if "uni_mmr" in facts else ""
     others = [f"{symbol} {qty}" for symbol, qty in facts.get("unexplained", {}).items()]
     moved = f", moved by others: {', '.join(others)}" if others else ""
-    return f"{facts['mode']}{reason}, {ready}, {facts['orders']} orders, {facts['in_doubt']} in doubt, {guard} watchdog{moved}"
+    orders = f"{facts['orders']} orders, {facts['in_doubt']} in doubt"
+    return f"{facts['mode']}{reason}, {ready}, {orders}, {guard} watchdog{worth}{moved}"
 
 
 def _facts(name: str) -> dict[str, Any] | None:

@@ -46,11 +46,12 @@ class RiskTable(RiskRow):
     """`[risk]` with tables of symbols in it: what a symbol's table does not say is taken from the outer one."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+    uni_mmr_min: Positive | None = None  # of the account, and so of no symbol
     __pydantic_extra__: dict[str, RiskRow] = Field(init=False)
 
     def limits(self) -> tuple[RiskLimits, dict[str, RiskLimits]]:
         """The limits of all symbols, and of those with a table of their own."""
-        outer = self.model_dump(exclude=set(self.__pydantic_extra__ or {}))
+        outer = self.model_dump(exclude={"uni_mmr_min", *(self.__pydantic_extra__ or {})})
         own = {
             symbol.lower(): RiskLimits(**{**outer, **row.model_dump(exclude_none=True)})
             for symbol, row in (self.__pydantic_extra__ or {}).items()
@@ -65,6 +66,10 @@ class ConnectorConfig(BaseModel):
 
     stream_url: str = Field(description="root of the websocket routes, e.g. wss://fstream.binance.com")
     api_url: str = Field(description="root of the REST interface, e.g. https://fapi.binance.com")
+    market_api_url: str = Field(
+        default="",
+        description="root of the REST interface of market data, where it is another host; empty: the exchange's own",
+    )
     order_prefix: str = Field(default="", description="begins every client order id; for trading")
     api_key: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_API_KEY")
     secret: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_SECRET")
@@ -203,9 +208,10 @@ def read_config(
             f"stream_url {config.stream_url} is used as its root {root}: the exchange has a route for each kind of data now"
         )
         config = config.model_copy(update={"stream_url": root})
-    for key, schemes in (("stream_url", ("ws://", "wss://")), ("api_url", ("http://", "https://"))):
+    rest = ("http://", "https://")
+    for key, schemes in (("stream_url", ("ws://", "wss://")), ("api_url", rest), ("market_api_url", rest)):
         value = getattr(config, key)
-        if not value.startswith(schemes):
+        if not value.startswith(schemes) and (value or key != "market_api_url"):
             raise SettingsError(
                 where, key, f"{value!r} is no URL of {' or '.join(schemes)}", f"It is the {known[key].description}."
             )
@@ -252,7 +258,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     risk: dict[str, object] = {}
     begin = f"{ENVIRONMENT_PREFIX}RISK_"
     for name, value in environment.items():
-        limit = next((one for one in RiskRow.model_fields if name.lower().endswith(one)), None)
+        limit = next((one for one in RiskTable.model_fields if name.lower().endswith(one)), None)
         if not name.startswith(begin) or limit is None:
             continue
         symbol = name[len(begin) : -len(limit)].rstrip("_").lower()

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 
 from marketlink.errors import MalformedMessage
 from marketlink.times import Moment
-from marketlink.venues.trading import Op, OrderReport, PositionReport, Refusal, TradingVenue, Verdict, judge
+from marketlink.venues.trading import (
+    AccountReport,
+    BalanceReport,
+    Op,
+    OrderReport,
+    PositionReport,
+    Refusal,
+    TradingVenue,
+    Verdict,
+    judge,
+)
 
 from connector.calls import Asked, Calls, NoAnswer, NotSent, Outcome
 from connector.comparing import Comparing, Step
@@ -38,7 +48,7 @@ class Positioned:
     report: PositionReport
 
 
-OutcomeStep = Step | Halt | Positioned
+OutcomeStep = Step | Halt | Positioned | BalanceReport | AccountReport
 
 
 class Outcomes:
@@ -126,6 +136,8 @@ class Outcomes:
             self._reconcile.failed(op, asked.symbol, now.mono)
             remark = Remarked("parts of a comparison that failed", f"{op.value} {asked.symbol}: {text}")
             return [Halt(f"{op.value}: {text}"), remark] if verdict is Verdict.FATAL else [remark]
+        if op in (Op.BALANCES, Op.ACCOUNT):
+            return [Remarked("questions about the account that failed", f"{op.value}: {text}")]
         if op is Op.CANCEL_ALL and verdict is Verdict.UNKNOWN:
             self._ledger.ask_all(asked.symbol, "everything was perhaps cancelled", now)
         return [Note(Level.WARNING, f"{op.value}: {text}")]
@@ -174,6 +186,10 @@ class Outcomes:
                 listed = self._positions.listed(reports, asked.sent_ns, self._owners.symbols())
                 self._reconcile.got(op, "")
                 return [Positioned(report) for report in listed]
+            case Op.BALANCES:
+                return [*venue.read_balances(body)]
+            case Op.ACCOUNT:
+                return [venue.read_account(body)]
             case Op.TIME:  # measured by the shell, which knows when the request went
                 venue.read_time(body)
                 again = self._calls.repeat(asked, now)

@@ -10,6 +10,7 @@ of a request `outcomes`, what is asked about orders `comparing`, who is told `ow
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from marketlink.link.port import Present
 from marketlink.messages import Batch, ErrorEvent, OrderEvent, PositionEvent, SubmitOrder
@@ -18,6 +19,7 @@ from marketlink.private import Balance, Compared, Execution, OrderEnd, RiskState
 from marketlink.times import SECOND_NS, Moment, MonoNs, after
 from marketlink.venues.base import Instrument
 from marketlink.venues.trading import (
+    AccountReport,
     BalanceReport,
     Fill,
     HedgeModeChanged,
@@ -42,6 +44,7 @@ from connector.holdings import Holdings
 from connector.intake import Intake
 from connector.ledger import MARGIN_NS, CancelAgain, Executed, Ledger, Problem, Remarked, Told
 from connector.lifecycle import Phase
+from connector.margin import Margin
 from connector.order_request import record_of
 from connector.outcomes import Halt, Outcomes, OutcomeStep, Positioned
 from connector.owners import Owners
@@ -63,6 +66,7 @@ class Settings:
     dead_man_ns: int = 0
     timeout_ns: int = 3 * SECOND_NS  # how long an order request may wait for its turn
     bot_timeout_ns: int = 0
+    uni_mmr_min: Decimal | None = None
     orphans: Orphans = Orphans.KEEP
     cancel_on_register: bool = False
 
@@ -111,6 +115,7 @@ class Trader:
             self.positions,
             self.counts,
         )
+        self.margin = Margin(venue, self._calls, settings.uni_mmr_min)
         self.streaming = False
         self.accepting = True
         self.guarded = True  # whether a watchdog is there, where one is demanded
@@ -157,6 +162,8 @@ class Trader:
             return "the connector is stopping"
         if not (self.streaming and self.reconcile.done_once):
             return "the account's stream is not there yet"
+        if self.margin.lacks:
+            return self.margin.lacks
         return "" if self.guarded else 'no watchdog is there, and the configuration demands one (watchdog = "required")'
 
     def on_bot(self, bot_id: int, symbol: str) -> list[Effect]:
@@ -225,8 +232,8 @@ class Trader:
                 return self._position(message)
             case HoldingReport():
                 return [effect for report in self._holdings.take(message) for effect in self._position(report)]
-            case BalanceReport(asset, wallet, time_ns):
-                return [TellPrivate(Balance(asset, wallet, time_ns))]
+            case BalanceReport() | AccountReport():
+                return self._carry([message], now)
             case StreamKeyEnded():
                 return self.on_stream_lost("its key has ended", now)
             case HedgeModeChanged(on):
@@ -306,7 +313,7 @@ class Trader:
             elif op is Op.TRADES:
                 steps += self._comparing.ask_trades(symbol, now)
         steps += self._comparing.questions(now)
-        effects = [*self._carry(steps, now), *self._silence(now), *self._dead_man(now)]
+        effects = [*self._carry(steps, now), *self._silence(now), *self._dead_man(now), *self.margin.on_time(now)]
         if self._to_clear and self.reconcile.done_once:  # what is of this process was placed after the registration
             cleared, self._to_clear = self._to_clear, set()
             effects += self.cancel_own(now, lambda one: one.adopted and one.symbol in cleared)
@@ -466,6 +473,11 @@ class Trader:
                     out += self.halt(why)
                 case Positioned(report):
                     out += self._position(report)
+                case BalanceReport(asset, wallet, time_ns, total):
+                    out.append(TellPrivate(Balance(asset, wallet, time_ns, total)))
+                case AccountReport():
+                    told_of, why = self.margin.take(step, now)
+                    out += [*told_of, *(self.halt(why) if why else ())]
                 case effect:
                     out.append(effect)
         return out

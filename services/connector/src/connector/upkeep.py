@@ -101,4 +101,5 @@ class Upkeep:
             "in_doubt": len(trader.ledger.doubtful()),
             "unexplained": {symbol: f"{qty:f}" for symbol, qty in trader.positions.unexplained.items()},
             "watchdog": self._guarded and self._watchdog != "off",
+            **trader.margin.facts,
         }

@@ -21,6 +21,7 @@ ALIASES: Final = {"binancefuturesum": "binancefutures", "binance": "binancespot"
 _ROWS: Final = {
     "binancefutures": ("marketlink.venues.binance", "usdm"),
     "binancefuturescm": ("marketlink.venues.binance", "coinm"),
+    "binancepapi": ("marketlink.venues.binance", "papi"),
     "binancespot": ("marketlink.venues.binance", "spot"),
     "bybit": ("marketlink.venues.bybit", "linear"),
     "hyperliquid": ("marketlink.venues.hyperliquid", "perpetuals"),

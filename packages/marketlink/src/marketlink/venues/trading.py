@@ -25,6 +25,7 @@ class Op(Enum):
     TRADES = "trades"
     POSITIONS = "positions"
     BALANCES = "balances"
+    ACCOUNT = "account"
     HEDGE_MODE = "hedge_mode"
     ORDER_LIMITS = "order_limits"
     STREAM_START = "stream_start"
@@ -156,11 +157,24 @@ class HoldingReport:
 
 @dataclass(frozen=True, slots=True)
 class BalanceReport:
-    """What the wallet holds of an asset."""
+    """What the wallet holds of an asset; `total` with the account's other wallets, where it is told."""
 
     asset: str
     wallet: Decimal
     time_ns: int
+    total: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReport:
+    """What the account as a whole is worth. `ratio` is equity over maintenance margin (uniMMR); the initial margin may not be told."""
+
+    ratio: Decimal
+    equity: Decimal
+    maintenance_margin: Decimal
+    status: str
+    time_ns: int
+    initial_margin: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +212,7 @@ PrivateMessage = (
     | PositionReport
     | HoldingReport
     | BalanceReport
+    | AccountReport
     | StreamKeyEnded
     | HedgeModeChanged
     | StreamStep
@@ -255,6 +270,14 @@ class OrderLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightLimit:
+    """So much weight in so many seconds for one address."""
+
+    weight: int
+    per_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class ApiAnswer:
     """An answer on the WebSocket API, as REST would have given it: `body` is the result or the error.
 
@@ -292,8 +315,18 @@ class TradingVenue(Protocol):
         """How long a client id may be."""
 
     @property
+    def weight_limit(self) -> WeightLimit | None:
+        """What the host of private requests allows, as documented; None where it is the one of public requests, and shares its limit."""
+
+    @property
     def order_limits(self) -> Sequence[OrderLimit]:
         """The order limits as documented, to start with."""
+
+    def limits_request(self) -> Call | None:
+        """The request for the account's order limits; None where the answer about the instruments states them."""
+
+    def read_order_limits(self, body: bytes) -> Sequence[OrderLimit]:
+        """Read the order limits."""
 
     @property
     def order_limit_codes(self) -> frozenset[int]:
@@ -346,6 +379,9 @@ class TradingVenue(Protocol):
 
     def balances(self) -> Call:
         """The request for the wallet."""
+
+    def account(self) -> Call | None:
+        """The request for what the account as a whole is worth; None where that is not told."""
 
     def hedge_mode(self) -> Call | None:
         """The request for whether positions are kept in two ways; None where they can't be."""
@@ -406,6 +442,9 @@ class TradingVenue(Protocol):
 
     def read_balances(self, body: bytes) -> Sequence[BalanceReport]:
         """Read the wallet."""
+
+    def read_account(self, body: bytes) -> AccountReport:
+        """Read what the account as a whole is worth."""
 
     def read_hedge_mode(self, body: bytes) -> bool:
         """Read whether positions are kept in two ways."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _ROWS: Final = {
     "usdm": ("venue_sim.venues.usdm", "USDM", "USDM_TRADE"),
+    "papi": ("venue_sim.venues.papi", "PAPI", "PAPI_TRADE"),
     "coinm": ("venue_sim.venues.coinm", "COINM", ""),
     "spot": ("venue_sim.venues.spot", "SPOT", "SPOT_TRADE"),
     "bybit": ("venue_sim.venues.bybit", "BYBIT", ""),

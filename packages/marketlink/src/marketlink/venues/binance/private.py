@@ -1,4 +1,7 @@
-"""Binance USD-M's account stream: where it is, and what its events mean (docs/venues/binance.md, account stream)."""
+"""The account streams of Binance's futures and of Portfolio Margin: where they are, and what their events mean.
+
+docs/venues/binance.md and papi.md, account stream.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,6 +22,7 @@ from marketlink.venues.binance.words import (
 )
 from marketlink.venues.fields import MAX_MS, MS_NS, Unusable, amount, exact, text, whole
 from marketlink.venues.trading import (
+    AccountReport,
     BalanceReport,
     Fill,
     HedgeModeChanged,
@@ -41,17 +45,20 @@ KNOWN_UNUSED: Final = frozenset(
         r"\w+",
         "ACCOUNT_UPDATE ACCOUNT_CONFIG_UPDATE MARGIN_CALL STRATEGY_UPDATE GRID_UPDATE CONDITIONAL_ORDER_TRIGGER_REJECT "
         "ALGO_UPDATE ALGO_ORDER_UPDATE CONDITIONAL_ORDER_TRADE_UPDATE openOrderLoss outboundAccountPosition liabilityChange "
-        "executionReport riskLevelChange balanceUpdate answer error",
+        "executionReport balanceUpdate answer error",
     )
 )
+MARGIN: Final = frozenset({"executionReport", "outboundAccountPosition", "balanceUpdate", "liabilityChange"})
+"""Margin's events come on the same socket, and say no product."""
+PAPI_FORMS: Final = {"path": "{root}/pm/ws/{key}"}
 PRODUCTS: Final = {"UM": 1, "CM": 2}
 
 
-def stream_url(root: str, key: str, form: str) -> str:
-    """The address of the account's stream in one of `FORMS`. Raises ValueError for another one."""
-    if form not in FORMS:
-        raise ValueError(f"{form!r} is no form of the account stream's address: {', '.join(FORMS)}")
-    return FORMS[form].format(root=(reduced_root(root) or root).rstrip("/"), key=key, events=EVENTS)
+def stream_url(forms: Mapping[str, str], root: str, key: str, form: str) -> str:
+    """The address of the account's stream in one of these forms. Raises ValueError for another one."""
+    if form not in forms:
+        raise ValueError(f"{form!r} is no form of the account stream's address: {', '.join(forms)}")
+    return forms[form].format(root=(reduced_root(root) or root).rstrip("/"), key=key, events=EVENTS)
 
 
 def read_private(venue: str, product: int, frame: bytes) -> Sequence[PrivateMessage]:
@@ -82,6 +89,8 @@ def _read(product: int, event: Mapping[str, object]) -> Sequence[PrivateMessage]
         kind = "error" if event.get("error") is not None else "answer" if "result" in event else "?"
         return (Unused(kind, known=kind in KNOWN_UNUSED),)
     kind = text(event, "e")
+    if kind in MARGIN:
+        return (Unused(kind, known=True),)
     whose = event.get("st", event.get("fs", product))
     if type(whose) is not int and type(whose) is not str:
         raise Unusable("st")
@@ -97,6 +106,8 @@ def _read(product: int, event: Mapping[str, object]) -> Sequence[PrivateMessage]
             told = _account(event)
         case "ACCOUNT_CONFIG_UPDATE":
             told = _config(event)
+        case "riskLevelChange":
+            return (_risk(event),)
         case "listenKeyExpired":
             return (StreamKeyEnded(word(event, "listenKey")),)
         case _:
@@ -191,6 +202,12 @@ def _account(event: Mapping[str, object]) -> Sequence[PrivateMessage]:
     ]
     balances = [BalanceReport(text(row, "a"), exact(row, "wb"), time_ns) for row in _rows(part, "B")]
     return (*positions, *balances)
+
+
+def _risk(event: Mapping[str, object]) -> AccountReport:
+    """A Portfolio Margin account comes near liquidation, or away from it."""
+    time_ns = whole(event, "E", MAX_MS) * MS_NS
+    return AccountReport(exact(event, "u"), exact(event, "eq"), exact(event, "m"), text(event, "s"), time_ns)
 
 
 def _config(event: Mapping[str, object]) -> Sequence[PrivateMessage]:

@@ -62,7 +62,7 @@ KNOWN_UNUSED: Final = frozenset(
 )
 
 _NAME_AT: Final = len('{"stream":"')
-_ROOT_ENDS: Final = re.compile(r"(?:/(?:public|market|private))?(?:/(?:ws|stream))?/*(?:\?.*)?$")
+_ROOT_ENDS: Final = re.compile(r"(?:/(?:public|market|private|pm))?(?:/(?:ws|stream))?/*(?:\?.*)?$")
 _BANNED_UNTIL: Final = re.compile(r"banned until ([0-9]{13})")
 _STREAM: Final = re.compile(rb'"stream"\s*:\s*"([^"@!\\]+)@([A-Za-z0-9]+)')
 _SYMBOL: Final = re.compile(rb'"s"\s*:\s*"([^"\\]+)"')

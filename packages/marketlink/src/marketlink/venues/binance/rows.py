@@ -10,6 +10,8 @@ from marketlink.venues.binance.public import BinancePublic
 from marketlink.venues.scan import scan_depth, scan_spot_depth, scan_spot_depth_us
 
 USDM: Final = BinancePublic(scan=scan_depth)
+PAPI: Final = replace(USDM, name="binancepapi")
+"""Portfolio Margin has no market data of its own: that of the futures holds."""
 COINM: Final = BinancePublic(
     name="binancefuturescm",
     stream_root="wss://dstream.binance.com",

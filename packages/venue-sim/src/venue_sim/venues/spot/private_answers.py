@@ -254,7 +254,7 @@ def balance(account_: HoldingAccount, trading: Trading, version: int, now_ms: in
     return account(account_, trading, version, now_ms)
 
 
-def hedge(on: bool) -> Body:
+def hedge(on: bool, version: int) -> Body:
     """There is no such question."""
     return _body({})
 
@@ -272,6 +272,11 @@ def countdown(symbol: str, after_ms: int) -> Body:
 def stream_key(key: str) -> Body:
     """There are no keys since 2026-02-20."""
     return _body({})
+
+
+def stream_kept(key: str) -> Body:
+    """There are no keys since 2026-02-20."""
+    return stream_key(key)
 
 
 def stream_ended() -> Body:

@@ -22,6 +22,7 @@ from venue_sim.venues.spot.private_answers import (
     pools,
     positions,
     stream_ended,
+    stream_kept,
     stream_key,
     subscribed,
     subscribed_already,
@@ -31,9 +32,12 @@ from venue_sim.venues.spot.private_answers import (
 )
 from venue_sim.venues.spot.private_events import again, key_expired, liquidation_id, push, quick
 from venue_sim.venues.spot.private_requests import parse, parse_api
+from venue_sim.venues.spot.rest import POOLS
 
 key_header = "X-MBX-APIKEY"
 order_path = "/api/v3/order"
+order_pools = POOLS
+weight_per_minute: int | None = None
 
 __all__ = [
     "account",
@@ -55,6 +59,7 @@ __all__ = [
     "no_such_stream",
     "order",
     "order_path",
+    "order_pools",
     "orders",
     "parse",
     "parse_api",
@@ -64,10 +69,12 @@ __all__ = [
     "push",
     "quick",
     "stream_ended",
+    "stream_kept",
     "stream_key",
     "subscribed",
     "subscribed_already",
     "too_many_orders",
     "trades",
+    "weight_per_minute",
     "wrap",
 ]

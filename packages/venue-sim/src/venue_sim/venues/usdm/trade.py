@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from venue_sim.limits import POOLS
 from venue_sim.venues.usdm.private_answers import (
     account,
     acknowledgement,
@@ -22,6 +23,7 @@ from venue_sim.venues.usdm.private_answers import (
     pools,
     positions,
     stream_ended,
+    stream_kept,
     stream_key,
     subscribed,
     subscribed_already,
@@ -34,6 +36,8 @@ from venue_sim.venues.usdm.private_requests import parse, parse_api
 
 key_header = "X-MBX-APIKEY"
 order_path = "/fapi/v1/order"
+order_pools = POOLS
+weight_per_minute: int | None = None
 
 __all__ = [
     "account",
@@ -55,6 +59,7 @@ __all__ = [
     "no_such_stream",
     "order",
     "order_path",
+    "order_pools",
     "orders",
     "parse",
     "parse_api",
@@ -64,10 +69,12 @@ __all__ = [
     "push",
     "quick",
     "stream_ended",
+    "stream_kept",
     "stream_key",
     "subscribed",
     "subscribed_already",
     "too_many_orders",
     "trades",
+    "weight_per_minute",
     "wrap",
 ]
