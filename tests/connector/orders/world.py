@@ -34,8 +34,8 @@ from marketlink.venues.base import Instrument as LiveInstrument
 from marketlink.venues.base import OrderBounds, WeightLimit
 from marketlink.venues.binance.trade import PAPI_TRADING, USDM_TRADING
 from marketlink.venues.signing import HmacSigner
-from marketlink.venues.trading import ORDER_OPS, Op, OrderLimit, TradingVenue
-from venue_sim.accounts import Account
+from marketlink.venues.trading import ORDER_OPS, Op, OrderLimit, StreamStep, TradingVenue
+from venue_sim.accounts import Account, AnyAccount, Fees, HoldingAccount
 from venue_sim.auth import Key, payload_of
 from venue_sim.book import LoggedBook
 from venue_sim.config import parse_fault
@@ -43,6 +43,7 @@ from venue_sim.desk import Desk, Reply
 from venue_sim.exchange import Exchange, Rules
 from venue_sim.face import Route
 from venue_sim.faults import FaultScript
+from venue_sim.filters import Limits
 from venue_sim.links import Close, Deliver, Eof, Reset
 from venue_sim.market import BookHistory, BookState, Frame, Instrument, Trade, Update
 from venue_sim.matching import BUY, SELL
@@ -52,10 +53,18 @@ from venue_sim.trading import OPEN, NewOrder, OrderState, Trading
 from venue_sim.venues import find as find_face
 
 START_MS = 1_700_000_000_000
+NO_FEES = Fees(Fraction(0), Fraction(0))
 TERMINAL = (Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.REJECTED)
 COIN = Instrument("btcusdt", "0.10", "0.001", "BTC", "USDT")
 LIVE_COIN = LiveInstrument(
-    "btcusdt", 0.1, 0.001, "0.10", "0.001", True, OrderBounds(min_notional=Decimal(5), min_qty=Decimal("0.001"))
+    "btcusdt",
+    0.1,
+    0.001,
+    "0.10",
+    "0.001",
+    True,
+    OrderBounds(min_notional=Decimal(5), min_qty=Decimal("0.001")),
+    "BTC",
 )
 
 
@@ -163,8 +172,10 @@ class World:
         seed: int = 1,
         weight: int = 1_000_000,
         of: Venue | None = None,
+        held: int = 0,
         **settings: Any,
     ) -> None:
+        """`held`: of the base asset, where accounts hold assets, so that it can be sold."""
         of = of or VENUES[self.letter]
         public, trade = find_face(of.face)
         assert trade is not None
@@ -172,7 +183,12 @@ class World:
         self.market = Still()
         self.exchange = Exchange(self.market, Timeline(1.0), FaultScript([]), Rules(start_on_subscribe=False), public)
         self.exchange.timeline.start(0)
-        self.trading = Trading(self.market.instruments, {"a": Account("a", Fraction(1_000_000))})
+        instruments = self.market.instruments
+        account: AnyAccount = Account("a", Fraction(1_000_000))
+        if public.habits.holds_assets:
+            account = HoldingAccount("a", {"BTC": Fraction(held), "USDT": Fraction(1_000_000)}, instruments, NO_FEES)
+        limits_there = Limits(kills_are_orders=public.habits.holds_assets)
+        self.trading = Trading(instruments, {"a": account}, limits=limits_there)
         self.exchange.let_trade(self.trading, trade)
         self.desk = Desk(
             self.exchange, trade=TradeDesk(self.exchange, self.trading, {"key": Key("a", "secret")}, trade),
@@ -406,17 +422,21 @@ class World:
     # -- the account's stream -----------------------------------------------------------------------------------------
 
     def _open_stream(self) -> None:
-        who = Credentials({}, "key", "", "")
-        call = self.venue.stream_start()
-        assert call is not None
-        answer = self.desk.ask(call.method, call.path, {}, "1", self.now_ns, self.epoch_s, who)
-        assert isinstance(answer, Reply)
-        key = self.venue.read_stream_key(answer.body)
+        key = ""
+        if (call := self.venue.stream_start()) is not None:
+            who = Credentials({}, "key", "", "")
+            answer = self.desk.ask(call.method, call.path, {}, "1", self.now_ns, self.epoch_s, who)
+            assert isinstance(answer, Reply)
+            key = self.venue.read_stream_key(answer.body)
         self.connection += 1
         self.streams_opened += 1
-        route = self.exchange.face.talk.parse_target(self.venue.stream_url("", key, self.venue.stream_forms[0]))
+        address = self.venue.stream_url("", key, self.venue.stream_forms[0])
+        route = self.exchange.face.talk.parse_target(address)
         assert isinstance(route, Route)
         self.exchange.open(self.connection, route, self.now_ns)
+        for message in self.venue.stream_login(self.signer, int(START_MS + self.now_ms), 2_000):
+            told = self.desk.ask_api(message, "1", self.now_ns, self.epoch_s, self.connection)
+            assert self.venue.read_private(told.body) == (StreamStep(),), told
         self.carry(self.trader.on_stream_open(self.moment()))
 
     def _open_later(self, delay_ms: float) -> None:
@@ -661,13 +681,22 @@ class World:
 
 def kind_of(payload: bytes) -> str:
     """What an event of the account is: an order's by what happened to it (`NEW`, `TRADE`), else by its name."""
-    event = orjson.loads(payload)
+    event = event_of(payload)
+    if event["e"] == "executionReport":
+        return {"REPLACED": "AMENDMENT", "TRADE_PREVENTION": "EXPIRED"}.get(event["x"], str(event["x"]))
     return str(event["o"]["x"]) if event["e"] == "ORDER_TRADE_UPDATE" else str(event["e"])
+
+
+def event_of(payload: bytes) -> dict[str, Any]:
+    """An event of the account without what it is wrapped in."""
+    event: dict[str, Any] = orjson.loads(payload)
+    inner: dict[str, Any] = event.get("event", event)
+    return inner
 
 
 def is_of_orders(payload: bytes) -> bool:
     """Whether an event is about orders, and not the account."""
-    return orjson.loads(payload)["e"] in ("ORDER_TRADE_UPDATE", "TRADE_LITE")
+    return event_of(payload)["e"] in ("ORDER_TRADE_UPDATE", "TRADE_LITE", "executionReport")
 
 
 def refusal(code: int, text: str = "no", status: int = 400) -> Replied:

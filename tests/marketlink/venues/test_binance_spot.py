@@ -20,6 +20,7 @@ from marketlink.errors import MalformedMessage
 from marketlink.orders import OrderType, Side, Status, TimeInForce
 from marketlink.venues.binance import SPOT_TRADING
 from marketlink.venues.binance.decisions import SPOT_DECISIONS, UNREADABLE
+from marketlink.venues.decisions import as_markdown
 from marketlink.venues.signing import Ed25519Signer, HmacSigner, make_signer
 from marketlink.venues.trading import (
     BalanceReport,
@@ -557,3 +558,8 @@ def test_every_published_error_has_a_meaning() -> None:
         for op in (Op.SUBMIT, Op.CANCEL, Op.MODIFY, Op.QUERY):
             decision = judge(SPOT_DECISIONS, op, Refusal(400, int(code), row["text"]))
             assert decision.meaning
+
+
+def test_the_page_prints_the_table() -> None:
+    page = (Path(__file__).parents[3] / "docs/venues/spot.md").read_text()
+    assert as_markdown(SPOT_DECISIONS) in page
