@@ -237,7 +237,7 @@ def test_case_018_own_orders_do_not_trade_with_each_other(answer: float, push: f
     world.run(400)
     assert world.true_order(7, 1).status is True_.EXPIRED_IN_MATCH
     assert (maker.last.status, maker.executed) == (Status.EXPIRED, 0.0)
-    ends = [one for one in world.private if isinstance(one, OrderEnd)]
+    ends = [one.event for one in world.told if isinstance(one.event, OrderEnd)]
     assert [(one.order_id, one.status, one.reason) for one in ends][:1] == [(1, "expired", "self-trade")]
     assert world.tracked(7, 1).phase is Phase.ENDED
     assert taker.executed == 1.0

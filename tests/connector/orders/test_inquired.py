@@ -25,7 +25,7 @@ def test_one_that_never_left_is_told_as_over_once_the_exchange_has_proved_it() -
     assert [one.status for one in seen.events if one.status is Status.EXPIRED] == [Status.EXPIRED]
     assert world.now_ms > 5_000, "a request of the killed process could have arrived until then"
     assert not world.asks(Op.CANCEL)
-    ends = [one for one in world.private if isinstance(one, OrderEnd)]
+    ends = [one.event for one in world.told if isinstance(one.event, OrderEnd)]
     assert [(one.order_id, one.reason) for one in ends] == [(1, "it never arrived at the exchange")]
     world.check()
 

@@ -217,7 +217,6 @@ class World:
         ] = {}  # what a bot believes to be asked, by its own requests and what it heard
         self.owners: dict[str, tuple[int, int]] = {}  # by client id: the bot and its number
         self.others: list[Any] = []
-        self.private: list[Any] = []  # what goes out on {name}/Private
         self.positions: list[PositionEvent] = []
         self.notes: list[str] = []
         self.warnings: list[str] = []
@@ -333,8 +332,6 @@ class World:
                 case Restream():
                     self._close_stream()
                     self._open_later(self.stream_delay_ms)
-                case TellPrivate(event):
-                    self.private.append(event)
                 case Note(level, text):
                     self.notes.append(text)
                     if level is Level.WARNING:

@@ -295,7 +295,7 @@ def test_answers_about_the_account_are_read_as_the_exchange_meant_them() -> None
     assert VENUE.read_hedge_mode(judge.hedge(True, 1).body)
     assert VENUE.read_stream_key(judge.stream_key("abc").body) == "abc"
     assert VENUE.read_time(b'{"serverTime":5}') == 5
-    for done in (judge.done_all(), judge.stream_ended(), judge.countdown("btcusdt", 5)):
+    for done in (judge.done_all([]), judge.stream_ended(), judge.countdown("btcusdt", 5)):
         assert VENUE.read_refusal(200, done.body) is None
 
 
