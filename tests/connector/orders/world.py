@@ -34,9 +34,9 @@ from marketlink.venues.base import Instrument as LiveInstrument
 from marketlink.venues.base import OrderBounds, WeightLimit
 from marketlink.venues.binance.trade import USDM_TRADING
 from marketlink.venues.signing import HmacSigner
-from marketlink.venues.trading import ORDER_OPS, Op, OrderLimit, TradingVenue
+from marketlink.venues.trading import ORDER_OPS, Op, OrderLimit, StreamStep, TradingVenue
 from venue_sim.accounts import Account
-from venue_sim.auth import Key, payload_of
+from venue_sim.auth import Key
 from venue_sim.book import LoggedBook
 from venue_sim.config import parse_fault
 from venue_sim.desk import Desk, Reply
@@ -140,6 +140,9 @@ Road = Callable[[Op, bytes | None], float | None]
 class World:
     """One account, one connector, any number of bots."""
 
+    usual: tuple[TradingVenue, str] = (USDM_TRADING, "usdm")
+    """The exchange where none is named: the connector's side of it, and the simulator's name."""
+
     def __init__(
         self,
         *,
@@ -147,14 +150,16 @@ class World:
         limits: RiskLimits | None = None,
         seed: int = 1,
         weight: int = 1_000_000,
-        venue: TradingVenue = USDM_TRADING,
-        face: str = "usdm",
+        venue: TradingVenue | None = None,
+        face: str = "",
         **settings: Any,
     ) -> None:
         """`venue` is the connector's side of an exchange, `face` the simulator's name of it."""
+        venue, face = venue or self.usual[0], face or self.usual[1]
         public, trade = find_face(face)
         assert trade is not None
         self.venue, self.face = venue, trade
+        self.symbol = "BTCUSDT" if face == "bybit" else "btcusdt"  # as the connector spells it
         self.market = Still()
         self.exchange = Exchange(self.market, Timeline(1.0), FaultScript([]), Rules(start_on_subscribe=False), public)
         self.exchange.timeline.start(0)
@@ -205,7 +210,7 @@ class World:
         risk = Risk(self.limits or RiskLimits(), {})
         ids = ClientIds(self.prefix)
         trader = Trader(self.venue, ids, risk, Settings(**self.settings), lambda symbol, now: (self.mid, 0.0))
-        trader.instruments = {"btcusdt": LIVE_COIN}
+        trader.instruments = {self.symbol: replace(LIVE_COIN, symbol=self.symbol)}
         return trader
 
     # -- time and road ------------------------------------------------------------------------------------------------
@@ -272,7 +277,8 @@ class World:
             self.register(bot)
         return self
 
-    def register(self, bot: int, symbol: str = "btcusdt") -> list[OrderEvent]:
+    def register(self, bot: int, symbol: str = "") -> list[OrderEvent]:
+        symbol = symbol or self.symbol
         self.bots.append((bot, symbol))
         return self._registered(bot, symbol)
 
@@ -364,8 +370,8 @@ class World:
         def arrive() -> None:
             parts = urlsplit(path)
             query = dict(parse_qsl(parts.query))
-            payload, signature = payload_of(parts.query, body.decode())
-            who = Credentials(query, headers.get(self.face.key_header, ""), payload, signature)
+            lower = {name.lower(): value for name, value in headers.items()}
+            who = self.face.credentials(parts.query, body.decode(), lower)
             reply = self.desk.ask(call.method, parts.path, query, "1", self.now_ns, self.epoch_s, who)
             assert isinstance(reply, Reply)
             self._pushed()
@@ -387,16 +393,20 @@ class World:
 
     def _open_stream(self) -> None:
         who = Credentials({}, "key", "", "")
-        call = self.venue.stream_start()
-        assert call is not None
-        answer = self.desk.ask(call.method, call.path, {}, "1", self.now_ns, self.epoch_s, who)
-        assert isinstance(answer, Reply)
-        key = self.venue.read_stream_key(answer.body)
+        call, key = self.venue.stream_start(), ""
+        if call is not None:
+            answer = self.desk.ask(call.method, call.path, {}, "1", self.now_ns, self.epoch_s, who)
+            assert isinstance(answer, Reply)
+            key = self.venue.read_stream_key(answer.body)
         self.connection += 1
         self.streams_opened += 1
         route = self.exchange.face.talk.parse_target(self.venue.stream_url("", key, "query_events"))
         assert isinstance(route, Route)
         self.exchange.open(self.connection, route, self.now_ns)
+        for text in self.venue.stream_login(self.signer, int(START_MS + self.now_ms), 2_000):
+            (said,) = self.exchange.on_text(self.connection, text, self.now_ns)
+            assert isinstance(said, Deliver)
+            assert self.venue.read_private(said.payloads[0]) == (StreamStep(),)
         self.carry(self.trader.on_stream_open(self.moment()))
 
     def _open_later(self, delay_ms: float) -> None:
@@ -471,7 +481,8 @@ class World:
         values.setdefault("leaves_qty", values["qty"])
         return Order(**values)
 
-    def submit(self, bot: int, number: int, symbol: str = "btcusdt", **changes: Any) -> Seen:
+    def submit(self, bot: int, number: int, symbol: str = "", **changes: Any) -> Seen:
+        symbol = symbol or self.symbol
         seen = self.seen.setdefault((bot, number), Seen())
         known = self.trader.ledger.find(bot, symbol, number)
         if known is None or known.phase is Phase.ENDED:
@@ -499,14 +510,14 @@ class World:
         seen = self.seen.get((bot, number))
         if seen is not None and seen.lives and seen.events:
             last = seen.last
-            if last.status in TERMINAL and self.trader.ledger.find(bot, "btcusdt", number) is None:
+            if last.status in TERMINAL and self.trader.ledger.find(bot, self.symbol, number) is None:
                 return  # nobody asks for what he knows to be over
             values = dict(changes, local_timestamp=order.local_timestamp, exec_qty=0.0)
             values["leaves_qty"] = max(0.0, changes.get("qty", last.qty) - last.qty + last.leaves_qty)
             order = replace(last, **values)
             if last.status not in TERMINAL:
                 self._note_request(bot, number, changes["req"])
-        self.carry(self.trader.on_order(bot, SubmitOrder("btcusdt", order), self.moment()))
+        self.carry(self.trader.on_order(bot, SubmitOrder(self.symbol, order), self.moment()))
 
     # -- the market and others ----------------------------------------------------------------------------------------
 
@@ -592,7 +603,7 @@ class World:
 
     def tracked(self, bot: int, number: int) -> Tracked:
         """What the connector knows of it."""
-        found = self.trader.ledger.find(bot, "btcusdt", number)
+        found = self.trader.ledger.find(bot, self.symbol, number)
         assert found is not None
         return found
 
@@ -642,12 +653,18 @@ class World:
 def kind_of(payload: bytes) -> str:
     """What an event of the account is: an order's by what happened to it (`NEW`, `TRADE`), else by its name."""
     event = orjson.loads(payload)
+    if "topic" in event:
+        word = event["data"][0].get("orderStatus")
+        return str(word or event["topic"])
     return str(event["o"]["x"]) if event["e"] == "ORDER_TRADE_UPDATE" else str(event["e"])
 
 
 def is_of_orders(payload: bytes) -> bool:
     """Whether an event is about orders, and not the account."""
-    return orjson.loads(payload)["e"] in ("ORDER_TRADE_UPDATE", "TRADE_LITE")
+    event = orjson.loads(payload)
+    if "topic" in event:
+        return event["topic"] in ("order", "execution", "execution.fast")
+    return event["e"] in ("ORDER_TRADE_UPDATE", "TRADE_LITE")
 
 
 def refusal(code: int, text: str = "no", status: int = 400) -> Replied:

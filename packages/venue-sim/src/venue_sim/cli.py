@@ -173,8 +173,11 @@ def run(
     change_limit: Annotated[int, typer.Option(help="Modifications of one order before -5026.")] = 10_000,
     order_limits: Annotated[
         str,
-        typer.Option(metavar="S,M", help="Orders in 10 s and in a minute before -1015, announced in exchangeInfo."),
-    ] = "300,1200",
+        typer.Option(
+            metavar="S,M",
+            help="USD-M: orders in 10 s and in a minute before -1015, announced in exchangeInfo. Default: the exchange's.",
+        ),
+    ] = "",
     history: Annotated[int, typer.Option(help="Depth updates a symbol to keep for /sim/book?u=.")] = 100_000,
     max_buffer_mb: Annotated[
         int, typer.Option(help="Unsent megabytes at which a client that does not read is cut off.")
@@ -245,7 +248,8 @@ def run(
             exchange.let_trade(trading, trade_face)
             exchange.private.quick = trade_lite
             exchange.private.latencies = parse_latencies(latency_ms, seed)
-            trade = TradeDesk(exchange, trading, known.keys, trade_face, _pools(order_limits))
+            pools = _pools(order_limits) if order_limits else None
+            trade = TradeDesk(exchange, trading, known.keys, trade_face, pools)
         desk = Desk(
             exchange,
             weight_per_minute=weight_limit,

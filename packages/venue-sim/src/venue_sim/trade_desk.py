@@ -6,19 +6,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 from venue_sim.auth import Denied, Key, admit
 from venue_sim.exchange import Exchange
 from venue_sim.face import Body
 from venue_sim.filters import Broken
-from venue_sim.limits import POOLS, OrderCounts, OrderPool
+from venue_sim.limits import OrderCounts, OrderPool
 from venue_sim.orders import OPEN, ConfigPush, Execution
 from venue_sim.trade_face import (
     Cancel,
     CancelAll,
     Countdown,
+    Credentials,
     Modify,
     OrderRef,
     Place,
@@ -41,16 +42,6 @@ from venue_sim.trading import Trading
 STREAM_LIFE_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a request says of who sent it: parameters of query and body, the key, what was signed and its signature."""
-
-    parameters: Mapping[str, str]
-    key: str
-    payload: str
-    signature: str
-
-
 class TradeDesk:
     """Answers private requests out of a `Trading`."""
 
@@ -60,12 +51,17 @@ class TradeDesk:
         trading: Trading,
         keys: Mapping[str, Key],
         face: TradeFace,
-        pools: tuple[OrderPool, ...] = POOLS,
+        pools: tuple[OrderPool, ...] | None = None,
     ) -> None:
+        """`pools`: limits on the number of orders; by default the exchange's."""
+        pools = face.order_pools if pools is None else pools
         self._exchange = exchange
         self.trading = trading
         self.face = face
-        self._keys = keys
+        self.keys = keys
+        self.logins: dict[str, str] = {}  # of the websocket API, by client address: the keys that are logged in
+        exchange.private.secrets = keys
+        trading.late_rules = face.late_rules
         self.limits = pools
         self.counts = {name: OrderCounts(pools) for name in trading.accounts}
         self._stream_ends_s: dict[str, float] = {}
@@ -78,7 +74,7 @@ class TradeDesk:
 
     def account_of(self, key: str) -> str | None:
         """The account of an API key."""
-        found = self._keys.get(key)
+        found = self.keys.get(key)
         return None if found is None else found.account
 
     def answer(self, ask: PrivateAsk, who: Credentials, now_ns: int, epoch_s: float) -> Body:
@@ -89,7 +85,7 @@ class TradeDesk:
             if account is None:
                 return self.face.denied(Denied.UNKNOWN_KEY if who.key else Denied.NO_KEY)
             return self._stream(ask.what, account, epoch_s)
-        admitted = admit(self._keys, who.key, who.parameters, who.payload, who.signature, now_ms)
+        admitted = admit(self.keys, who.key, who.parameters, who.payload, who.signature, now_ms)
         if isinstance(admitted, Denied):
             return self.face.denied(admitted)
         if isinstance(ask.what, Wrong):
@@ -193,10 +189,13 @@ class TradeDesk:
                 if found is None or (open_only and found.status not in OPEN):
                     return face.no_such_order()
                 return face.order(found)
-            case QueryOpen(symbol=of_symbol):
-                return face.orders(trading.open_orders(account, of_symbol))
-            case QueryTrades():
-                return face.trades(self._trades(account, what), trading.instruments)
+            case QueryOpen(symbol=of_symbol, first=first, most=most):
+                every = trading.open_orders(account, of_symbol)
+                until = len(every) if most is None else first + most
+                return face.orders(every[first:until], until if until < len(every) else None)
+            case QueryTrades(first=start):
+                executions, more = self._trades(account, what)
+                return face.trades(executions, trading.instruments, (start or 0) + what.limit if more else None)
             case QueryPositions(symbol=of_symbol, version=version):
                 return face.positions(owner, trading, of_symbol, version, now_ms)
             case QueryAccount(version=version):
@@ -215,7 +214,7 @@ class TradeDesk:
         self._exchange.push(pushes, now_ns)
         return self.face.broken(state) if isinstance(state, Broken) else self.face.acknowledgement(state, whole=True)
 
-    def _trades(self, account: str, asked: QueryTrades) -> list[Execution]:
+    def _trades(self, account: str, asked: QueryTrades) -> tuple[list[Execution], bool]:
         found = [
             one
             for one in self.trading.executions
@@ -224,8 +223,11 @@ class TradeDesk:
             and (asked.start_ms or 0) <= one.at_ms <= (asked.end_ms or 1 << 62)
             and asked.order_id in (None, one.order_id)
         ]
+        if asked.first is not None:
+            until = asked.first + asked.limit
+            return found[::-1][asked.first : until], until < len(found)
         oldest = asked.from_id is not None or asked.start_ms is not None
-        return found[: asked.limit] if oldest else found[-asked.limit :]
+        return (found[: asked.limit] if oldest else found[-asked.limit :]), False
 
     def _stream(self, asked: UserStream, account: str, epoch_s: float) -> Body:
         keys = self._exchange.private.keys

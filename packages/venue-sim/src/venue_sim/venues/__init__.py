@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _ROWS: Final = {
     "usdm": ("venue_sim.venues.usdm", "USDM", "USDM_TRADE"),
-    "bybit": ("venue_sim.venues.bybit", "BYBIT", ""),
+    "bybit": ("venue_sim.venues.bybit", "BYBIT", "BYBIT_TRADE"),
     "hyperliquid": ("venue_sim.venues.hyperliquid", "HYPERLIQUID", ""),
 }
 """By name: the module, its public face, and its trading face (empty where it has none)."""
