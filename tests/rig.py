@@ -22,6 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from marketlink.venues.registry import find
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -94,13 +96,15 @@ class Rig:
         self.addresses = json.loads(ready.read_text())
 
     def connector(
-        self, name: str = "bf", label: str = "connector", venue: str = "binancefutures", **settings: object
+        self, name: str = "bf", label: str = "connector", exchange: str = "binancefutures", **settings: object
     ) -> subprocess.Popen[bytes]:
-        """Start a connector to the exchange."""
+        """Start a connector to the exchange, which `exchange` names."""
         config = self.folder / f"{label}.toml"
         values: dict[str, object] = {"stream_url": self.addresses["ws"], "api_url": self.addresses["rest"], **settings}
+        if find(exchange).trade_rest_root:  # the simulated exchange is both hosts
+            values.setdefault("market_api_url", self.addresses["rest"])
         config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
-        return self.start(label, "connector", name, venue, config)
+        return self.start(label, "connector", name, exchange, config)
 
     def direct_collector(
         self,

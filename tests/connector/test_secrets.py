@@ -75,7 +75,8 @@ def test_a_configuration_with_a_secret_that_others_can_read_is_remarked(tmp_path
 
 
 VALUES = {
-    "stream_url": "wss://y", "api_url": "https://y", "secret_file": "secret", "ca_file": None, "user_stream_form": "path",
+    "stream_url": "wss://y", "api_url": "https://y", "market_api_url": "https://y", "secret_file": "secret", "ca_file": None,
+    "user_stream_form": "path",
     "unknown_query_ms": "100,200", "shutdown": "keep", "watchdog": "required", "orphans": "cancel", "order_route": "ws",
     "weight_reserve": "0.5", "cancel_on_register": "true", "risk": None,
 }  # fmt: skip

@@ -42,9 +42,10 @@ KEYS: dict[str, Any] = {
 told: list[LiveError] = []
 
 
-def start(rig: Rig, **settings: Any) -> LiveBot:
+def start(rig: Rig, face: str = "usdm", **settings: Any) -> LiveBot:
     told.clear()
-    rig.exchange("--market", "synthetic", "--symbols", "btcusdt", "--accounts", rig.folder / "accounts.toml")
+    accounts = ("--accounts", rig.folder / "accounts.toml")
+    rig.exchange("--venue", face, "--market", "synthetic", "--symbols", "btcusdt", *accounts)
     rig.connector(**{**KEYS, **settings})
     ready = "compared with the exchange"
     rig.until(lambda: ready in rig.log("connector", 200), 60, "the connector to be ready to trade")

@@ -62,7 +62,7 @@ def test_a_bybit_book_is_the_exchange_s_and_survives_its_troubles() -> None:
         rig.exchange(
             "--venue", "bybit", "--market", "synthetic", "--symbols", "btcusdt", "--rate", "300", "--seed", "3"
         )
-        rig.connector("by", venue="bybit")
+        rig.connector("by", exchange="bybit")
         bot = Best(rig)
         try:
             rig.until(lambda: bot.synced, START_S, "the bot to be in sync")

@@ -40,6 +40,7 @@ from venue_sim.synthetic import SyntheticMarket
 from venue_sim.timeline import Timeline
 from venue_sim.venues.bybit import BYBIT
 from venue_sim.venues.hyperliquid import HYPERLIQUID
+from venue_sim.venues.papi import PAPI
 from venue_sim.venues.usdm import USDM
 
 
@@ -90,13 +91,15 @@ def hyperliquid_told(message: Message) -> Message:
 
 CASES = [
     Case(
-        USDM,
+        face,
         lambda streams, wrapped: (
             f"/public/stream?streams={'/'.join(streams)}" if wrapped else f"/public/ws/{'/'.join(streams)}"
         ),
         lambda streams, number: orjson.dumps({"method": "SUBSCRIBE", "params": streams, "id": number}).decode(),
         ("/fapi/v1/depth", lambda symbol, limit: {"symbol": symbol.upper(), "limit": str(limit)}),
-    ),
+    )
+    for face in (USDM, PAPI)
+] + [
     Case(
         BYBIT,
         lambda streams, wrapped: "/v5/public/linear",
@@ -329,7 +332,7 @@ def test_a_client_s_book_made_of_what_it_reads_is_the_true_book(
 
 
 WORDS = re.compile(
-    r'venues\.|[uU]sdm|USDM|[bB]inance|fapi|depthUpdate|bookTicker|@depth|@trade|X-MBX|listenKey|"(E|T|U|lastUpdateId)"'
+    r'venues\.|[uU]sdm|USDM|[bB]inance|[fp]api|PAPI|depthUpdate|bookTicker|@depth|@trade|X-MBX|listenKey|"(E|T|U|lastUpdateId)"'
     r"|[bB]ybit|orderbook\.|publicTrade|retCode|X-BAPI|[hH]yperliquid|l2Book",
 )
 

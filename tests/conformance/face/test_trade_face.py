@@ -46,6 +46,7 @@ from venue_sim.trade_face import (
 )
 from venue_sim.trading import Trading
 from venue_sim.venues.bybit import BYBIT_TRADE
+from venue_sim.venues.papi import PAPI_TRADE
 from venue_sim.venues.usdm import USDM_TRADE
 
 COIN = Instrument("btcusdt", "0.10", "0.001", "BTC", "USDT")
@@ -54,7 +55,7 @@ SYMBOLS = {"btcusdt": COIN}
 
 @dataclass(frozen=True)
 class Case:
-    """A face, its order request, and the parameters of one that is right.
+    """A face, its order request, and the parameters of one that is right, and what its orders do with others of their account.
 
     `coded`: errors come with HTTP 200 and a code. `pushes`: how many events a fill makes of an order.
     """
@@ -63,6 +64,7 @@ class Case:
     face: TradeFace
     order: tuple[str, str]
     right: Mapping[str, str]
+    prevention: SelfTrade = SelfTrade.EXPIRE_MAKER
     coded: bool = False
     pushes: int = 1
 
@@ -73,21 +75,18 @@ class Case:
         return 400 <= body.status < 500 and isinstance(orjson.loads(body.body), dict)
 
 
+RIGHT = {
+    "symbol": "BTCUSDT",
+    "side": "SELL",
+    "type": "LIMIT",
+    "timeInForce": "IOC",
+    "price": "100.10",
+    "quantity": "0.5",
+    "newClientOrderId": "me",
+}
 CASES = [
-    Case(
-        "usdm",
-        USDM_TRADE,
-        ("POST", "/fapi/v1/order"),
-        {
-            "symbol": "BTCUSDT",
-            "side": "SELL",
-            "type": "LIMIT",
-            "timeInForce": "IOC",
-            "price": "100.10",
-            "quantity": "0.5",
-            "newClientOrderId": "me",
-        },
-    ),
+    Case("usdm", USDM_TRADE, ("POST", "/fapi/v1/order"), RIGHT),
+    Case("papi", PAPI_TRADE, ("POST", "/papi/v1/um/order"), RIGHT, SelfTrade.NONE),
     Case(
         "bybit",
         BYBIT_TRADE,
@@ -114,7 +113,8 @@ def test_an_order_request_reads_as_the_order_it_is(case: Case) -> None:
     ask = case.face.parse(*case.order, case.right, SYMBOLS)
     assert ask is not None
     assert ask.orders == 1
-    assert ask.what == Place(NewOrder("btcusdt", SELL, Decimal("100.10"), Decimal("0.5"), "me", Tif.IOC), False)
+    new = NewOrder("btcusdt", SELL, Decimal("100.10"), Decimal("0.5"), "me", Tif.IOC, self_trade=case.prevention)
+    assert ask.what == Place(new, False)
 
 
 @each_face
@@ -138,7 +138,9 @@ def test_whatever_a_parameter_says_the_request_is_read_or_refused(case: Case, da
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH"]),
     path=st.text(max_size=20)
-    | st.sampled_from(["", "/", "/fapi/", "/fapi/v", "/fapi/v1", "/fapi/v1/", "/fapi/v9/order"]),
+    | st.sampled_from(
+        ["", "/", "/fapi/", "/fapi/v", "/fapi/v1", "/fapi/v1/", "/fapi/v9/order", "/papi/v1/", "/papi/v1/um/"]
+    ),
 )
 def test_any_other_path_is_no_private_request_or_a_wrong_one(case: Case, method: str, path: str) -> None:
     ask = case.face.parse(method, path, {}, SYMBOLS)

@@ -1,7 +1,7 @@
-"""The generated table of faults: every operation, failed at every moment in every way, on an order in every state.
+"""The generated tables of faults, one an exchange: every operation, failed at every moment in every way, on an order in every state.
 
 Nothing in here says how a cell must end: that is read off the simulated exchange's own state.
-`python -m tests.connector.orders.fault_table` writes the table anew.
+`python -m tests.connector.orders.fault_table [LETTERS]` writes the tables anew.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -20,9 +21,8 @@ from marketlink.venues.trading import Op
 from venue_sim.desk import Reply
 from venue_sim.trading import OPEN
 
-from tests.connector.orders.world import TERMINAL, Seen, World, is_of_orders, refusal
+from tests.connector.orders.world import TERMINAL, VENUES, Seen, World, is_of_orders, refusal
 
-FILE = Path(__file__).with_name("fault_table.csv")
 BOUND_MS = 5_000.0
 SILENCE_NS = (
     3_000_000_000  # of the account's stream, after which it is opened anew: nothing else tells of a push that is lost
@@ -62,6 +62,11 @@ SPOILT: dict[str, Callable[[Reply], Outcome]] = {
     "200 with an error body": lambda _: refusal(-1000, "An unknown error occurred while processing the request.", 200),
 }
 PUSHES: dict[str, list[float]] = {"push dropped": [], "push doubled": [1.0, 30.0], "push 10 s late": [10_000.0]}
+
+
+def file_of(letter: str) -> Path:
+    """Where the table of an exchange is."""
+    return Path(__file__).with_name(f"fault_table_{letter.lower()}.csv")
 
 
 @dataclass(frozen=True)
@@ -241,7 +246,8 @@ class _Run:
             case "canceled meanwhile":
                 world.hand("DELETE", origClientOrderId=world.tracked(7, 1).client_id)
             case "expired meanwhile":
-                world.hand(side="SELL", price="99.90", quantity="4")  # meets it: the maker of both is ended
+                prevention = {"selfTradePreventionMode": "EXPIRE_MAKER"}
+                world.hand(side="SELL", price="99.90", quantity="4", **prevention)  # meets it: the maker is ended
 
     def _agree(self, seen: Seen) -> Row:
         """Hold connector and bot against the exchange's own state, which is how the cell has ended."""
@@ -282,6 +288,8 @@ def as_csv(rows: list[Row]) -> str:
 
 
 if __name__ == "__main__":
-    table = [run(cell) for cell in cells()]
-    FILE.write_text(as_csv(table))
-    print(f"{len(table)} cells: {FILE}")
+    for letter in sys.argv[1] if sys.argv[1:] else VENUES:
+        World.letter = letter
+        table = [run(cell) for cell in cells()]
+        file_of(letter).write_text(as_csv(table))
+        print(f"{len(table)} cells: {file_of(letter)}")

@@ -224,6 +224,7 @@ def test_case_016_the_rest_of_an_ioc_expires_once(answer: float, push: float, lo
     world.check()
 
 
+@pytest.mark.venues("US")
 @pytest.mark.parametrize(("answer", "push"), ANY_ROAD)
 def test_case_018_own_orders_do_not_trade_with_each_other(answer: float, push: float) -> None:
     world = World().start(7)

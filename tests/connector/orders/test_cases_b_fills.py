@@ -49,6 +49,7 @@ def test_case_022_fills_in_any_order_are_all_counted(order: tuple[int, ...], lit
     world.check()
 
 
+@pytest.mark.venues("U")
 @pytest.mark.parametrize("quick", [Quick.BEFORE, Quick.AFTER])
 @pytest.mark.parametrize("lost", ["", "TRADE", "TRADE_LITE"])
 def test_case_023_the_quick_form_and_the_whole_one_are_one_fill(quick: Quick, lost: str) -> None:

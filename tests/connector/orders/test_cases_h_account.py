@@ -1,12 +1,14 @@
 """Cases 103 to 106: positions and the account (docs/trading.md)."""
 
 from decimal import Decimal
+from itertools import groupby
 
 import orjson
 import pytest
 from connector.risk import Mode
 from marketlink.orders import Side, Status
 from marketlink.venues.trading import Op, PositionReport
+from venue_sim.private_side import Told
 
 from tests.connector.orders.world import World, kind_of
 
@@ -43,16 +45,16 @@ def test_case_104_account_and_order_updates_in_either_order(first: str, side: Si
     for _ in range(60):
         world.run(1)
         executed = seen.executed * side
-        assert world.trader.positions.get("btcusdt", PositionReport("", Decimal(0), 0)).qty in (
+        assert world.trader.positions.get(world.symbol, PositionReport("", Decimal(0), 0)).qty in (
             0,
             Decimal("0.5") * side,
         )
-        low, high = world.trader.positions.range_of("btcusdt")
+        low, high = world.trader.positions.range_of(world.symbol)
         assert low <= executed <= high
         assert high - low <= Decimal("0.5")
     world.settle()
-    assert [event.qty for event in world.positions] == [0.0, 0.5 * side]
-    assert world.trader.positions.range_of("btcusdt") == (Decimal("0.5") * side,) * 2
+    assert [qty for qty, _ in groupby(event.qty for event in world.positions)] == [0.0, 0.5 * side]
+    assert world.trader.positions.range_of(world.symbol) == (Decimal("0.5") * side,) * 2
     world.check()
 
 
@@ -64,7 +66,7 @@ def test_a_position_that_was_closed_within_a_gap_is_none() -> None:
     world.run(500)
     world.hand(side="SELL", type="MARKET", quantity="0.5")
     world.run(2_000)
-    assert world.trader.positions["btcusdt"].qty == 0 == world.positions[-1].qty == world.true_position()
+    assert world.trader.positions[world.symbol].qty == 0 == world.positions[-1].qty == world.true_position()
 
 
 def test_case_105_hedge_mode_while_running_halts() -> None:
@@ -97,7 +99,7 @@ def test_case_105_the_account_s_event_halts(where: str) -> None:
 
 def test_case_105_a_position_kept_in_two_ways_halts() -> None:
     world = World().start(7)
-    world.carry(world.trader.on_private(PositionReport("btcusdt", Decimal(1), 1, side="LONG"), world.moment()))
+    world.carry(world.trader.on_private(PositionReport(world.symbol, Decimal(1), 1, side="LONG"), world.moment()))
     assert world.trader.risk.mode is Mode.HALTED
 
 
@@ -132,3 +134,63 @@ def test_a_position_that_was_closed_while_the_connector_was_down_is_told_as_none
         for bot, _ in bots:
             world.register(bot)
     assert world.positions[-1].qty == 0 == world.true_position()
+
+
+@pytest.mark.venues("P")
+@pytest.mark.parametrize("kind", ["CM order", "CM account", "margin order"])
+def test_case_109_what_is_of_another_product_changes_nothing_even_with_equal_ids(kind: str) -> None:
+    pushes: list[bytes] = []
+    world = World().start(7)
+    world.push_road = lambda push: [pushes.append(push) or 1.0]  # type: ignore[func-returns-value]
+    seen = world.submit(7, 1)
+    world.settle()
+    world.trade("99.80", "0.4")
+    world.run(50)
+    before = (len(seen.events), list(world.positions), world.tracked(7, 1).filled)
+    orders = [orjson.loads(push) for push in pushes if kind_of(push) == "TRADE"]
+    if kind == "margin order":
+        order = {**orders[-1]["o"], "X": "CANCELED", "x": "CANCELED"}
+        world.tell(orjson.dumps({**order, "e": "executionReport", "E": orders[-1]["E"]}))
+    elif kind == "CM order":
+        order = {**orders[-1]["o"], "X": "FILLED", "z": "1", "l": "0.6", "t": 77}
+        world.tell(orjson.dumps({**orders[-1], "fs": "CM", "o": order}))
+    else:
+        account = next(orjson.loads(push) for push in pushes if kind_of(push) == "ACCOUNT_UPDATE")
+        account["a"]["P"][0]["pa"] = "9"
+        world.tell(orjson.dumps({**account, "fs": "CM", "T": account["T"] + 1000}))
+    assert (len(seen.events), list(world.positions), world.tracked(7, 1).filled) == before
+    assert sum(world.trader.counts.unused.values()) == 1
+    assert not world.warnings
+    world.check()
+
+
+@pytest.mark.venues("P")
+@pytest.mark.parametrize("told", Told)
+def test_case_104_the_exchange_may_tell_the_account_first_or_last(told: Told) -> None:
+    world = World().start(7)
+    kinds: list[str] = []
+    world.exchange.private.account_told = told
+    world.push_road = lambda push: [kinds.append(kind_of(push)) or 1.0]  # type: ignore[func-returns-value]
+    world.submit(7, 1, price_tick=1002, qty=0.5)
+    world.settle()
+    wanted = ["ACCOUNT_UPDATE", "TRADE"] if told is Told.BEFORE else ["TRADE", "ACCOUNT_UPDATE"]
+    assert kinds == ["NEW", *wanted]
+    assert world.positions[-1].qty == 0.5
+    world.check()
+
+
+@pytest.mark.venues("P")
+def test_case_052_a_modification_without_a_type_of_its_own_is_applied_once() -> None:
+    world = World().start(7)
+    kinds: list[str] = []
+    world.push_road = lambda push: [kinds.append(kind_of(push)) or 1.0]  # type: ignore[func-returns-value]
+    seen = world.submit(7, 1)
+    world.settle()
+    told = len(seen.events)
+    world.modify(7, 1, 995, 2.0)
+    world.settle()
+    world.run(50)
+    assert kinds == ["NEW", "NEW"]
+    assert len(seen.events) == told + 1
+    assert (seen.last.price_tick, seen.last.qty) == (995, 2.0)
+    world.check()

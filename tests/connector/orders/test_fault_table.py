@@ -6,7 +6,8 @@ from dataclasses import astuple, fields
 
 import pytest
 
-from tests.connector.orders.fault_table import FILE, OPERATIONS, Row, as_csv, cells, run
+from tests.connector.orders.fault_table import OPERATIONS, Row, as_csv, cells, file_of, run
+from tests.connector.orders.world import World
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -22,14 +23,14 @@ def test_every_cell_ends_in_the_exchange_s_truth(operation: str) -> None:
             wrong.append(f"{cell}: {error}")
     assert not wrong, "\n".join(wrong)
     print(as_csv(rows))
-    with FILE.open() as file:
+    with file_of(World.letter).open() as file:
         kept = [row for row in csv.reader(file) if row[0] == operation]
     told = [[str(value) for value in astuple(row)] for row in rows]
     assert told == kept, "to write it anew: python -m tests.connector.orders.fault_table"
 
 
 def test_the_file_is_the_whole_table() -> None:
-    with FILE.open() as file:
+    with file_of(World.letter).open() as file:
         head, *rows = csv.reader(file)
     assert head == [field.name for field in fields(Row)]
     wanted = [list(astuple(cell)) for cell in cells()]

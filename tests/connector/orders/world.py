@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
@@ -32,7 +32,8 @@ from marketlink.run.limits import OrderBudget, WeightBudget
 from marketlink.times import Moment, MonoNs, WallNs
 from marketlink.venues.base import Instrument as LiveInstrument
 from marketlink.venues.base import OrderBounds, WeightLimit
-from marketlink.venues.binance.trade import USDM_TRADING
+from marketlink.venues.binance.trade import PAPI_TRADING, USDM_TRADING
+from marketlink.venues.bybit import LINEAR_TRADING
 from marketlink.venues.signing import HmacSigner
 from marketlink.venues.trading import ORDER_OPS, Op, OrderLimit, StreamStep, TradingVenue
 from venue_sim.accounts import Account
@@ -57,6 +58,23 @@ COIN = Instrument("btcusdt", "0.10", "0.001", "BTC", "USDT")
 LIVE_COIN = LiveInstrument(
     "btcusdt", 0.1, 0.001, "0.10", "0.001", True, OrderBounds(min_notional=Decimal(5), min_qty=Decimal("0.001"))
 )
+
+
+@dataclass(frozen=True)
+class Venue:
+    """An exchange: the connector's side of it, and the simulator's name of it."""
+
+    trading: TradingVenue
+    face: str
+    symbol: str = "btcusdt"  # as the connector spells it
+
+
+VENUES = {
+    "U": Venue(USDM_TRADING, "usdm"),
+    "P": Venue(PAPI_TRADING, "papi"),
+    "B": Venue(LINEAR_TRADING, "bybit", "BTCUSDT"),
+}
+"""By the letter that the order cases have for them. A new exchange is one more row: the cases run on it too (conftest)."""
 
 
 class Still:
@@ -140,8 +158,8 @@ Road = Callable[[Op, bytes | None], float | None]
 class World:
     """One account, one connector, any number of bots."""
 
-    usual: tuple[TradingVenue, str] = (USDM_TRADING, "usdm")
-    """The exchange where none is named: the connector's side of it, and the simulator's name."""
+    letter: ClassVar[str] = "U"
+    """Which of `VENUES` a world is of that does not say."""
 
     def __init__(
         self,
@@ -150,16 +168,14 @@ class World:
         limits: RiskLimits | None = None,
         seed: int = 1,
         weight: int = 1_000_000,
-        venue: TradingVenue | None = None,
-        face: str = "",
+        of: Venue | None = None,
         **settings: Any,
     ) -> None:
-        """`venue` is the connector's side of an exchange, `face` the simulator's name of it."""
-        venue, face = venue or self.usual[0], face or self.usual[1]
-        public, trade = find_face(face)
+        of = of or VENUES[self.letter]
+        public, trade = find_face(of.face)
         assert trade is not None
-        self.venue, self.face = venue, trade
-        self.symbol = "BTCUSDT" if face == "bybit" else "btcusdt"  # as the connector spells it
+        self.venue, self.face = of.trading, trade
+        self.symbol = of.symbol
         self.market = Still()
         self.exchange = Exchange(self.market, Timeline(1.0), FaultScript([]), Rules(start_on_subscribe=False), public)
         self.exchange.timeline.start(0)
@@ -167,7 +183,7 @@ class World:
         self.exchange.let_trade(self.trading, trade)
         self.desk = Desk(
             self.exchange, trade=TradeDesk(self.exchange, self.trading, {"key": Key("a", "secret")}, trade),
-            weight_per_minute=weight,
+            weight_per_minute=weight, private_per_minute=weight if trade.weight_per_minute else None,
         )  # fmt: skip
         self.signer = HmacSigner("key", "secret")
         self.random = random.Random(seed)
@@ -400,7 +416,7 @@ class World:
             key = self.venue.read_stream_key(answer.body)
         self.connection += 1
         self.streams_opened += 1
-        route = self.exchange.face.talk.parse_target(self.venue.stream_url("", key, "query_events"))
+        route = self.exchange.face.talk.parse_target(self.venue.stream_url("", key, self.venue.stream_forms[0]))
         assert isinstance(route, Route)
         self.exchange.open(self.connection, route, self.now_ns)
         for text in self.venue.stream_login(self.signer, int(START_MS + self.now_ms), 2_000):

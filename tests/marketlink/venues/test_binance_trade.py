@@ -292,7 +292,7 @@ def test_answers_about_the_account_are_read_as_the_exchange_meant_them() -> None
     assert positions == [PositionReport("btcusdt", Decimal("0.3"), 9_000_000, Decimal(100))]
     (balance,) = VENUE.read_balances(judge.balance(account, core, 3, 9).body)
     assert (balance.asset, Fraction(balance.wallet), balance.time_ns) == ("USDT", account.wallet, 9_000_000)
-    assert VENUE.read_hedge_mode(judge.hedge(True).body)
+    assert VENUE.read_hedge_mode(judge.hedge(True, 1).body)
     assert VENUE.read_stream_key(judge.stream_key("abc").body) == "abc"
     assert VENUE.read_time(b'{"serverTime":5}') == 5
     for done in (judge.done_all(), judge.stream_ended(), judge.countdown("btcusdt", 5)):

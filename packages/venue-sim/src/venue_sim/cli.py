@@ -20,7 +20,7 @@ from venue_sim.filters import Limits
 from venue_sim.limits import OrderPool
 from venue_sim.market import Market
 from venue_sim.matching import CancelFrom
-from venue_sim.private_side import Quick
+from venue_sim.private_side import Quick, Told
 from venue_sim.venues import NAMES, find
 
 app = typer.Typer(
@@ -171,11 +171,15 @@ def run(
         typer.Option(help="When a fill's short message (TRADE_LITE) is pushed: before or after the long one, or off."),
     ] = Quick.BEFORE,
     change_limit: Annotated[int, typer.Option(help="Modifications of one order before -5026.")] = 10_000,
+    account_update: Annotated[
+        Told, typer.Option(help="When wallet and position are pushed: before or after the fill that moved them.")
+    ] = Told.BEFORE,
     order_limits: Annotated[
         str,
         typer.Option(
             metavar="S,M",
-            help="USD-M: orders in 10 s and in a minute before -1015, announced in exchangeInfo. Default: the exchange's.",
+            help="Orders in each period before -1015, the shortest first, e.g. 300,1200 for 10 s and a minute. "
+            "Default: the exchange's.",
         ),
     ] = "",
     history: Annotated[int, typer.Option(help="Depth updates a symbol to keep for /sim/book?u=.")] = 100_000,
@@ -247,9 +251,9 @@ def run(
             trading = Trading(source.instruments, known.accounts, limits=limits, cancels=queue)
             exchange.let_trade(trading, trade_face)
             exchange.private.quick = trade_lite
+            exchange.private.account_told = account_update
             exchange.private.latencies = parse_latencies(latency_ms, seed)
-            pools = _pools(order_limits) if order_limits else None
-            trade = TradeDesk(exchange, trading, known.keys, trade_face, pools)
+            trade = TradeDesk(exchange, trading, known.keys, trade_face, _pools(order_limits, trade_face.order_pools))
         desk = Desk(
             exchange,
             weight_per_minute=weight_limit,
@@ -340,11 +344,15 @@ def _log_to_stderr(level_name: str) -> None:
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
 
 
-def _pools(text: str) -> tuple[OrderPool, ...]:
+def _pools(text: str, pools: tuple[OrderPool, ...]) -> tuple[OrderPool, ...]:
+    """The exchange's order limits, with other numbers where some are given."""
+    if not text:
+        return pools
     parts = text.split(",")
-    if len(parts) != 2 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-        raise BadMarket("--order-limits", f"must be two positive numbers, like 300,1200, not {text!r}")
-    return OrderPool(10, int(parts[0])), OrderPool(60, int(parts[1]))
+    if len(parts) != len(pools) or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        usual = ",".join(str(pool.most) for pool in pools)
+        raise BadMarket("--order-limits", f"must be {len(pools)} positive numbers, like {usual}, not {text!r}")
+    return tuple(OrderPool(pool.seconds, int(part)) for pool, part in zip(pools, parts, strict=True))
 
 
 def _begin_now(market: Market) -> None:

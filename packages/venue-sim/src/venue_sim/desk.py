@@ -88,7 +88,9 @@ class Desk:
         ban_s: int = 120,
         inside: bool = False,
         trade: TradeDesk | None = None,
+        private_per_minute: int | None = None,
     ) -> None:
+        """`private_per_minute`: the weight of private requests where they have a host of their own; by default the exchange's."""
         self._exchange = exchange
         self._face = exchange.face.rest
         self.trade = trade
@@ -96,7 +98,10 @@ class Desk:
         self._patience = patience
         self._ban_s = ban_s
         self._inside = inside
-        self._weights: dict[str, WeightLimit] = {}
+        self._weights: dict[tuple[str, bool], WeightLimit] = {}
+        self._private_per_minute = private_per_minute
+        if private_per_minute is None and trade is not None:
+            self._private_per_minute = trade.face.weight_per_minute
         self.requests: Counter[str] = Counter()
         self.depth_requests: dict[str, deque[DepthRequest]] = {}
 
@@ -149,7 +154,7 @@ class Desk:
         now_s = self._exchange.market_s(now_ns)
         armed = self._exchange.script.on_request(path, symbol, now_s, depth=depth, words=words)
         fault = armed.fault if armed else None
-        limit = self._weights.setdefault(client, WeightLimit(self._per_minute, self._patience, self._ban_s))
+        limit = self._limit(client, private is not None)
         verdict = limit.charge(epoch_s, question.weight if private is None else private.weight)
         answer: Reply | Ticket
         if fault is not None and fault.kind in _INSTEAD:
@@ -160,9 +165,9 @@ class Desk:
                     self._carry_out(self.trade, private, who, symbol, now_ns, epoch_s)
             if fault.status == 429 and fault.for_s is not None:
                 limit.close(epoch_s + fault.for_s)
-            answer = self._faulty(fault, epoch_s)
+            answer = self._faulty(fault, epoch_s, limit.per_minute)
         elif verdict.status != 200:
-            answer = _reply(self._too_many(verdict.status, epoch_s, verdict.retry_after_s))
+            answer = _reply(self._too_many(verdict.status, epoch_s, verdict.retry_after_s, limit.per_minute))
         elif self.trade is not None and private is not None and who is not None:
             answer = _reply(self._carry_out(self.trade, private, who, symbol, now_ns, epoch_s))
             if private.orders:
@@ -204,10 +209,17 @@ class Desk:
             return Reply(reply.status, b"", never=True)
         if reply.cut is not None and reply.cut.mode == "empty":
             reply = self._cut(reply)
-        limit = self._weights[client]
+        limit = self._limit(client, True)
         pools = self.trade.pools(request.key, epoch_s)
         body = self.trade.face.api_answer(request.id, Body(reply.status, reply.body), limit.used, pools)
         return self._cut(replace(reply, body=body))
+
+    def _limit(self, client: str, private: bool) -> WeightLimit:
+        """The limit of an address at the host that a request is for."""
+        apart = private and self._private_per_minute is not None
+        per_minute = self._private_per_minute if apart else None
+        limit = WeightLimit(per_minute or self._per_minute, self._patience, self._ban_s)
+        return self._weights.setdefault((client, apart), limit)
 
     def poll(self, ticket: Ticket, now_ns: int, epoch_s: float) -> Reply | None:
         """The answer to a depth request, None while the book (or the update it waits for) is not there yet."""
@@ -267,8 +279,8 @@ class Desk:
             case AskWrong(answer=answer):
                 return _reply(answer)
 
-    def _too_many(self, status: int, epoch_s: float, retry_after_s: int) -> Body:
-        return self._face.too_many(status, int(epoch_s * 1000), retry_after_s, self._per_minute)
+    def _too_many(self, status: int, epoch_s: float, retry_after_s: int, per_minute: int) -> Body:
+        return self._face.too_many(status, int(epoch_s * 1000), retry_after_s, per_minute)
 
     def _carry_out(
         self, trade: TradeDesk, private: PrivateAsk, who: Credentials, symbol: str | None, now_ns: int, epoch_s: float
@@ -276,7 +288,7 @@ class Desk:
         self._exchange.carrying_out(words_of(private.what), symbol, now_ns)
         return trade.answer(private, who, now_ns, epoch_s)
 
-    def _faulty(self, fault: Fault, epoch_s: float) -> Reply:
+    def _faulty(self, fault: Fault, epoch_s: float, per_minute: int) -> Reply:
         if fault.kind == "timeout" or (fault.kind == "late_execution" and fault.mode == "silent"):
             return Reply(504, b"", never=True)
         if fault.kind == "hang_up":
@@ -294,7 +306,7 @@ class Desk:
             seconds = fault.retry_after_s
             if seconds is None:
                 seconds = 120 if status == 418 else int(fault.for_s or 5)
-            return _reply(self._too_many(status, epoch_s, seconds))
+            return _reply(self._too_many(status, epoch_s, seconds, per_minute))
         answer = self._face.fault(status)
         reply = _html(status) if answer is None else _reply(answer)
         headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}

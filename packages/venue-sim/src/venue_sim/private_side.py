@@ -15,7 +15,7 @@ from venue_sim.faults import Armed, FaultScript
 from venue_sim.latency import Latencies
 from venue_sim.links import Link
 from venue_sim.market import Frame, Market
-from venue_sim.orders import Push
+from venue_sim.orders import AccountPush, OrderPush, Push
 from venue_sim.trade_face import PushText, TradeFace
 from venue_sim.trading import Trading
 
@@ -24,6 +24,13 @@ class Quick(Enum):
     """When a fill's short message is told: never, or before or after its long one."""
 
     OFF = "off"
+    BEFORE = "before"
+    AFTER = "after"
+
+
+class Told(Enum):
+    """Whether an account is told of its wallet and position before it is told of the fill that moved them, or after."""
+
     BEFORE = "before"
     AFTER = "after"
 
@@ -47,6 +54,7 @@ class PrivateSide:
         self.secrets: Mapping[str, Key] = {}
         self.latencies = Latencies()
         self.quick = Quick.BEFORE
+        self.account_told = Told.BEFORE
 
     def on_frame(self, frame: Frame, now_ms: int) -> list[Push]:
         """Let a frame reach the trading, unless its book is not known or already shows it."""
@@ -81,7 +89,7 @@ class PrivateSide:
         """What owners are told, with the keys of their streams."""
         if self.face is None:
             return
-        for push in pushes:
+        for push in pushes if self.account_told is Told.BEFORE else _fills_first(pushes):
             keys = [key for key, account in self.keys.items() if account == push.account]
             long = self.face.push(push, self._market.instruments)
             short = self.face.quick(push) if self.quick is not Quick.OFF else None
@@ -113,3 +121,23 @@ class PrivateSide:
                     else:
                         deliver_hurt(link, packet._replace(wrapped=wrapped, data=data), mine, now_ns)
         return hits
+
+
+def _fills_first(pushes: Iterable[Push]) -> Iterator[Push]:
+    """Each fill before what it did to the account, which the trading tells first."""
+    moved: Push | None = None
+    for push in pushes:
+        if moved is not None:
+            if isinstance(push, OrderPush) and push.execution is not None:
+                yield push
+                yield moved
+                moved = None
+                continue
+            yield moved
+            moved = None
+        if isinstance(push, AccountPush):
+            moved = push
+        else:
+            yield push
+    if moved is not None:
+        yield moved

@@ -174,7 +174,9 @@ class TradeDesk:
                     account, ref.symbol, ref.order_id, ref.client_id, price, quantity, now_ms
                 )
                 self._exchange.push(pushes, now_ns)
-                return face.broken(state) if isinstance(state, Broken) else face.acknowledgement(state, whole=True)
+                if isinstance(state, Broken):
+                    return face.broken(state)
+                return face.acknowledgement(state, whole=True, modified=True)
             case Cancel(refs=refs, batch=batch):
                 answers = [self._cancel(account, ref, now_ms, now_ns) for ref in refs]
                 return face.listed(answers) if batch else answers[0]
@@ -202,8 +204,8 @@ class TradeDesk:
                 return face.account(owner, trading, version, now_ms)
             case QueryBalance(version=version):
                 return face.balance(owner, trading, version, now_ms)
-            case QueryHedge():
-                return face.hedge(account in trading.hedged)
+            case QueryHedge(version=version):
+                return face.hedge(account in trading.hedged, version)
             case QueryPools():
                 return face.pools(self.counts[account].pools)
             case UserStream() | Wrong():
@@ -242,4 +244,4 @@ class TradeDesk:
             del keys[key]
             return self.face.stream_ended()
         self._stream_ends_s[key] = epoch_s + STREAM_LIFE_S
-        return self.face.stream_key(key)
+        return self.face.stream_key(key) if asked.what == "start" else self.face.stream_kept(key)

@@ -126,7 +126,9 @@ class QueryBalance:
 
 @dataclass(frozen=True, slots=True)
 class QueryHedge:
-    """Ask whether positions are kept in two ways."""
+    """Ask whether positions are kept in two ways; `version` is the exchange's."""
+
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,10 +269,6 @@ class TradeFace(Protocol):
     """An exchange's private language."""
 
     @property
-    def order_pools(self) -> tuple[OrderPool, ...]:
-        """The exchange's limits on the number of orders."""
-
-    @property
     def late_rules(self) -> frozenset[Rule]:
         """The rules by which an order is not refused but ended, after it was accepted."""
 
@@ -286,6 +284,14 @@ class TradeFace(Protocol):
     @property
     def key_header(self) -> str:
         """The header a request's API key is in."""
+
+    @property
+    def order_pools(self) -> tuple[OrderPool, ...]:
+        """The exchange's limits on the number of orders."""
+
+    @property
+    def weight_per_minute(self) -> int | None:
+        """What the host of private requests allows; None where it is the one of public requests."""
 
     @property
     def order_path(self) -> str:
@@ -313,7 +319,7 @@ class TradeFace(Protocol):
     def too_many_orders(self, pool: OrderPool) -> Body:
         """Refuse an order for their number."""
 
-    def acknowledgement(self, state: OrderState, *, whole: bool) -> Body:
+    def acknowledgement(self, state: OrderState, *, whole: bool, modified: bool = False) -> Body:
         """Answer a placed, modified or cancelled order."""
 
     def no_such_order(self) -> Body:
@@ -348,7 +354,7 @@ class TradeFace(Protocol):
     def balance(self, account: Account, trading: Trading, version: int, now_ms: int) -> Body:
         """Answer the wallet."""
 
-    def hedge(self, on: bool) -> Body:
+    def hedge(self, on: bool, version: int) -> Body:
         """Answer whether positions are kept in two ways."""
 
     def liquidation_id(self, number: int, *, deleverage: bool) -> str:
@@ -362,7 +368,10 @@ class TradeFace(Protocol):
         """Answer a countdown that was set."""
 
     def stream_key(self, key: str) -> Body:
-        """Answer a started or prolonged stream."""
+        """Answer a started stream."""
+
+    def stream_kept(self, key: str) -> Body:
+        """Answer a prolonged stream."""
 
     def stream_ended(self) -> Body:
         """Answer a stream ended on request."""

@@ -61,6 +61,7 @@ class Account:
         trader: Trader,
         venue: TradingVenue,
         http: VenueHttp,
+        public_http: VenueHttp,
         signer: Signer,
         settings: AccountSettings,
         journal: JournalFile,
@@ -70,9 +71,18 @@ class Account:
         tls: ssl.SSLContext | None = None,
         api: ApiSocket | None = None,
     ) -> None:
-        """`api`: the road of orders, where it is not REST's; what it can't carry goes by REST."""
+        """`api`: the road of orders, where it is not REST's; what it can't carry goes by REST.
+
+        What needs no key is asked of `public_http`.
+        """
         self._api = api
-        self._trader, self._venue, self._http, self._signer = trader, venue, http, signer
+        self._trader, self._venue, self._http, self._public_http, self._signer = (
+            trader,
+            venue,
+            http,
+            public_http,
+            signer,
+        )
         self._settings, self._journal, self._carry_out = settings, journal, carry_out
         self._clock, self._rng, self._tls = clock, rng, tls
         self._restream = asyncio.Event()
@@ -108,6 +118,7 @@ class Account:
         self._tasks = tasks
         await self._measure_clock()
         await self._check_mode()
+        await self._read_limits()
         tasks.create_task(self._watch_clock())
         if self._api is not None:
             tasks.create_task(self._api.run())
@@ -139,7 +150,8 @@ class Account:
                 answer = await self._api.call(call, urgent=urgent, patience_s=patience_s, on_stamp=on_stamp)
                 if answer is not None:
                     return Replied(answer.status, answer.body)
-            status, body, _ = await self._http.call(
+            http = self._http if call.keyed else self._public_http
+            status, body, _ = await http.call(
                 call,
                 signer=self._signer if call.keyed else None,
                 urgent=urgent,
@@ -216,6 +228,23 @@ class Account:
             raise AccountUnusable(
                 f"the account keeps positions in two ways (hedge mode), which is not traded. {remedy}"
             )
+
+    async def _read_limits(self) -> None:
+        """Learn the account's order limits where only the account tells them; the documented ones hold until then."""
+        call = self._venue.limits_request()
+        if call is None or self._http.orders is None:
+            return
+        body = await self._asked(call, "the account's order limits")
+        if body is None:
+            return
+        try:
+            limits = self._venue.read_order_limits(body)
+        except MalformedMessage as error:
+            log.warning("the account's order limits: %s; the documented ones hold", error)
+            return
+        if limits:
+            self._http.orders.set_limits(limits)
+            log.info("order limits: %s", ", ".join(f"{one.most} in {one.per_s} s" for one in limits))
 
     # -- the account's stream -----------------------------------------------------------------------------------------
 

@@ -84,12 +84,14 @@ def run_watchdog(name: str, exchange: str, config_path: Path, silence_s: float, 
     from marketlink.errors import AlreadyRunning, SettingsError
 
     from connector.config import read_config
+    from connector.fitting import fitted
     from connector.watchdog import Watchdog
 
     with _said(log_level):
         _check_name(name)
         found = find(exchange)
         config, _ = read_config(config_path, found.public)
+        config = fitted(config, found, config_path)
         signer = _signer(config)
         if signer is None or found.trading is None:
             raise SettingsError(
@@ -163,6 +165,7 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
     from marketlink.link.iceoryx import IceoryxConnectorPort
 
     from connector.config import read_config
+    from connector.fitting import fitted
 
     for number in (
         signal.SIGINT,
@@ -170,11 +173,7 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
     ):  # until the event loop takes them; asyncio's own would make it an error
         signal.signal(number, _leave)
     config, remarks = read_config(config_path, exchange.public)
-    if config.order_route == "ws" and not config.trade_ws_url and config.api_url.rstrip("/") != exchange.rest_root:
-        what = "is needed beside an api_url that is not production's"  # else a test's keys would go to production
-        raise SettingsError(
-            str(config_path), "trade_ws_url", what, "Give the WebSocket API's address of the same exchange."
-        )
+    config = fitted(config, exchange, config_path)
     trading = exchange.trading if config.has_keys else None
     if trading is not None and config.stp:
         try:

@@ -65,6 +65,10 @@ class ConnectorConfig(BaseModel):
 
     stream_url: str = Field(description="root of the websocket routes, e.g. wss://fstream.binance.com")
     api_url: str = Field(description="root of the REST interface, e.g. https://fapi.binance.com")
+    market_api_url: str = Field(
+        default="",
+        description="root of the REST interface of market data, where it is another host; empty: the exchange's own",
+    )
     order_prefix: str = Field(default="", description="begins every client order id; for trading")
     api_key: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_API_KEY")
     secret: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_SECRET")
@@ -197,9 +201,10 @@ def read_config(
             f"stream_url {config.stream_url} is used as its root {root}: the exchange has a route for each kind of data now"
         )
         config = config.model_copy(update={"stream_url": root})
-    for key, schemes in (("stream_url", ("ws://", "wss://")), ("api_url", ("http://", "https://"))):
+    rest = ("http://", "https://")
+    for key, schemes in (("stream_url", ("ws://", "wss://")), ("api_url", rest), ("market_api_url", rest)):
         value = getattr(config, key)
-        if not value.startswith(schemes):
+        if not value.startswith(schemes) and (value or key != "market_api_url"):
             raise SettingsError(
                 where, key, f"{value!r} is no URL of {' or '.join(schemes)}", f"It is the {known[key].description}."
             )

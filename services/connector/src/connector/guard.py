@@ -15,7 +15,6 @@ from connector.sight import End, Sight
 
 STOPPED_NS: Final = SECOND_NS
 """A watchdog that did not look for so long was stopped itself, and the connector perhaps with it: its heartbeat is given time anew."""
-MOST_AT_ONCE: Final = 10
 
 
 class Guard:
@@ -61,12 +60,13 @@ def own_of(reports: Sequence[OrderReport], ids: ClientIds, now: WallNs) -> list[
 
 
 def cancels_of(venue: TradingVenue, reports: Sequence[OrderReport]) -> list[Call]:
-    """Return the requests that cancel these orders, ten orders each."""
+    """Return the requests that cancel these orders, as many orders in each as the exchange takes."""
     by_symbol: dict[str, list[str]] = {}
     for report in reports:
         by_symbol.setdefault(report.symbol, []).append(report.client_id)
-    return [
-        venue.cancel_many(symbol, ids[start : start + MOST_AT_ONCE])
-        for symbol, ids in by_symbol.items()
-        for start in range(0, len(ids), MOST_AT_ONCE)
-    ]
+    calls = []
+    for symbol, ids in by_symbol.items():
+        for start in range(0, len(ids), venue.most_cancels):
+            some = ids[start : start + venue.most_cancels]
+            calls.append(venue.cancel(symbol, some[0]) if len(some) == 1 else venue.cancel_many(symbol, some))
+    return calls

@@ -150,6 +150,7 @@ class Shell:
     ) -> None:
         """With `trading` and `signer` orders are carried out; without, they are refused."""
         self.name, self.venue, self.config, self.rng = name, venue, config, rng
+        self._trading = trading
         self.port, self.clock = port, clock or SystemClock()
         trades = trading is not None and signer is not None
         self.hub = Hub(venue, rng, None, trader_maker(config, trading) if trades and trading is not None else None)
@@ -172,7 +173,9 @@ class Shell:
         budget = WeightBudget(venue.weight_limit, config.weight_reserve)
         self.tls = ssl_context(config.ca_file) if config.ca_file is not None else None
         timeout_s = config.request_timeout_s
-        self._http = VenueHttp(venue, config.api_url, budget, client_timeout_s=timeout_s, tls=self.tls)
+        market_root = config.market_api_url or config.api_url
+        times = trading if trades and config.market_api_url else None  # only this host tells the time then
+        self._http = VenueHttp(venue, market_root, budget, client_timeout_s=timeout_s, tls=self.tls, trading=times)
         self._account: Account | None = None
         if self.hub.trader is not None and trading is not None and signer is not None:
             self._account_http = account_http(config, venue, trading, budget, self.hub.trader, self.now, self.tls)
@@ -182,6 +185,7 @@ class Shell:
                 trading,
                 self.hub.trader,
                 self._account_http,
+                self._http,
                 signer,
                 self.carry_out,
                 self.clock,
@@ -350,7 +354,8 @@ class Shell:
         if trader is None or account is None:
             return
         assert self._tasks is not None
-        if info.order_limits and self._account_http.orders is not None:
+        told = self._trading is not None and self._trading.limits_request() is None
+        if told and info.order_limits and self._account_http.orders is not None:
             self._account_http.orders.set_limits(info.order_limits)
         trader.instruments = info.instruments
         self.carry_out(trader.restore(account.left))

@@ -52,8 +52,6 @@ from connector.tracked import Tracked
 
 MOST_UNMATCHED: Final = 1_000
 """Executions held whose orders are not known."""
-MOST_AT_ONCE: Final = 10
-"""Orders in one request that cancels several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,7 +394,10 @@ class Trader:
         return [note, TellPrivate(RiskState(mode.value, why))]
 
     def cancel_own(self, now: Moment, of: Callable[[Tracked], bool] = lambda one: True) -> list[Effect]:
-        """Cancel every order of this connector that is not being cancelled yet, ten at a time; those whose submit is open by themselves."""
+        """Cancel every order of this connector that is not being cancelled yet, as many in a request as the exchange takes.
+
+        Those whose submit is open go by themselves.
+        """
         effects: list[Effect] = []
         by_symbol: dict[str, list[Tracked]] = {}
         for one in self.ledger.active.values():
@@ -412,8 +413,8 @@ class Trader:
             else:
                 by_symbol.setdefault(one.symbol, []).append(one)
         for symbol, orders in by_symbol.items():
-            for start in range(0, len(orders), MOST_AT_ONCE):
-                some = orders[start : start + MOST_AT_ONCE]
+            for start in range(0, len(orders), self._venue.most_cancels):
+                some = orders[start : start + self._venue.most_cancels]
                 if len(some) == 1:
                     effects.append(self._intake.send_cancel(some[0], now))
                     continue

@@ -13,7 +13,7 @@ from marketlink.run.http import VenueHttp
 from marketlink.run.limits import WeightBudget
 from marketlink.run.network import ssl_context
 from marketlink.times import SECOND_NS
-from marketlink.venues.base import PublicVenue
+from marketlink.venues.base import PublicVenue, WeightLimit
 from marketlink.venues.trading import Call, Op, OrderReport, Signer, TradingVenue, Verdict, judge
 
 from connector.client_ids import ClientIds
@@ -57,16 +57,21 @@ class Watchdog:
         self._ids = ClientIds(config.order_prefix)
         self._offset_ns, self._acting = 0, False
         self._stop = asyncio.Event()
-        self._http = VenueHttp(
-            public,
-            config.api_url,
-            WeightBudget(public.weight_limit, 0.0),
-            client_timeout_s=config.order_timeout_s,
-            tls=ssl_context(config.ca_file) if config.ca_file is not None else None,
-            trading=venue,
-            stamp_ms=lambda: (self._clock.wall_ns() + self._offset_ns) // _MS_NS,
-            window_ms=config.recv_window_ms,
-        )
+
+        def client(root: str, limit: WeightLimit) -> VenueHttp:
+            return VenueHttp(
+                public,
+                root,
+                WeightBudget(limit, 0.0),
+                client_timeout_s=config.order_timeout_s,
+                tls=ssl_context(config.ca_file) if config.ca_file is not None else None,
+                trading=venue,
+                stamp_ms=lambda: (self._clock.wall_ns() + self._offset_ns) // _MS_NS,
+                window_ms=config.recv_window_ms,
+            )
+
+        self._http = client(config.api_url, venue.weight_limit or public.weight_limit)
+        self._public_http = client(config.market_api_url, public.weight_limit) if config.market_api_url else self._http
 
     async def run(self) -> bool:
         """Guard until a signal, or until there was cause to act; return whether there was. Raises AccountUnusable."""
@@ -86,6 +91,8 @@ class Watchdog:
             self._presence.close()
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._http.aclose(), 1.0)
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._public_http.aclose(), 1.0)
 
     async def _first_words(self) -> None:
         if not self._config.order_prefix:
@@ -172,8 +179,8 @@ class Watchdog:
     async def _ask(self, call: Call) -> bytes | None:
         """The body of a successful answer. What fails is said and asked again by whoever wants it."""
         try:
-            signer = self._signer if call.keyed else None
-            status, body, _ = await self._http.call(call, signer=signer, urgent=True, patience_s=PATIENCE_S)
+            signer, http = (self._signer, self._http) if call.keyed else (None, self._public_http)
+            status, body, _ = await http.call(call, signer=signer, urgent=True, patience_s=PATIENCE_S)
         except (errors.NotSent, Unreachable) as error:
             log.warning("%s: %s", call.op.value, error)
             return None

@@ -53,11 +53,12 @@ def account_http(
     now: Callable[[], Moment],
     tls: ssl.SSLContext | None,
 ) -> VenueHttp:
-    """Return the client of the account's requests; it shares the address's weight with the public one."""
+    """Return the client of the account's requests; it shares the address's weight with the public one where it asks the same host."""
+    own = trading.weight_limit
     return VenueHttp(
         venue,
         config.api_url,
-        budget,
+        budget if own is None else WeightBudget(own, config.weight_reserve),
         client_timeout_s=config.order_timeout_s,
         max_concurrent=MOST_AT_ONCE,
         tls=tls,
@@ -73,6 +74,7 @@ def make_account(
     trading: TradingVenue,
     trader: Trader,
     http: VenueHttp,
+    public_http: VenueHttp,
     signer: Signer,
     carry_out: Callable[[list[Effect]], None],
     clock: Clock,
@@ -102,4 +104,6 @@ def make_account(
             tls,
         )
     journal = JournalFile(state_folder(config.state_dir, name))
-    return Account(trader, trading, http, signer, settings, journal, carry_out, clock, rng, tls, api)
+    if not config.market_api_url:
+        public_http = http  # the same host: this client's connections are the ones that stay warm for orders
+    return Account(trader, trading, http, public_http, signer, settings, journal, carry_out, clock, rng, tls, api)

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from marketlink.book.rules import DepthUpdate, Rule, Snapshot
 from marketlink.events import Events
 from marketlink.venues.trading import OrderLimit
+from marketlink.venues.trading import WeightLimit as WeightLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +123,6 @@ class Get:
     query: Mapping[str, str]
     weight: int
     body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class WeightLimit:
-    """So much weight in so many seconds for one address."""
-
-    weight: int
-    per_s: int
 
 
 @dataclass(frozen=True, slots=True)

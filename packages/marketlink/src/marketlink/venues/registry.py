@@ -21,6 +21,7 @@ _ROWS: Final = {
     "binancefutures": ("marketlink.venues.binance", "usdm"),
     "bybit": ("marketlink.venues.bybit", "linear"),
     "hyperliquid": ("marketlink.venues.hyperliquid", "perpetuals"),
+    "binancepapi": ("marketlink.venues.binance", "papi"),
 }
 """By name: the module, and the function in it that makes the `Exchange`."""
 

@@ -241,6 +241,14 @@ class OrderLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightLimit:
+    """So much weight in so many seconds for one address."""
+
+    weight: int
+    per_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class ApiAnswer:
     """An answer on the WebSocket API, as REST would have given it: `body` is the result or the error.
 
@@ -278,8 +286,18 @@ class TradingVenue(Protocol):
         """How long a client id may be."""
 
     @property
+    def weight_limit(self) -> WeightLimit | None:
+        """What the host of private requests allows, as documented; None where it is the one of public requests, and shares its limit."""
+
+    @property
     def order_limits(self) -> Sequence[OrderLimit]:
         """The order limits as documented, to start with."""
+
+    def limits_request(self) -> Call | None:
+        """The request for the account's order limits; None where the answer about the instruments states them."""
+
+    def read_order_limits(self, body: bytes) -> Sequence[OrderLimit]:
+        """Read the order limits."""
 
     @property
     def order_limit_codes(self) -> frozenset[int]:
@@ -312,8 +330,12 @@ class TradingVenue(Protocol):
     def modify(self, change: Change) -> Call:
         """The request that gives an order another price and total quantity."""
 
+    @property
+    def most_cancels(self) -> int:
+        """How many orders of a symbol one request may cancel; 1: there is none that cancels several."""
+
     def cancel_many(self, symbol: str, client_ids: Sequence[str]) -> Call:
-        """The request that cancels up to ten orders of a symbol, each answered for itself."""
+        """The request that cancels up to `most_cancels` orders of a symbol, each answered for itself. Raises ValueError for more."""
 
     def cancel_all(self, symbol: str) -> Call:
         """The request that cancels every order of the account on a symbol, whoever placed it."""

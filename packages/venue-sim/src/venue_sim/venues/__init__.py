@@ -16,6 +16,7 @@ _ROWS: Final = {
     "usdm": ("venue_sim.venues.usdm", "USDM", "USDM_TRADE"),
     "bybit": ("venue_sim.venues.bybit", "BYBIT", "BYBIT_TRADE"),
     "hyperliquid": ("venue_sim.venues.hyperliquid", "HYPERLIQUID", ""),
+    "papi": ("venue_sim.venues.papi", "PAPI", "PAPI_TRADE"),
 }
 """By name: the module, its public face, and its trading face (empty where it has none)."""
 

@@ -1,4 +1,5 @@
-"""What USD-M's error answers mean for a request: one table, first match first (docs/venues/binance.md, errors).
+"""What the error answers of USD-M and of Portfolio Margin mean for a request: a table each, first match first (docs/venues/binance.md
+and papi.md, errors).
 
 Marks of `source`: [D] the exchange's text or SDK, [C] another client's source, [?] not settled. Where the exchange leaves open whether
 a request was carried out, the table says unknown: that costs one question, and the opposite mistake a doubled or a lost order.
@@ -117,3 +118,12 @@ USDM_DECISIONS: Final[tuple[Decision, ...]] = (
     _status(None, Verdict.UNKNOWN, "5xx and whatever else: nothing says that it has failed", "[D]"),
 )
 """`-1008` has HTTP 503 too; its number decides before any text of 503 does."""
+
+_PAPI_ROWS: Final = {
+    -2015: _code(-2015, Verdict.FATAL, "key, address or permission; here also: no Portfolio Margin account", "[D]"),
+    -4531: _code(-4531, Verdict.REFUSED, "position modes of UM and CM could not be changed together", "[C]"),
+}
+PAPI_DECISIONS: Final[tuple[Decision, ...]] = tuple(
+    _PAPI_ROWS.get(row.code, row) if row.code is not None else row for row in USDM_DECISIONS
+)
+"""Portfolio Margin has USD-M's codes and 503's four texts; each request means the same there but for these rows."""

@@ -33,10 +33,15 @@ def read_info(body: bytes, weight_limit: WeightLimit) -> ExchangeInfo:
         raise Unusable("symbols")
     weights = _limits(limits, "REQUEST_WEIGHT")
     try:
-        orders = tuple(OrderLimit(*limit) for limit in _limits(limits, "ORDERS"))
+        orders = read_order_limits(limits)
     except Unusable:  # market data must not suffer for it
         orders = ()
     return ExchangeInfo(instruments, WeightLimit(*weights[0]) if weights else weight_limit, orders)
+
+
+def read_order_limits(rows: Sequence[object]) -> Sequence[OrderLimit]:
+    """Read the limits on the number of orders out of a list of limits. Raises Unusable."""
+    return tuple(OrderLimit(*limit) for limit in _limits(rows, "ORDERS"))
 
 
 def _instrument(row: object) -> Instrument:

@@ -1,4 +1,7 @@
-"""Binance USD-M's account stream: where it is, and what its events mean (docs/venues/binance.md, account stream)."""
+"""The account streams of Binance's futures and of Portfolio Margin: where they are, and what their events mean.
+
+docs/venues/binance.md and papi.md, account stream.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -44,14 +47,17 @@ KNOWN_UNUSED: Final = frozenset(
         "executionReport riskLevelChange balanceUpdate answer error",
     )
 )
+MARGIN: Final = frozenset({"executionReport", "outboundAccountPosition", "balanceUpdate", "liabilityChange"})
+"""Margin's events come on the same socket, and say no product."""
+PAPI_FORMS: Final = {"path": "{root}/pm/ws/{key}"}
 PRODUCTS: Final = {"UM": 1, "CM": 2}
 
 
-def stream_url(root: str, key: str, form: str) -> str:
-    """The address of the account's stream in one of `FORMS`. Raises ValueError for another one."""
-    if form not in FORMS:
-        raise ValueError(f"{form!r} is no form of the account stream's address: {', '.join(FORMS)}")
-    return FORMS[form].format(root=(reduced_root(root) or root).rstrip("/"), key=key, events=EVENTS)
+def stream_url(forms: Mapping[str, str], root: str, key: str, form: str) -> str:
+    """The address of the account's stream in one of these forms. Raises ValueError for another one."""
+    if form not in forms:
+        raise ValueError(f"{form!r} is no form of the account stream's address: {', '.join(forms)}")
+    return forms[form].format(root=(reduced_root(root) or root).rstrip("/"), key=key, events=EVENTS)
 
 
 def read_private(venue: str, product: int, frame: bytes) -> Sequence[PrivateMessage]:
@@ -82,6 +88,8 @@ def _read(product: int, event: Mapping[str, object]) -> Sequence[PrivateMessage]
         kind = "error" if event.get("error") is not None else "answer" if "result" in event else "?"
         return (Unused(kind, known=kind in KNOWN_UNUSED),)
     kind = text(event, "e")
+    if kind in MARGIN:
+        return (Unused(kind, known=True),)
     whose = event.get("st", event.get("fs", product))
     if type(whose) is not int and type(whose) is not str:
         raise Unusable("st")

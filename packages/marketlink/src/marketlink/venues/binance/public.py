@@ -6,7 +6,7 @@ what a recorder and a feed need, by a pattern for the layout that the exchange s
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
@@ -58,7 +58,7 @@ KNOWN_UNUSED: Final = frozenset(
 )
 
 _NAME_AT: Final = len('{"stream":"')
-_ROOT_ENDS: Final = re.compile(r"(?:/(?:public|market|private))?(?:/(?:ws|stream))?/*(?:\?.*)?$")
+_ROOT_ENDS: Final = re.compile(r"(?:/(?:public|market|private|pm))?(?:/(?:ws|stream))?/*(?:\?.*)?$")
 _BANNED_UNTIL: Final = re.compile(r"banned until ([0-9]{13})")
 _STREAM: Final = re.compile(rb'"stream"\s*:\s*"([^"@!\\]+)@([A-Za-z0-9]+)')
 _SYMBOL: Final = re.compile(rb'"s"\s*:\s*"([^"\\]+)"')
@@ -386,4 +386,6 @@ def _told(frame: bytes) -> tuple[str | None, str | None]:
 
 
 USDM: Final = BinanceUsdm(scan=scan_depth)
+PAPI: Final = replace(USDM, name="binancepapi")
+"""Portfolio Margin has no market data of its own: that of the futures holds."""
 _CONFORMS: PublicVenue = USDM  # checked by mypy

@@ -1,11 +1,12 @@
-"""Binance USD-M's orders and account: what is asked, signed, and what the answers mean (docs/venues/binance.md, trading).
+"""Orders and account of Binance's USD-M futures, directly and in a Portfolio Margin account: what is asked, signed, and what the
+answers mean (docs/venues/binance.md, trading; docs/venues/papi.md).
 
 Answers are read for what is needed only: acknowledgements lost `avgPrice`, `cumQuote` and `cumBase` in July 2026 and may lose more.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -14,8 +15,9 @@ import orjson
 
 from marketlink.errors import MalformedMessage
 from marketlink.orders import OrderType, Side, Status, TimeInForce
-from marketlink.venues.binance.decisions import UNREADABLE, USDM_DECISIONS
-from marketlink.venues.binance.private import FORMS, read_private, stream_url
+from marketlink.venues.binance.decisions import PAPI_DECISIONS, UNREADABLE, USDM_DECISIONS
+from marketlink.venues.binance.info import read_order_limits
+from marketlink.venues.binance.private import FORMS, PAPI_FORMS, read_private, stream_url
 from marketlink.venues.binance.words import (
     reason_of,
     side_of,
@@ -41,9 +43,9 @@ from marketlink.venues.trading import (
     Refusal,
     Signer,
     TradingVenue,
+    WeightLimit,
 )
 
-MOST_CANCELS: Final = 10
 MOST_TRADES: Final = 1000
 ELEMENT_STATUS: Final = 400  # an error within a list stands for an answer of its own
 API_METHODS: Final = {
@@ -62,18 +64,35 @@ _LIMIT_WORDS: Final = ((86400, "D"), (3600, "H"), (60, "M"), (1, "S"))
 _T = TypeVar("_T")
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Where something is asked for, and what that weighs."""
+
+    path: str
+    weight: int
+
+
 @dataclass(frozen=True)
 class BinanceUsdmTrading:
-    """The USD-M row: constants and pure functions. Decoders raise MalformedMessage only."""
+    """A row: constants and pure functions; by default USD-M's. Decoders raise MalformedMessage only."""
 
     name: str = "binancefutures"
-    api: str = "/fapi"
+    orders: str = "/fapi/v1"  # below it: order, openOrders, ...
+    listen_key: str = "/fapi/v1/listenKey"
+    ask_positions: Question = Question("/fapi/v3/positionRisk", 5)
+    ask_balances: Question = Question("/fapi/v3/balance", 5)
+    wallet: str = "balance"  # the field of what the wallet holds
+    ask_mode: Question = Question("/fapi/v1/positionSide/dual", 30)
+    ask_limits: Question | None = None
+    countdowns: bool = True
+    most_cancels: int = 10
     id_length: int = 36
+    weight_limit: WeightLimit | None = None
     order_limits: Sequence[OrderLimit] = (OrderLimit(300, 10), OrderLimit(1200, 60))
     order_limit_codes: frozenset[int] = frozenset({-1015})
     decisions: Sequence[Decision] = USDM_DECISIONS
-    stream_forms: Sequence[str] = tuple(FORMS)
-    product: int = 1  # of the field `st`: 1 USD-M, 2 COIN-M
+    forms: Mapping[str, str] = field(default_factory=lambda: FORMS)
+    product: int = 1  # of the fields `st` and `fs`: 1 USD-M, 2 COIN-M
     api_messages_per_s: int = 10
     trade_api_url: str = "wss://ws-fapi.binance.com/ws-fapi/v1"
     self_trade: str = ""  # `selfTradePreventionMode` of orders; empty: the account's
@@ -88,6 +107,15 @@ class BinanceUsdmTrading:
         """The answer header that says how many orders count against a limit: `X-MBX-ORDER-COUNT-10S`, `-1M`."""
         unit, letter = next((unit, letter) for unit, letter in _LIMIT_WORDS if limit.per_s % unit == 0)
         return f"X-MBX-ORDER-COUNT-{limit.per_s // unit}{letter}"
+
+    def limits_request(self) -> Call | None:
+        """Ask for the account's order limits, where the list of instruments does not tell them."""
+        asked = self.ask_limits
+        return None if asked is None else Call(Op.ORDER_LIMITS, "GET", asked.path, weight=asked.weight)
+
+    def read_order_limits(self, body: bytes) -> Sequence[OrderLimit]:
+        """Read the account's order limits."""
+        return self._decoded(body, "limits", lambda data: read_order_limits(_list(data)))
 
     def submit(self, order: Placement) -> Call:
         """Place an order, answered with its state after matching.
@@ -112,11 +140,11 @@ class BinanceUsdmTrading:
             params.append(("reduceOnly", "true"))
         if self.self_trade:
             params.append(("selfTradePreventionMode", self.self_trade))
-        return Call(Op.SUBMIT, "POST", f"{self.api}/v1/order", tuple(params), weight=0, orders=1)
+        return Call(Op.SUBMIT, "POST", f"{self.orders}/order", tuple(params), weight=0, orders=1)
 
     def cancel(self, symbol: str, client_id: str) -> Call:
         """Cancel an order."""
-        return Call(Op.CANCEL, "DELETE", f"{self.api}/v1/order", _named(symbol, client_id))
+        return Call(Op.CANCEL, "DELETE", f"{self.orders}/order", _named(symbol, client_id))
 
     def modify(self, change: Change) -> Call:
         """Give an order another price and total quantity; the exchange wants both, whichever changes."""
@@ -126,24 +154,26 @@ class BinanceUsdmTrading:
             ("price", _plain(change.price)),
             ("quantity", _plain(change.qty)),
         )
-        return Call(Op.MODIFY, "PUT", f"{self.api}/v1/order", params, weight=0, orders=1)
+        return Call(Op.MODIFY, "PUT", f"{self.orders}/order", params, weight=0, orders=1)
 
     def cancel_many(self, symbol: str, client_ids: Sequence[str]) -> Call:
-        """Cancel one to ten orders. Raises ValueError for another number."""
-        if not 0 < len(client_ids) <= MOST_CANCELS:
-            raise ValueError(f"1 to {MOST_CANCELS} orders can be cancelled at once, not {len(client_ids)}")
+        """Cancel one to `most_cancels` orders. Raises ValueError for another number, and where no request cancels several."""
+        if self.most_cancels == 1:
+            raise ValueError(f"{self.name} has no request that cancels several orders")
+        if not 0 < len(client_ids) <= self.most_cancels:
+            raise ValueError(f"1 to {self.most_cancels} orders can be cancelled at once, not {len(client_ids)}")
         ids = orjson.dumps(list(client_ids)).decode()
         params = (("symbol", symbol.upper()), ("origClientOrderIdList", ids))
-        return Call(Op.CANCEL_MANY, "DELETE", f"{self.api}/v1/batchOrders", params)
+        return Call(Op.CANCEL_MANY, "DELETE", f"{self.orders}/batchOrders", params)
 
     def cancel_all(self, symbol: str) -> Call:
         """Cancel every order of the account on a symbol, whoever placed it."""
-        return Call(Op.CANCEL_ALL, "DELETE", f"{self.api}/v1/allOpenOrders", (("symbol", symbol.upper()),))
+        return Call(Op.CANCEL_ALL, "DELETE", f"{self.orders}/allOpenOrders", (("symbol", symbol.upper()),))
 
     def query(self, symbol: str, client_id: str, exchange_id: str = "") -> Call:
         """Ask for an order."""
         params = (("symbol", symbol.upper()), ("orderId", exchange_id)) if exchange_id else _named(symbol, client_id)
-        return Call(Op.QUERY, "GET", f"{self.api}/v1/order", params)
+        return Call(Op.QUERY, "GET", f"{self.orders}/order", params)
 
     @property
     def orders_left_headers(self) -> tuple[str, str] | None:
@@ -157,7 +187,7 @@ class BinanceUsdmTrading:
     def open_orders(self, symbol: str | None = None, page: str = "") -> Call:
         """Ask for the open orders; those of all symbols weigh forty times as much."""
         params = () if symbol is None else (("symbol", symbol.upper()),)
-        return Call(Op.OPEN_ORDERS, "GET", f"{self.api}/v1/openOrders", params, weight=40 if symbol is None else 1)
+        return Call(Op.OPEN_ORDERS, "GET", f"{self.orders}/openOrders", params, weight=40 if symbol is None else 1)
 
     def trades(self, symbol: str, *, from_id: str = "", start_ms: int = 0) -> Call:
         """Ask for executions, oldest first: from a trade id on, else from a time on; the exchange takes only one of both."""
@@ -166,31 +196,31 @@ class BinanceUsdmTrading:
             params.append(("fromId", from_id))
         elif start_ms:
             params.append(("startTime", str(start_ms)))
-        return Call(Op.TRADES, "GET", f"{self.api}/v1/userTrades", tuple(params), weight=5)
+        return Call(Op.TRADES, "GET", f"{self.orders}/userTrades", tuple(params), weight=5)
 
     def positions(self) -> Call:
-        """Ask for the positions; version 3 lists only symbols with a position or an open order."""
-        return Call(Op.POSITIONS, "GET", f"{self.api}/v3/positionRisk", weight=5)
+        """Ask for the positions; USD-M's version 3 lists only symbols with a position or an open order."""
+        return Call(Op.POSITIONS, "GET", self.ask_positions.path, weight=self.ask_positions.weight)
 
     def balances(self) -> Call:
         """Ask for the wallet."""
-        return Call(Op.BALANCES, "GET", f"{self.api}/v3/balance", weight=5)
+        return Call(Op.BALANCES, "GET", self.ask_balances.path, weight=self.ask_balances.weight)
 
     def hedge_mode(self) -> Call:
         """Ask whether positions are kept in two ways."""
-        return Call(Op.HEDGE_MODE, "GET", f"{self.api}/v1/positionSide/dual", weight=30)
+        return Call(Op.HEDGE_MODE, "GET", self.ask_mode.path, weight=self.ask_mode.weight)
 
     def stream_start(self) -> Call:
         """Ask for the key of the account's stream; the one there is, prolonged, if there is one."""
-        return Call(Op.STREAM_START, "POST", f"{self.api}/v1/listenKey", signed=False)
+        return Call(Op.STREAM_START, "POST", self.listen_key, signed=False)
 
     def stream_keep(self, key: str) -> Call:
         """Prolong the key: the account has one, and it goes without saying which."""
-        return Call(Op.STREAM_KEEP, "PUT", f"{self.api}/v1/listenKey", signed=False)
+        return Call(Op.STREAM_KEEP, "PUT", self.listen_key, signed=False)
 
     def stream_end(self, key: str) -> Call:
         """End it."""
-        return Call(Op.STREAM_END, "DELETE", f"{self.api}/v1/listenKey", signed=False)
+        return Call(Op.STREAM_END, "DELETE", self.listen_key, signed=False)
 
     def stream_login(self, signer: Signer, time_ms: int, window_ms: int) -> Sequence[bytes]:
         """Nothing: the key in the address is enough."""
@@ -201,10 +231,12 @@ class BinanceUsdmTrading:
         """None: the exchange pings."""
         return None
 
-    def countdown(self, symbol: str, after_ms: int) -> Call:
+    def countdown(self, symbol: str, after_ms: int) -> Call | None:
         """Have every order of a symbol cancelled, whoever placed it, unless this is repeated in time; 0 stops it."""
+        if not self.countdowns:
+            return None
         params = (("symbol", symbol.upper()), ("countdownTime", str(after_ms)))
-        return Call(Op.COUNTDOWN, "POST", f"{self.api}/v1/countdownCancelAll", params, weight=10)
+        return Call(Op.COUNTDOWN, "POST", f"{self.orders}/countdownCancelAll", params, weight=10)
 
     def protection(self) -> Call | None:
         """None: a countdown does it, which needs no permission."""
@@ -228,8 +260,8 @@ class BinanceUsdmTrading:
         return None
 
     def server_time(self) -> Call:
-        """Ask for the exchange's time."""
-        return Call(Op.TIME, "GET", f"{self.api}/v1/time", signed=False, keyed=False)
+        """Ask for the exchange's time; Portfolio Margin takes the futures', having none of its own."""
+        return Call(Op.TIME, "GET", "/fapi/v1/time", signed=False, keyed=False)
 
     def rest_request(
         self, call: Call, signer: Signer | None, time_ms: int, window_ms: int
@@ -251,7 +283,7 @@ class BinanceUsdmTrading:
 
     def api_request(self, call: Call, request_id: str, signer: Signer, time_ms: int, window_ms: int) -> bytes | None:
         """The WebSocket API has no batch, no cancel-all and no trades; its signature covers the parameters sorted by name, unencoded."""
-        if (method := API_METHODS.get(call.op)) is None:
+        if not self.trade_api_url or (method := API_METHODS.get(call.op)) is None:
             return None
         times = {"recvWindow": window_ms, "timestamp": time_ms}
         params: dict[str, str | int] = {**dict(call.params), "apiKey": signer.api_key, **times}
@@ -328,7 +360,7 @@ class BinanceUsdmTrading:
 
     def read_balances(self, body: bytes) -> Sequence[BalanceReport]:
         """Read the wallet."""
-        return self._decoded(body, "balances", lambda data: [_balance(row) for row in _list(data)])
+        return self._decoded(body, "balances", lambda data: [_balance(row, self.wallet) for row in _list(data)])
 
     def read_hedge_mode(self, body: bytes) -> bool:
         """Read whether positions are kept in two ways."""
@@ -349,9 +381,14 @@ class BinanceUsdmTrading:
         """Read the exchange's time, ms."""
         return self._decoded(body, "time", lambda data: whole(_object(data), "serverTime", MAX_MS))
 
+    @property
+    def stream_forms(self) -> Sequence[str]:
+        """The forms that the address of the account's stream may have, the default first."""
+        return tuple(self.forms)
+
     def stream_url(self, root: str, key: str, form: str) -> str:
         """The address of the account's stream. Raises ValueError for a form that is none of `stream_forms`."""
-        return stream_url(root, key, form)
+        return stream_url(self.forms, root, key, form)
 
     def read_private(self, frame: bytes) -> Sequence[PrivateMessage]:
         """Read an event of the account's stream."""
@@ -506,9 +543,27 @@ def _position(row: Mapping[str, object]) -> PositionReport:
     )
 
 
-def _balance(row: Mapping[str, object]) -> BalanceReport:
-    return BalanceReport(text(row, "asset"), exact(row, "balance"), whole(row, "updateTime", MAX_MS) * MS_NS)
+def _balance(row: Mapping[str, object], wallet: str) -> BalanceReport:
+    return BalanceReport(text(row, "asset"), exact(row, wallet), whole(row, "updateTime", MAX_MS) * MS_NS)
 
 
 USDM_TRADING: Final = BinanceUsdmTrading()
-_CONFORMS: TradingVenue = USDM_TRADING  # checked by mypy
+PAPI_TRADING: Final = BinanceUsdmTrading(
+    name="binancepapi",
+    orders="/papi/v1/um",
+    listen_key="/papi/v1/listenKey",
+    ask_positions=Question("/papi/v1/um/positionRisk", 5),
+    ask_balances=Question("/papi/v1/balance", 20),
+    wallet="totalWalletBalance",
+    ask_mode=Question("/papi/v1/um/accountConfig", 5),
+    ask_limits=Question("/papi/v1/rateLimit/order", 1),
+    countdowns=False,
+    most_cancels=1,
+    id_length=32,
+    weight_limit=WeightLimit(6000, 60),
+    order_limits=(OrderLimit(1200, 60),),
+    decisions=PAPI_DECISIONS,
+    forms=PAPI_FORMS,
+    trade_api_url="",
+)
+_CONFORMS: tuple[TradingVenue, ...] = (USDM_TRADING, PAPI_TRADING)  # checked by mypy

@@ -43,9 +43,9 @@ from marketlink.venues.trading import (
     Refusal,
     Signer,
     TradingVenue,
+    WeightLimit,
 )
 
-MOST_CANCELS: Final = 10
 MOST_LISTED: Final = 50
 MOST_TRADES: Final = 100
 MOST_POSITIONS: Final = 200
@@ -69,6 +69,8 @@ class BybitLinearTrading:
     name: str = "bybit"
     category: str = LINEAR
     id_length: int = 36
+    most_cancels: int = 10
+    weight_limit: WeightLimit | None = None
     order_limits: Sequence[OrderLimit] = (OrderLimit(10, 1),)
     order_limit_codes: frozenset[int] = frozenset({10006})
     orders_left_headers: tuple[str, str] | None = ("X-Bapi-Limit", "X-Bapi-Limit-Status")
@@ -90,6 +92,14 @@ class BybitLinearTrading:
     def order_count_header(self, limit: OrderLimit) -> str:
         """None: what is left is told."""
         return ""
+
+    def limits_request(self) -> Call | None:
+        """None: the limits are those documented, and every answer says what is left."""
+        return None
+
+    def read_order_limits(self, body: bytes) -> Sequence[OrderLimit]:
+        """They are not told by themselves."""
+        return self.order_limits
 
     def submit(self, order: Placement) -> Call:
         """Place an order; a market order has no price and nothing of it rests."""
@@ -126,8 +136,8 @@ class BybitLinearTrading:
 
     def cancel_many(self, symbol: str, client_ids: Sequence[str]) -> Call:
         """Cancel one to ten orders. Raises ValueError for another number."""
-        if not 0 < len(client_ids) <= MOST_CANCELS:
-            raise ValueError(f"1 to {MOST_CANCELS} orders can be cancelled at once, not {len(client_ids)}")
+        if not 0 < len(client_ids) <= self.most_cancels:
+            raise ValueError(f"1 to {self.most_cancels} orders can be cancelled at once, not {len(client_ids)}")
         request = orjson.dumps([{"symbol": symbol, "orderLinkId": one} for one in client_ids]).decode()
         params = (("category", self.category), ("request", request))
         return Call(Op.CANCEL_MANY, "POST", "/v5/order/cancel-batch", params)

@@ -26,6 +26,7 @@ from venue_sim.trading import Trading
 from venue_sim.venues.bybit.rest import answer
 
 order_pools = (OrderPool(1, 10),)
+weight_per_minute: int | None = None
 late_rules = frozenset({Rule.POST_ONLY, Rule.FILL_OR_KILL})
 _TIFS = {Tif.GTC: "GTC", Tif.IOC: "IOC", Tif.FOK: "FOK", Tif.POST: "PostOnly"}
 _STATUSES = {
@@ -135,7 +136,7 @@ def too_many_orders(pool: OrderPool) -> Body:
     return answer({}, 0, 10006, "Too many visits. Exceeded the API Rate Limit.")
 
 
-def acknowledgement(state: OrderState, *, whole: bool) -> Body:
+def acknowledgement(state: OrderState, *, whole: bool, modified: bool = False) -> Body:
     """Answer a placed, modified or cancelled order: its ids, no more."""
     return answer({"orderId": uuid(state.id), "orderLinkId": state.new.client_id}, state.updated_ms)
 
@@ -291,7 +292,7 @@ def _asset(instruments: Mapping[str, Instrument]) -> str:
     return next((one.quote_asset for one in instruments.values()), "USDT")
 
 
-def hedge(on: bool) -> Body:
+def hedge(on: bool, version: int) -> Body:
     """There is no such question."""
     return answer({}, 0)
 
@@ -307,6 +308,11 @@ def countdown(symbol: str, after_ms: int) -> Body:
 
 
 def stream_key(key: str) -> Body:
+    """There is no such request."""
+    return answer({}, 0)
+
+
+def stream_kept(key: str) -> Body:
     """There is no such request."""
     return answer({}, 0)
 

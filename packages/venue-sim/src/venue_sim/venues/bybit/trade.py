@@ -28,9 +28,11 @@ from venue_sim.venues.bybit.private_answers import (
     push,
     quick,
     stream_ended,
+    stream_kept,
     stream_key,
     too_many_orders,
     trades,
+    weight_per_minute,
     wrap,
 )
 from venue_sim.venues.bybit.private_requests import (
@@ -76,8 +78,10 @@ __all__ = [
     "push",
     "quick",
     "stream_ended",
+    "stream_kept",
     "stream_key",
     "too_many_orders",
     "trades",
+    "weight_per_minute",
     "wrap",
 ]

@@ -96,8 +96,8 @@ def too_many_orders(pool: OrderPool) -> Body:
     return error(-1015, f"Too many new orders; current limit is {pool.most} orders per {period}.", 429)
 
 
-def acknowledgement(state: OrderState, *, whole: bool) -> Body:
-    """Answer a placed, modified or cancelled order; without `whole` as it was accepted."""
+def acknowledgement(state: OrderState, *, whole: bool, modified: bool = False) -> Body:
+    """Answer a placed, modified or cancelled order, all with the same fields; without `whole` as it was accepted."""
     status, executed = (state.status.value, state.executed) if whole else ("NEW", Decimal(0))
     return _body({**_order(state, status, executed), "cumQty": words.plain(executed)})
 
@@ -283,7 +283,7 @@ def _sums(account: Account, trading: Trading) -> dict[str, str]:
     return {name: words.money(value) for name, value in sums.items()}
 
 
-def hedge(on: bool) -> Body:
+def hedge(on: bool, version: int) -> Body:
     """Answer whether positions are kept in two ways."""
     return _body({"dualSidePosition": on})
 
@@ -299,8 +299,13 @@ def countdown(symbol: str, after_ms: int) -> Body:
 
 
 def stream_key(key: str) -> Body:
-    """Answer a started or prolonged stream."""
+    """Answer a started stream."""
     return _body({"listenKey": key})
+
+
+def stream_kept(key: str) -> Body:
+    """Answer a prolonged stream."""
+    return stream_key(key)
 
 
 def stream_ended() -> Body:

@@ -28,6 +28,7 @@ from venue_sim.venues.usdm.private_answers import (
     pools,
     positions,
     stream_ended,
+    stream_kept,
     stream_key,
     too_many_orders,
     trades,
@@ -39,6 +40,7 @@ from venue_sim.venues.usdm.private_requests import parse, parse_api
 key_header = "X-MBX-APIKEY"
 order_path = "/fapi/v1/order"
 order_pools = POOLS
+weight_per_minute: int | None = None
 late_rules: frozenset[Rule] = frozenset()
 
 
@@ -92,8 +94,10 @@ __all__ = [
     "push",
     "quick",
     "stream_ended",
+    "stream_kept",
     "stream_key",
     "too_many_orders",
     "trades",
+    "weight_per_minute",
     "wrap",
 ]

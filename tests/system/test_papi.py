@@ -1,0 +1,58 @@
+"""Portfolio Margin in real processes: a bot, the connector, a watchdog, and the simulated exchange on one port for both its hosts."""
+
+import os
+import signal
+
+import pytest
+from marketlink.bot import LiveBot
+from marketlink.orders import OrderType, Status, TimeInForce
+
+from tests.rig import Rig
+from tests.system.test_orders import KEYS, rest_twenty, rig, settled, start, statuses
+
+__all__ = ["rig"]
+
+
+def begin(rig: Rig) -> LiveBot:
+    return start(rig, "papi", exchange="binancepapi")
+
+
+def test_an_order_rests_is_modified_filled_and_cancelled_and_a_stop_leaves_nothing_open(rig: Rig) -> None:
+    bot = begin(rig)
+    log = rig.log("connector", 200)
+    assert "order limits: 1200 in 60 s" in log
+    bid = bot.depth(0).best_bid
+    assert bot.submit_buy_order(0, 100, bid - 50, 0.01, TimeInForce.GTX, OrderType.LIMIT, True) == 0
+    assert bot.modify(0, 100, bid - 60, 0.02, True) == 0
+    assert (bot.orders(0)[100].price, bot.orders(0)[100].qty) == (pytest.approx(bid - 60), 0.02)
+    assert bot.cancel(0, 100, True) == 0
+    assert bot.orders(0)[100].status is Status.CANCELED
+    assert bot.submit_buy_order(0, 101, 0.0, 0.02, TimeInForce.GTC, OrderType.MARKET, True) == 0
+    rig.until(lambda: settled(bot) and bot.position(0) == 0.02, 20, "the position")
+    assert bot.orders(0)[101].status is Status.FILLED
+    rest_twenty(rig, bot)
+    assert rig.end("connector", signal.SIGTERM, 30) == 0, rig.log("connector")
+    assert statuses(rig) == ["CANCELED"] * 21 + ["FILLED"]
+    asked = {path.split()[0] for path in rig.state()["rest_requests"]}
+    assert {"/papi/v1/um/order", "/papi/v1/um/accountConfig", "/papi/v1/rateLimit/order", "/fapi/v1/time"} <= asked
+    assert not {path for path in asked if "batch" in path or "countdown" in path}
+
+
+def test_a_watchdog_cancels_the_orders_of_a_dead_connector_one_by_one(rig: Rig) -> None:
+    bot = begin(rig)
+    rest_twenty(rig, bot)
+    rig.start("dog", "connector", "watchdog", "bf", rig.folder / "connector.toml", "--exchange", "binancepapi")
+    rig.until(lambda: "guarding" in rig.log("dog"), 30, "the watchdog")
+    os.kill(rig.processes["connector"].pid, signal.SIGKILL)
+    rig.processes["connector"].wait()
+    assert rig.processes["dog"].wait(60) == 6, rig.log("dog")
+    assert statuses(rig) == ["CANCELED"] * 20
+
+
+def test_what_portfolio_margin_has_not_is_refused_at_the_start(rig: Rig) -> None:
+    rig.exchange("--venue", "papi", "--market", "synthetic", "--symbols", "btcusdt")
+    for label, settings in {"dead": {"dead_man_s": 5}, "ws": {"order_route": "ws"}}.items():
+        rig.connector(label=label, exchange="binancepapi", **{**KEYS, **settings})
+        assert rig.processes[label].wait(30) == 2
+    assert "watchdog" in rig.log("dead")
+    assert "no WebSocket API" in rig.log("ws")
