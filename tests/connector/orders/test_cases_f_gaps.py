@@ -50,6 +50,7 @@ def test_case_084_the_audit_finds_what_a_silent_stream_kept() -> None:
     world.check()
 
 
+@pytest.mark.venues("UP")
 @pytest.mark.parametrize("mode", ["once", "twice"])
 def test_case_085_an_expired_key_is_one_reconnect_and_cancels_nothing(mode: str) -> None:
     world = World().start(7)

@@ -18,7 +18,7 @@ def test_case_103_a_position_older_than_the_last_is_ignored() -> None:
     held: list[bytes] = []
 
     def road(push: bytes) -> list[float]:
-        if kind_of(push) == "ACCOUNT_UPDATE":
+        if kind_of(push) in ("ACCOUNT_UPDATE", "position"):
             held.append(push)
         return [1]
 
@@ -77,7 +77,8 @@ def test_case_105_hedge_mode_while_running_halts() -> None:
     world.run(10)
     refused = world.submit(7, 2)
     world.settle()
-    assert (refused.last.status, refused.problems[0].code) == (Status.EXPIRED, -4061)
+    assert refused.last.status is Status.EXPIRED
+    assert refused.problems[0].code in (-4061, 10001)
     assert world.trader.risk.mode is Mode.HALTED
     assert any("HALTED" in text for text in world.warnings)
     sent = len(world.asks(Op.SUBMIT))
@@ -89,6 +90,7 @@ def test_case_105_hedge_mode_while_running_halts() -> None:
     assert seen.last.status is Status.CANCELED
 
 
+@pytest.mark.venues("UP")
 @pytest.mark.parametrize("where", ["event", "ac", "ai"])
 def test_case_105_the_account_s_event_halts(where: str) -> None:
     world = World().start(7)
@@ -103,6 +105,7 @@ def test_case_105_a_position_kept_in_two_ways_halts() -> None:
     assert world.trader.risk.mode is Mode.HALTED
 
 
+@pytest.mark.venues("UP")
 @pytest.mark.parametrize("deleverage", [False, True])
 def test_case_106_a_liquidation_moves_the_position_and_is_said(deleverage: bool) -> None:
     world = World().start(7)

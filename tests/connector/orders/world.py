@@ -14,6 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 import orjson
 from connector.calls import NoAnswer, NotSent, Outcome, Replied
@@ -44,6 +45,7 @@ from venue_sim.desk import Desk, Reply
 from venue_sim.exchange import Exchange, Rules
 from venue_sim.face import Route
 from venue_sim.faults import FaultScript
+from venue_sim.limits import OrderPool
 from venue_sim.links import Close, Deliver, Eof, Reset
 from venue_sim.market import BookHistory, BookState, Frame, Instrument, Trade, Update
 from venue_sim.matching import BUY, SELL
@@ -67,12 +69,37 @@ class Venue:
     trading: TradingVenue
     face: str
     symbol: str = "btcusdt"  # as the connector spells it
+    hand: Callable[[dict[str, Any]], dict[str, Any]] = lambda values: values  # USD-M's parameters in its own words
+    pools: tuple[OrderPool, ...] | None = None  # its limits on the number of orders, where a case is not about them
+
+
+_BYBIT_NAMES = {
+    "type": "orderType",
+    "quantity": "qty",
+    "origClientOrderId": "orderLinkId",
+    "newClientOrderId": "orderLinkId",
+    "selfTradePreventionMode": "smpType",
+}
+_BYBIT_WORDS = {
+    "BUY": "Buy",
+    "SELL": "Sell",
+    "LIMIT": "Limit",
+    "MARKET": "Market",
+    "EXPIRE_MAKER": "CancelMaker",
+    "EXPIRE_TAKER": "CancelTaker",
+    "EXPIRE_BOTH": "CancelBoth",
+}
+
+
+def _in_bybits_words(values: dict[str, Any]) -> dict[str, Any]:
+    words = {_BYBIT_NAMES.get(name, name): _BYBIT_WORDS.get(str(value), value) for name, value in values.items()}
+    return {"category": "linear", **words}
 
 
 VENUES = {
     "U": Venue(USDM_TRADING, "usdm"),
     "P": Venue(PAPI_TRADING, "papi"),
-    "B": Venue(LINEAR_TRADING, "bybit", "BTCUSDT"),
+    "B": Venue(LINEAR_TRADING, "bybit", "BTCUSDT", _in_bybits_words, (OrderPool(1, 1_000),)),
 }
 """By the letter that the order cases have for them. A new exchange is one more row: the cases run on it too (conftest)."""
 
@@ -175,14 +202,14 @@ class World:
         public, trade = find_face(of.face)
         assert trade is not None
         self.venue, self.face = of.trading, trade
-        self.symbol = of.symbol
+        self.of, self.symbol = of, of.symbol
         self.market = Still()
         self.exchange = Exchange(self.market, Timeline(1.0), FaultScript([]), Rules(start_on_subscribe=False), public)
         self.exchange.timeline.start(0)
         self.trading = Trading(self.market.instruments, {"a": Account("a", Fraction(1_000_000))})
         self.exchange.let_trade(self.trading, trade)
         self.desk = Desk(
-            self.exchange, trade=TradeDesk(self.exchange, self.trading, {"key": Key("a", "secret")}, trade),
+            self.exchange, trade=TradeDesk(self.exchange, self.trading, {"key": Key("a", "secret")}, trade, of.pools),
             weight_per_minute=weight, private_per_minute=weight if trade.weight_per_minute else None,
         )  # fmt: skip
         self.signer = HmacSigner("key", "secret")
@@ -549,13 +576,17 @@ class World:
                 **({} if market else {"timeInForce": "GTC"}),
                 **values,
             }
+        values = self.of.hand(values)
         ask = self.trade_desk.parse(method, self.face.order_path, {key: str(value) for key, value in values.items()})
         assert ask is not None
         body = self.trade_desk.act(ask.what, "a", self.now_ns)
         assert body.status == 200, body
         self._pushed()
         answer: dict[str, Any] = orjson.loads(body.body)
-        return answer
+        assert not answer.get("retCode"), answer
+        told: dict[str, Any] = answer.get("result", answer)
+        number = told.get("orderId")
+        return {**told, "orderId": UUID(number).int} if isinstance(number, str) else told
 
     def trade(self, price: str, qty: str, *, seller: bool = True) -> None:
         """Somebody trades; `seller`: he sells, and so fills bids."""

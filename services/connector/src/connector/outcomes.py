@@ -191,9 +191,11 @@ class Outcomes:
             call = self._venue.query_past(tracked.symbol, tracked.client_id)
             if call is not None:
                 ask = self._calls.ask(call, now, tracked, from_ns=asked.sent_ns, past=True)
-                if tracked.doubt is not None:
-                    tracked.doubt.waiting = ask.number
-                return [ask]
+                if tracked.doubt is None:
+                    return [ask]
+                tracked.doubt.waiting = ask.number
+                symbol = tracked.symbol  # the rest of the proof that it never arrived is asked for beside it
+                return [ask, *self._comparing.ask_open(symbol, now), *self._comparing.ask_trades(symbol, now)]
         if tracked.doubt is not None:
             tracked.doubt.waiting = 0
         if report is None:  # not there at the earlier of both questions

@@ -75,10 +75,10 @@ def _parse(method: str, path: str, ask: _Parameters) -> tuple[int, What] | None:
     match method, path:
         case "POST", "/v5/order/create":
             return 1, ask.place()
-        case "POST", "/v5/order/amend":
+        case ("POST", "/v5/order/amend") | ("PUT", "/v5/order/create"):  # the second is the control port's
             ref = ask.ref()
             return 1, Modify(ref, BUY, ask.decimal("price"), ask.decimal("qty"))
-        case "POST", "/v5/order/cancel":
+        case ("POST", "/v5/order/cancel") | ("DELETE", "/v5/order/create"):
             return 0, Cancel((ask.ref(),), False)
         case "POST", "/v5/order/cancel-batch":
             return 0, Cancel(ask.refs(), True)
