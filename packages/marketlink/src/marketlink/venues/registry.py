@@ -48,6 +48,7 @@ class Exchange:
     trade_api_url: str = ""  # the WebSocket API for orders, where it has one
     trade_rest_root: str = ""
     private_root: str = ""
+    without_trade_api: tuple[str, ...] = ()  # REST roots beside which there is no WebSocket API for orders
 
 
 def find(name: str) -> Exchange:

@@ -389,6 +389,9 @@ class TradingVenue(Protocol):
     def read_protection(self, body: bytes) -> bool:
         """Read whether it can for this account."""
 
+    def with_protection(self) -> "TradingVenue":
+        """The same, with an account's stream that protection watches."""
+
     def protect(self, after_s: int) -> Call:
         """The request that has it do so after so many seconds."""
 

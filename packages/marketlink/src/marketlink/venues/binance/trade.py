@@ -246,6 +246,10 @@ class BinanceUsdmTrading:
         """There is none."""
         return False
 
+    def with_protection(self) -> TradingVenue:
+        """There is none."""
+        return self
+
     def protect(self, after_s: int) -> Call:
         """There is none."""
         raise NotImplementedError

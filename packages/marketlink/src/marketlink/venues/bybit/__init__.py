@@ -11,4 +11,12 @@ __all__ = ["LINEAR_PUBLIC", "LINEAR_TRADING", "BybitLinear", "BybitLinearTrading
 def linear() -> Exchange:
     """Linear contracts: perpetuals and futures settled in USDT or USDC."""
     public, trading = LINEAR_PUBLIC, LINEAR_TRADING
-    return Exchange("bybit", public, trading, public.stream_root, public.rest_root, trading.trade_api_url)
+    return Exchange(
+        "bybit",
+        public,
+        trading,
+        public.stream_root,
+        public.rest_root,
+        trading.trade_api_url,
+        without_trade_api=(public.demo_rest_root,),
+    )

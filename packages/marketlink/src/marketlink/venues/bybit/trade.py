@@ -225,7 +225,7 @@ class BybitLinearTrading:
         params = (("product", "DERIVATIVES"), ("timeWindow", str(min(300, max(3, after_s)))))
         return Call(Op.PROTECTION, "POST", "/v5/order/disconnected-cancel-all", params)
 
-    def with_protection(self) -> "BybitLinearTrading":
+    def with_protection(self) -> TradingVenue:
         """The same with the topic that protection watches."""
         return replace(self, protected=True)
 

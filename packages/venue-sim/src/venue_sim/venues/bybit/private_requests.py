@@ -208,14 +208,17 @@ def credentials(query: str, body: str, headers: Mapping[str, str]) -> Credential
     )
 
 
-def _logged_in(args: Any, keys: Mapping[str, Key], now_ms: int) -> str | None:
-    """The key of a login that is right: `[key, expires, signature]`."""
+def _logged_in(args: Any, keys: Mapping[str, Key], now_ms: int) -> tuple[str, str]:
+    """The key of a login `[key, expires, signature]` that is right, else what is wrong with it [?]."""
     if not isinstance(args, list) or len(args) != 3:
-        return None
+        return "", "Params Error"
     key, expires, signature = args
-    if key not in keys or not isinstance(expires, int) or expires <= now_ms:
-        return None
-    return key if signature == sign(f"GET/realtime{expires}", keys[key].secret) else None
+    if not isinstance(key, str) or key not in keys:
+        return "", "api key is invalid"
+    if not isinstance(expires, int) or expires <= now_ms:
+        return "", "request expired"
+    right = signature == sign(f"GET/realtime{expires}", keys[key].secret)
+    return (key, "") if right else ("", "error sign")
 
 
 def on_stream(text: bytes, keys: Mapping[str, Key], now_ms: int) -> StreamSays | None:
@@ -231,8 +234,7 @@ def on_stream(text: bytes, keys: Mapping[str, Key], now_ms: int) -> StreamSays |
         said = {"req_id": number, "op": "pong", "args": [str(now_ms)], "conn_id": "sim"}
         return StreamSays(orjson.dumps(said))
     if op == "auth":
-        key = _logged_in(args, keys, now_ms)
-        words = "" if key else "Params Error: sign or expires"
+        key, words = _logged_in(args, keys, now_ms)
         return StreamSays(_stream_answer(bool(key), words, number, "auth"), keys[key].account if key else None)
     if op == "subscribe" and isinstance(args, list) and args and all(topic in _TOPICS for topic in args):
         return StreamSays(_stream_answer(True, "subscribe", number, "subscribe"), None, frozenset(args))
@@ -251,9 +253,14 @@ def api_login(text: bytes, keys: Mapping[str, Key], now_ms: int) -> tuple[bytes,
         return None
     if not isinstance(value, dict) or value.get("op") != "auth":
         return None
-    key = _logged_in(value.get("args"), keys, now_ms) or ""
-    code, words = (0, "OK") if key else (10004, "error sign!")
-    said = {"reqId": value.get("reqId", ""), "retCode": code, "retMsg": words, "op": "auth", "connId": "sim"}
+    key, wrong = _logged_in(value.get("args"), keys, now_ms)
+    said = {
+        "reqId": value.get("reqId", ""),
+        "retCode": 10004 if wrong else 0,
+        "retMsg": wrong or "OK",
+        "op": "auth",
+        "connId": "sim",
+    }
     return orjson.dumps(said), key
 
 
