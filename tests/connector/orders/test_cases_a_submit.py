@@ -58,6 +58,7 @@ def test_case_003_a_fill_before_answer_and_new(late: str) -> None:
     world.check()
 
 
+@pytest.mark.venues("UPS")
 @pytest.mark.parametrize("tif", [TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK])
 def test_case_005_an_answer_says_filled_and_all_pushes_are_lost(tif: TimeInForce) -> None:
     world = World().start(7)
@@ -74,6 +75,7 @@ def test_case_005_an_answer_says_filled_and_all_pushes_are_lost(tif: TimeInForce
     world.check()
 
 
+@pytest.mark.venues("UPS")
 @pytest.mark.parametrize("reverse", [False, True])
 def test_case_006_new_and_filled_carry_equal_times(reverse: bool) -> None:
     world = World().start(7)
@@ -94,6 +96,7 @@ def test_case_006_new_and_filled_carry_equal_times(reverse: bool) -> None:
     world.check()
 
 
+@pytest.mark.venues("UPS")
 @pytest.mark.parametrize("code", [-2019, -4164, -2022, -4131])
 def test_case_007_a_definite_refusal_ends_it_without_a_question(code: int) -> None:
     world = World().start(7)
@@ -113,6 +116,7 @@ def test_case_007_a_definite_refusal_ends_it_without_a_question(code: int) -> No
     world.check()
 
 
+@pytest.mark.venues("UPS")
 def test_case_007_the_exchange_itself_refuses_for_margin() -> None:
     world = World().start(7)
     seen = world.submit(7, 1, qty=500_000.0)
@@ -121,6 +125,7 @@ def test_case_007_the_exchange_itself_refuses_for_margin() -> None:
     world.check()
 
 
+@pytest.mark.venues("UP")
 def test_case_008_post_only_that_would_cross_is_no_alarm() -> None:
     world = World().start(7)
     seen = world.submit(7, 1, price_tick=1002, time_in_force=TimeInForce.GTX)

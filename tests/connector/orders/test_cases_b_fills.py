@@ -80,6 +80,7 @@ def test_case_028_a_missed_fill_is_fetched_once(lost: int) -> None:
     world.check()
 
 
+@pytest.mark.venues("UPS")
 @pytest.mark.parametrize("qty", ["0.4", "1.0"])
 def test_case_029_a_fill_after_the_end_is_counted_and_said(qty: str) -> None:
     world, seen = live()
@@ -109,6 +110,7 @@ def test_case_029_a_fill_after_the_end_is_counted_and_said(qty: str) -> None:
     assert world.positions[-1].qty == float(qty) == world.true_position()
 
 
+@pytest.mark.venues("UPS")
 @pytest.mark.parametrize("qty", ["0.6", "1.0"])
 def test_case_031_an_execution_beyond_the_quantity_is_judged_by_the_exchange(qty: str) -> None:
     world, seen = live()
@@ -129,6 +131,7 @@ def test_case_031_an_execution_beyond_the_quantity_is_judged_by_the_exchange(qty
     world.check()
 
 
+@pytest.mark.venues("UP")
 @pytest.mark.parametrize("asked", ["nothing", "cancel", "modify"])
 def test_case_033_an_order_that_the_exchange_shrinks_keeps_what_is_asked(asked: str) -> None:
     world = World().start(7)

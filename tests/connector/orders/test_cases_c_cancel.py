@@ -169,6 +169,7 @@ REFUSED: list[tuple[Outcome, int | None]] = [
 ]
 
 
+@pytest.mark.venues("UPS")
 @pytest.mark.parametrize(("outcome", "code"), REFUSED)
 def test_case_045_a_refused_cancel_leaves_the_order_live(outcome: Outcome, code: int | None) -> None:
     world, seen = live()

@@ -35,6 +35,7 @@ def test_case_052_053_answer_and_push_give_the_new_terms_once(answer: float, pus
     world.check()
 
 
+@pytest.mark.venues("UP")
 def test_case_054_price_and_total_quantity_are_both_sent() -> None:
     world, seen = live()
     world.trade("99.80", "0.4")
@@ -63,6 +64,7 @@ def test_case_055_a_quantity_at_or_below_what_is_executed_cancels(qty: float, lo
     world.check()
 
 
+@pytest.mark.venues("UPS")
 @pytest.mark.parametrize("code", [-4014, -5026, -4131, -1102])
 def test_case_057_a_refused_modify_gives_the_old_terms_back(code: int) -> None:
     world, seen = live()
@@ -102,6 +104,7 @@ def test_case_057_the_same_terms_again_are_no_error() -> None:
     world.check()
 
 
+@pytest.mark.venues("UPS")
 def test_case_057_a_modify_that_crosses_post_only() -> None:
     from marketlink.orders import TimeInForce
 

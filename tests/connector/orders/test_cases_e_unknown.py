@@ -153,6 +153,7 @@ def test_case_073_503_unknown_error_is_unknown(executed: bool) -> None:
     world.check()
 
 
+@pytest.mark.venues("UP")
 @pytest.mark.parametrize(
     "body",
     [
@@ -172,6 +173,7 @@ def test_case_074_503_that_says_it_failed_ends_it_at_once(body: bytes) -> None:
     assert not world.asks(Op.QUERY)
 
 
+@pytest.mark.venues("UP")
 def test_case_076_throttled_is_a_definite_failure() -> None:
     world = World().start(7)
     world.instead[Op.SUBMIT] = [refusal(-1008, "Server is currently overloaded with other requests.", 503)]
@@ -182,6 +184,7 @@ def test_case_076_throttled_is_a_definite_failure() -> None:
     assert not world.asks(Op.QUERY)
 
 
+@pytest.mark.venues("UPS")
 @pytest.mark.parametrize("push", [True, False])
 def test_case_078_an_answer_without_its_fields_counts_by_its_client_id(push: bool) -> None:
     world = World().start(7)

@@ -20,7 +20,7 @@ def test_case_098_orders_of_others_are_shown_and_never_touched(client_id: str) -
     assert any("not of this connector" in text for text in world.notes)
     world.trade("98.90", "0.5")
     world.run(20)
-    assert float(world.trader.positions["btcusdt"].qty) == 0.5 == world.positions[-1].qty
+    assert float(world.trader.positions[world.symbol].qty) == 0.5 == world.positions[-1].qty
     world.cut_stream(100)
     world.run(500)
     world.kill(100)

@@ -18,7 +18,7 @@ def test_case_103_a_position_older_than_the_last_is_ignored() -> None:
     held: list[bytes] = []
 
     def road(push: bytes) -> list[float]:
-        if kind_of(push) == "ACCOUNT_UPDATE":
+        if kind_of(push) in ("ACCOUNT_UPDATE", "position"):
             held.append(push)
         return [1]
 
@@ -45,16 +45,16 @@ def test_case_104_account_and_order_updates_in_either_order(first: str, side: Si
     for _ in range(60):
         world.run(1)
         executed = seen.executed * side
-        assert world.trader.positions.get("btcusdt", PositionReport("", Decimal(0), 0)).qty in (
+        assert world.trader.positions.get(world.symbol, PositionReport("", Decimal(0), 0)).qty in (
             0,
             Decimal("0.5") * side,
         )
-        low, high = world.trader.positions.range_of("btcusdt")
+        low, high = world.trader.positions.range_of(world.symbol)
         assert low <= executed <= high
         assert high - low <= Decimal("0.5")
     world.settle()
     assert [qty for qty, _ in groupby(event.qty for event in world.positions)] == [0.0, 0.5 * side]
-    assert world.trader.positions.range_of("btcusdt") == (Decimal("0.5") * side,) * 2
+    assert world.trader.positions.range_of(world.symbol) == (Decimal("0.5") * side,) * 2
     world.check()
 
 
@@ -66,7 +66,7 @@ def test_a_position_that_was_closed_within_a_gap_is_none() -> None:
     world.run(500)
     world.hand(side="SELL", type="MARKET", quantity="0.5")
     world.run(2_000)
-    assert world.trader.positions["btcusdt"].qty == 0 == world.positions[-1].qty == world.true_position()
+    assert world.trader.positions[world.symbol].qty == 0 == world.positions[-1].qty == world.true_position()
 
 
 def test_case_105_hedge_mode_while_running_halts() -> None:
@@ -77,7 +77,8 @@ def test_case_105_hedge_mode_while_running_halts() -> None:
     world.run(10)
     refused = world.submit(7, 2)
     world.settle()
-    assert (refused.last.status, refused.problems[0].code) == (Status.EXPIRED, -4061)
+    assert refused.last.status is Status.EXPIRED
+    assert refused.problems[0].code in (-4061, 10001)
     assert world.trader.risk.mode is Mode.HALTED
     assert any("HALTED" in text for text in world.warnings)
     sent = len(world.asks(Op.SUBMIT))
@@ -89,6 +90,7 @@ def test_case_105_hedge_mode_while_running_halts() -> None:
     assert seen.last.status is Status.CANCELED
 
 
+@pytest.mark.venues("UP")
 @pytest.mark.parametrize("where", ["event", "ac", "ai"])
 def test_case_105_the_account_s_event_halts(where: str) -> None:
     world = World().start(7)
@@ -99,10 +101,11 @@ def test_case_105_the_account_s_event_halts(where: str) -> None:
 
 def test_case_105_a_position_kept_in_two_ways_halts() -> None:
     world = World().start(7)
-    world.carry(world.trader.on_private(PositionReport("btcusdt", Decimal(1), 1, side="LONG"), world.moment()))
+    world.carry(world.trader.on_private(PositionReport(world.symbol, Decimal(1), 1, side="LONG"), world.moment()))
     assert world.trader.risk.mode is Mode.HALTED
 
 
+@pytest.mark.venues("UP")
 @pytest.mark.parametrize("deleverage", [False, True])
 def test_case_106_a_liquidation_moves_the_position_and_is_said(deleverage: bool) -> None:
     world = World().start(7)

@@ -14,6 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 import orjson
 from connector.calls import NoAnswer, NotSent, Outcome, Replied
@@ -33,10 +34,11 @@ from marketlink.times import Moment, MonoNs, WallNs
 from marketlink.venues.base import Instrument as LiveInstrument
 from marketlink.venues.base import OrderBounds, WeightLimit
 from marketlink.venues.binance.trade import PAPI_TRADING, USDM_TRADING
+from marketlink.venues.bybit import LINEAR_TRADING
 from marketlink.venues.signing import HmacSigner
 from marketlink.venues.trading import ORDER_OPS, Op, OrderLimit, StreamStep, TradingVenue
 from venue_sim.accounts import Account, AnyAccount, Fees, HoldingAccount
-from venue_sim.auth import Key, payload_of
+from venue_sim.auth import Key
 from venue_sim.book import LoggedBook
 from venue_sim.config import parse_fault
 from venue_sim.desk import Desk, Reply
@@ -44,6 +46,7 @@ from venue_sim.exchange import Exchange, Rules
 from venue_sim.face import Route
 from venue_sim.faults import FaultScript
 from venue_sim.filters import Limits
+from venue_sim.limits import OrderPool
 from venue_sim.links import Close, Deliver, Eof, Reset
 from venue_sim.market import BookHistory, BookState, Frame, Instrument, Trade, Update
 from venue_sim.matching import BUY, SELL
@@ -74,9 +77,39 @@ class Venue:
 
     trading: TradingVenue
     face: str
+    symbol: str = "btcusdt"  # as the connector spells it
+    hand: Callable[[dict[str, Any]], dict[str, Any]] = lambda values: values  # USD-M's parameters in its own words
+    pools: tuple[OrderPool, ...] | None = None  # its limits on the number of orders, where a case is not about them
 
 
-VENUES = {"U": Venue(USDM_TRADING, "usdm"), "P": Venue(PAPI_TRADING, "papi")}
+_BYBIT_NAMES = {
+    "type": "orderType",
+    "quantity": "qty",
+    "origClientOrderId": "orderLinkId",
+    "newClientOrderId": "orderLinkId",
+    "selfTradePreventionMode": "smpType",
+}
+_BYBIT_WORDS = {
+    "BUY": "Buy",
+    "SELL": "Sell",
+    "LIMIT": "Limit",
+    "MARKET": "Market",
+    "EXPIRE_MAKER": "CancelMaker",
+    "EXPIRE_TAKER": "CancelTaker",
+    "EXPIRE_BOTH": "CancelBoth",
+}
+
+
+def _in_bybits_words(values: dict[str, Any]) -> dict[str, Any]:
+    words = {_BYBIT_NAMES.get(name, name): _BYBIT_WORDS.get(str(value), value) for name, value in values.items()}
+    return {"category": "linear", **words}
+
+
+VENUES = {
+    "U": Venue(USDM_TRADING, "usdm"),
+    "P": Venue(PAPI_TRADING, "papi"),
+    "B": Venue(LINEAR_TRADING, "bybit", "BTCUSDT", _in_bybits_words, (OrderPool(1, 1_000),)),
+}
 """By the letter that the order cases have for them. A new exchange is one more row: the cases run on it too (conftest)."""
 
 
@@ -180,6 +213,7 @@ class World:
         public, trade = find_face(of.face)
         assert trade is not None
         self.venue, self.face = of.trading, trade
+        self.of, self.symbol = of, of.symbol
         self.market = Still()
         self.exchange = Exchange(self.market, Timeline(1.0), FaultScript([]), Rules(start_on_subscribe=False), public)
         self.exchange.timeline.start(0)
@@ -191,7 +225,7 @@ class World:
         self.trading = Trading(instruments, {"a": account}, limits=limits_there)
         self.exchange.let_trade(self.trading, trade)
         self.desk = Desk(
-            self.exchange, trade=TradeDesk(self.exchange, self.trading, {"key": Key("a", "secret")}, trade),
+            self.exchange, trade=TradeDesk(self.exchange, self.trading, {"key": Key("a", "secret")}, trade, of.pools),
             weight_per_minute=weight, private_per_minute=weight if trade.weight_per_minute else None,
         )  # fmt: skip
         self.signer = HmacSigner("key", "secret")
@@ -236,7 +270,7 @@ class World:
         risk = Risk(self.limits or RiskLimits(), {})
         ids = ClientIds(self.prefix)
         trader = Trader(self.venue, ids, risk, Settings(**self.settings), lambda symbol, now: (self.mid, 0.0))
-        trader.instruments = {"btcusdt": LIVE_COIN}
+        trader.instruments = {self.symbol: replace(LIVE_COIN, symbol=self.symbol)}
         return trader
 
     # -- time and road ------------------------------------------------------------------------------------------------
@@ -303,7 +337,8 @@ class World:
             self.register(bot)
         return self
 
-    def register(self, bot: int, symbol: str = "btcusdt") -> list[OrderEvent]:
+    def register(self, bot: int, symbol: str = "") -> list[OrderEvent]:
+        symbol = symbol or self.symbol
         self.bots.append((bot, symbol))
         return self._registered(bot, symbol)
 
@@ -397,8 +432,8 @@ class World:
         def arrive() -> None:
             parts = urlsplit(path)
             query = dict(parse_qsl(parts.query))
-            payload, signature = payload_of(parts.query, body.decode())
-            who = Credentials(query, headers.get(self.face.key_header, ""), payload, signature)
+            lower = {name.lower(): value for name, value in headers.items()}
+            who = self.face.credentials(parts.query, body.decode(), lower)
             reply = self.desk.ask(call.method, parts.path, query, "1", self.now_ns, self.epoch_s, who)
             assert isinstance(reply, Reply)
             self._pushed()
@@ -432,8 +467,13 @@ class World:
         assert isinstance(route, Route)
         self.exchange.open(self.connection, route, self.now_ns)
         for message in self.venue.stream_login(self.signer, int(START_MS + self.now_ms), 2_000):
-            told = self.desk.ask_api(message, "1", self.now_ns, self.epoch_s, self.connection)
-            assert self.venue.read_private(told.body) == (StreamStep(),), told
+            if route.api:
+                said = self.desk.ask_api(message, "1", self.now_ns, self.epoch_s, self.connection).body
+            else:
+                (answer,) = self.exchange.on_text(self.connection, message, self.now_ns)
+                assert isinstance(answer, Deliver)
+                said = answer.payloads[0]
+            assert self.venue.read_private(said) == (StreamStep(),), said
         self.carry(self.trader.on_stream_open(self.moment()))
 
     def _open_later(self, delay_ms: float) -> None:
@@ -508,7 +548,8 @@ class World:
         values.setdefault("leaves_qty", values["qty"])
         return Order(**values)
 
-    def submit(self, bot: int, number: int, symbol: str = "btcusdt", **changes: Any) -> Seen:
+    def submit(self, bot: int, number: int, symbol: str = "", **changes: Any) -> Seen:
+        symbol = symbol or self.symbol
         seen = self.seen.setdefault((bot, number), Seen())
         known = self.trader.ledger.find(bot, symbol, number)
         if known is None or known.phase is Phase.ENDED:
@@ -536,14 +577,14 @@ class World:
         seen = self.seen.get((bot, number))
         if seen is not None and seen.lives and seen.events:
             last = seen.last
-            if last.status in TERMINAL and self.trader.ledger.find(bot, "btcusdt", number) is None:
+            if last.status in TERMINAL and self.trader.ledger.find(bot, self.symbol, number) is None:
                 return  # nobody asks for what he knows to be over
             values = dict(changes, local_timestamp=order.local_timestamp, exec_qty=0.0)
             values["leaves_qty"] = max(0.0, changes.get("qty", last.qty) - last.qty + last.leaves_qty)
             order = replace(last, **values)
             if last.status not in TERMINAL:
                 self._note_request(bot, number, changes["req"])
-        self.carry(self.trader.on_order(bot, SubmitOrder("btcusdt", order), self.moment()))
+        self.carry(self.trader.on_order(bot, SubmitOrder(self.symbol, order), self.moment()))
 
     # -- the market and others ----------------------------------------------------------------------------------------
 
@@ -559,13 +600,17 @@ class World:
                 **({} if market else {"timeInForce": "GTC"}),
                 **values,
             }
+        values = self.of.hand(values)
         ask = self.trade_desk.parse(method, self.face.order_path, {key: str(value) for key, value in values.items()})
         assert ask is not None
         body = self.trade_desk.act(ask.what, "a", self.now_ns)
         assert body.status == 200, body
         self._pushed()
         answer: dict[str, Any] = orjson.loads(body.body)
-        return answer
+        assert not answer.get("retCode"), answer
+        told: dict[str, Any] = answer.get("result", answer)
+        number = told.get("orderId")
+        return {**told, "orderId": UUID(number).int} if isinstance(number, str) else told
 
     def trade(self, price: str, qty: str, *, seller: bool = True) -> None:
         """Somebody trades; `seller`: he sells, and so fills bids."""
@@ -629,7 +674,7 @@ class World:
 
     def tracked(self, bot: int, number: int) -> Tracked:
         """What the connector knows of it."""
-        found = self.trader.ledger.find(bot, "btcusdt", number)
+        found = self.trader.ledger.find(bot, self.symbol, number)
         assert found is not None
         return found
 
@@ -679,6 +724,9 @@ class World:
 def kind_of(payload: bytes) -> str:
     """What an event of the account is: an order's by what happened to it (`NEW`, `TRADE`), else by its name."""
     event = event_of(payload)
+    if "topic" in event:
+        word = event["data"][0].get("orderStatus")
+        return str(word or event["topic"])
     if event["e"] == "executionReport":
         return {"REPLACED": "AMENDMENT", "TRADE_PREVENTION": "EXPIRED"}.get(event["x"], str(event["x"]))
     return str(event["o"]["x"]) if event["e"] == "ORDER_TRADE_UPDATE" else str(event["e"])
@@ -693,7 +741,10 @@ def event_of(payload: bytes) -> dict[str, Any]:
 
 def is_of_orders(payload: bytes) -> bool:
     """Whether an event is about orders, and not the account."""
-    return event_of(payload)["e"] in ("ORDER_TRADE_UPDATE", "TRADE_LITE", "executionReport")
+    event = event_of(payload)
+    if "topic" in event:
+        return event["topic"] in ("order", "execution", "execution.fast")
+    return event["e"] in ("ORDER_TRADE_UPDATE", "TRADE_LITE", "executionReport")
 
 
 def refusal(code: int, text: str = "no", status: int = 400) -> Replied:

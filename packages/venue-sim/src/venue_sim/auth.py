@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import unquote
 
+import orjson
+
 AHEAD_MS = 1000
 DEFAULT_WINDOW_MS = 5000
 LONGEST_WINDOW_MS = 60_000
@@ -78,6 +80,15 @@ def payload_of(query: str, body: str) -> tuple[str, str]:
                 signature = unquote(piece.removeprefix("signature="))
         texts.append("&".join(piece for piece in pieces if not piece.startswith("signature=")))
     return "".join(texts), signature
+
+
+def json_members(body: str) -> dict[str, str]:
+    """The members of a JSON object as texts, what is no text as JSON; none where the body is no object."""
+    try:
+        value = orjson.loads(body) if body.startswith("{") else {}
+    except orjson.JSONDecodeError:
+        return {}
+    return {name: item if isinstance(item, str) else orjson.dumps(item).decode() for name, item in value.items()}
 
 
 def admit(

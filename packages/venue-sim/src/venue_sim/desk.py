@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from venue_sim.auth import sign
 from venue_sim.boundaries import Boundary
 from venue_sim.config import Fault
 from venue_sim.exchange import Exchange
@@ -16,8 +17,8 @@ from venue_sim.faults import cut_short
 from venue_sim.latency import Latencies
 from venue_sim.limits import WeightLimit
 from venue_sim.market import BookHistory, BookState
-from venue_sim.trade_desk import Credentials, TradeDesk
-from venue_sim.trade_face import ApiWrong, PrivateAsk, words_of
+from venue_sim.trade_desk import TradeDesk
+from venue_sim.trade_face import ApiWrong, Credentials, PrivateAsk, words_of
 
 _HTML = (
     b"<html>\r\n<head><title>%d %b</title></head>\r\n"
@@ -189,10 +190,17 @@ class Desk:
         """Answer a request that came over the exchange's websocket API, as text for its connection."""
         if self.trade is None:
             return Reply(404, b"", never=True)
+        login = self.trade.face.api_login(text, self.trade.keys, self._exchange.exchange_ms(now_ns))
+        if login is not None:
+            answer, self.trade.logins[client] = login
+            return Reply(200, answer)
         request = self.trade.face.parse_api(text)
         if isinstance(request, ApiWrong):
             return Reply(400, request.answer)
         who = Credentials(request.parameters, request.key, request.payload, request.signature)
+        if not request.key and (key := self.trade.logins.get(client, "")):  # who has logged in signs nothing more
+            who = replace(who, key=key, signature=sign(who.payload, self.trade.keys[key].secret))
+            request = replace(request, key=key)
         reply = self._ask(request.method, request.path, request.parameters, client, now_ns, epoch_s, who, connection)
         if isinstance(reply, Ticket):
             return Reply(400, b"", never=True)

@@ -39,11 +39,13 @@ from venue_sim.merge import DepthMerger
 from venue_sim.orders import Push
 from venue_sim.private_side import PrivateSide
 from venue_sim.timeline import Phase, Timeline
-from venue_sim.trade_face import PushText, TradeFace
+from venue_sim.trade_face import PushText, StreamSays, TradeFace
 from venue_sim.trading import Trading
 from venue_sim.views import Views
 
 _FOREVER_NS = 1 << 62
+_NOTHING = frozenset({""})
+"""Wants no event yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,10 @@ class Exchange:
         refused = self.on_message(connection, now_ns)
         if refused:
             return refused
+        if link.private is not None and self.private.face is not None:
+            says = self.private.face.on_stream(text, self.private.secrets, self.exchange_ms(now_ns))
+            if says is not None:
+                return self._said(link, says)
         request = self.face.talk.parse_request(text)
         match request:
             case Subscribe(id=request_id, streams=streams):
@@ -160,6 +166,20 @@ class Exchange:
                 link.send(self.face.talk.result_answer(result, request_id, request))
             case WrongRequest(answer=answer) | Answered(answer=answer):
                 link.send(answer)
+        return link.flush()
+
+    def _said(self, link: Link, says: StreamSays) -> list[Effect]:
+        """Carry out what a client said on an account's stream: a login, which events it wants."""
+        assert link.private is not None
+        if says.account is not None:
+            key = f"login of {says.account}"
+            self.private.keys[key] = says.account
+            link.private = Private((key,), _NOTHING, link.private.form)
+        if says.events is not None:
+            link.private = Private(
+                link.private.keys, says.events | (link.private.events or _NOTHING), link.private.form
+            )
+        link.send(says.answer)
         return link.flush()
 
     def on_message(self, connection: int, now_ns: int) -> list[Effect]:

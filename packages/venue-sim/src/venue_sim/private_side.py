@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
+from venue_sim.auth import Key
 from venue_sim.delivery import deliver_hurt
 from venue_sim.face import Face, Packet, message_of
 from venue_sim.faults import Armed, FaultScript
@@ -50,6 +51,7 @@ class PrivateSide:
         self.trading: Trading | None = None
         self.face: TradeFace | None = None
         self.keys: dict[str, str] = {}
+        self.secrets: Mapping[str, Key] = {}
         self.latencies = Latencies()
         self.quick = Quick.BEFORE
         self.account_told = Told.BEFORE

@@ -7,7 +7,6 @@ import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 from starlette.applications import Starlette
@@ -15,11 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from venue_sim.auth import payload_of
+from venue_sim.auth import json_members
 from venue_sim.control import Control, Refused
 from venue_sim.desk import Desk, Reply, Ticket
 from venue_sim.http import HttpConnections
-from venue_sim.trade_desk import Credentials
 
 
 class Progress:
@@ -71,9 +69,11 @@ class Rest:
         if private and (travel_s := latencies.request_s()):
             await asyncio.sleep(travel_s)
         body = (await request.body()).decode(errors="replace")
-        header = "" if self._desk.trade is None else self._desk.trade.face.key_header
-        who = _credentials(request.url.query, body, request.headers.get(header, "") if header else "")
-        query = {**_members(body), **request.query_params}
+        who = None
+        if self._desk.trade is not None:
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            who = self._desk.trade.face.credentials(request.url.query, body, headers)
+        query = {**json_members(body), **request.query_params}
         answer = self._desk.ask(request.method, request.url.path, query, client, time.monotonic_ns(), time.time(), who)
         self._changed()
         reply = await self._wait_for(answer) if isinstance(answer, Ticket) else answer
@@ -100,23 +100,6 @@ class Rest:
             if left_s <= 0 or self._ending.is_set():
                 return self._desk.give_up(ticket, time.time())
             await self._progress.wait(min(left_s, 0.5))
-
-
-def _credentials(query: str, body: str, key: str) -> Credentials:
-    """Read what a private request says of itself; parameters may stand in the query or in the body."""
-    payload, signature = payload_of(query, body)
-    form = _members(body) or dict(parse_qsl(body, keep_blank_values=True))
-    parameters = {**dict(parse_qsl(query, keep_blank_values=True)), **form}
-    return Credentials(parameters, key, payload, signature)
-
-
-def _members(body: str) -> dict[str, str]:
-    """The members of a JSON object as texts, what is no text as JSON; none where the body is no object."""
-    try:
-        value = orjson.loads(body) if body.startswith("{") else {}
-    except orjson.JSONDecodeError:
-        return {}
-    return {name: item if isinstance(item, str) else orjson.dumps(item).decode() for name, item in value.items()}
 
 
 def application(rest: Rest, control: Control, changed: Callable[[], None]) -> Starlette:

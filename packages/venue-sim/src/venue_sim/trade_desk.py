@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 from venue_sim.auth import Denied, Key, admit
@@ -19,6 +19,7 @@ from venue_sim.trade_face import (
     Cancel,
     CancelAll,
     Countdown,
+    Credentials,
     Lower,
     Modify,
     OrderRef,
@@ -42,16 +43,6 @@ from venue_sim.trading import Trading
 STREAM_LIFE_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a request says of who sent it: parameters of query and body, the key, what was signed and its signature."""
-
-    parameters: Mapping[str, str]
-    key: str
-    payload: str
-    signature: str
-
-
 class TradeDesk:
     """Answers private requests out of a `Trading`."""
 
@@ -68,7 +59,10 @@ class TradeDesk:
         self._exchange = exchange
         self.trading = trading
         self.face = face
-        self._keys = keys
+        self.keys = keys
+        self.logins: dict[str, str] = {}  # of the websocket API, by client address: the keys that are logged in
+        exchange.private.secrets = keys
+        trading.late_rules = face.late_rules
         self.limits = pools
         self.counts = {name: OrderCounts(pools) for name in trading.accounts}
         self._stream_ends_s: dict[str, float] = {}
@@ -81,7 +75,7 @@ class TradeDesk:
 
     def account_of(self, key: str) -> str | None:
         """The account of an API key."""
-        found = self._keys.get(key)
+        found = self.keys.get(key)
         return None if found is None else found.account
 
     def answer(
@@ -96,7 +90,7 @@ class TradeDesk:
             if account is None:
                 return self.face.denied(Denied.UNKNOWN_KEY if who.key else Denied.NO_KEY)
             return self._stream(ask.what, account, epoch_s)
-        admitted = admit(self._keys, who.key, who.parameters, who.payload, who.signature, now_ms)
+        admitted = admit(self.keys, who.key, who.parameters, who.payload, who.signature, now_ms)
         if isinstance(admitted, Denied):
             return self.face.denied(admitted)
         if isinstance(ask.what, Wrong):
@@ -209,10 +203,13 @@ class TradeDesk:
                 if found is None or (open_only and found.status not in OPEN):
                     return face.no_such_order()
                 return face.order(found)
-            case QueryOpen(symbol=of_symbol):
-                return face.orders(trading.open_orders(account, of_symbol))
-            case QueryTrades():
-                return face.trades(self._trades(account, what), trading.instruments)
+            case QueryOpen(symbol=of_symbol, first=first, most=most):
+                every = trading.open_orders(account, of_symbol)
+                until = len(every) if most is None else first + most
+                return face.orders(every[first:until], until if until < len(every) else None)
+            case QueryTrades(first=start):
+                executions, more = self._trades(account, what)
+                return face.trades(executions, trading.instruments, (start or 0) + what.limit if more else None)
             case QueryPositions(symbol=of_symbol, version=version):
                 return face.positions(owner, trading, of_symbol, version, now_ms)
             case QueryAccount(version=version):
@@ -231,7 +228,7 @@ class TradeDesk:
         self._exchange.push(pushes, now_ns)
         return self.face.broken(state) if isinstance(state, Broken) else self.face.acknowledgement(state, whole=True)
 
-    def _trades(self, account: str, asked: QueryTrades) -> list[Execution]:
+    def _trades(self, account: str, asked: QueryTrades) -> tuple[list[Execution], bool]:
         found = [
             one
             for one in self.trading.executions
@@ -240,8 +237,11 @@ class TradeDesk:
             and (asked.start_ms or 0) <= one.at_ms <= (asked.end_ms or 1 << 62)
             and asked.order_id in (None, one.order_id)
         ]
+        if asked.first is not None:
+            until = asked.first + asked.limit
+            return found[::-1][asked.first : until], until < len(found)
         oldest = asked.from_id is not None or asked.start_ms is not None
-        return found[: asked.limit] if oldest else found[-asked.limit :]
+        return (found[: asked.limit] if oldest else found[-asked.limit :]), False
 
     def _stream_here(self, asked: UserStream, who: Credentials, connection: int | None, now_ms: int) -> Body:
         """Carry out what concerns the stream of the connection that asks."""
@@ -249,14 +249,14 @@ class TradeDesk:
             return self.face.no_such_stream()
         account = self._exchange.session(connection)
         if asked.signed:
-            admitted = admit(self._keys, who.key, who.parameters, who.payload, who.signature, now_ms)
+            admitted = admit(self.keys, who.key, who.parameters, who.payload, who.signature, now_ms)
             if isinstance(admitted, Denied):
                 return self.face.denied(admitted)
             account = admitted
         if account is None:
             return self.face.denied(Denied.NO_KEY)
         if asked.what == "logon":
-            if not self._keys[who.key].is_public:
+            if not self.keys[who.key].is_public:
                 return self.face.denied(Denied.NO_SESSION)
             self._exchange.log_on(connection, account)
             return self.face.logged_on(who.key, now_ms)

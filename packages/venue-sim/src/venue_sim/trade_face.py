@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from venue_sim.auth import Denied
+from venue_sim.auth import Denied, Key
 from venue_sim.face import Body, RequestId
-from venue_sim.filters import Broken
+from venue_sim.filters import Broken, Rule
 from venue_sim.limits import OrderPool
 from venue_sim.market import Instrument
 from venue_sim.orders import Execution, NewOrder, OrderState, Push
@@ -86,14 +86,19 @@ class QueryOrder:
 
 @dataclass(frozen=True, slots=True)
 class QueryOpen:
-    """Ask for the open orders, of one symbol or all."""
+    """Ask for the open orders, of one symbol or all: at most `most` from number `first` on, where the exchange has pages."""
 
     symbol: str | None
+    first: int = 0
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class QueryTrades:
-    """Ask for the account's executions on a symbol, oldest first from `from_id` or `start_ms`, else the newest."""
+    """Ask for the account's executions on a symbol, oldest first from `from_id` or `start_ms`, else the newest.
+
+    With `first` they come newest first from that number on, as on an exchange that has pages.
+    """
 
     symbol: str
     from_id: int | None
@@ -101,6 +106,7 @@ class QueryTrades:
     end_ms: int | None
     order_id: int | None
     limit: int
+    first: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +256,43 @@ class ApiWrong:
     answer: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request says of who sent it: parameters of query and body, the key, what was signed and its signature.
+
+    `parameters` hold its time as `timestamp` and its window as `recvWindow`, whatever the exchange calls them.
+    """
+
+    parameters: Mapping[str, str]
+    key: str
+    payload: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSays:
+    """What a text of a client on an account's stream leads to: the answer, the account it has logged in to, the events it wants."""
+
+    answer: bytes
+    account: str | None = None
+    events: frozenset[str] | None = None
+
+
 class TradeFace(Protocol):
     """An exchange's private language. Accounts are of the kind that the exchange has."""
+
+    @property
+    def late_rules(self) -> frozenset[Rule]:
+        """The rules by which an order is not refused but ended, after it was accepted."""
+
+    def credentials(self, query: str, body: str, headers: Mapping[str, str]) -> Credentials:
+        """Read what a request says of who sent it; `headers` by names in lower case."""
+
+    def on_stream(self, text: bytes, keys: Mapping[str, Key], now_ms: int) -> StreamSays | None:
+        """Read what a client says on an account's stream; None where it has nothing to say there."""
+
+    def api_login(self, text: bytes, keys: Mapping[str, Key], now_ms: int) -> tuple[bytes, str] | None:
+        """Read a login of the websocket API, and return its answer and the key it is for, empty when it was refused; None for others."""
 
     @property
     def key_header(self) -> str:
@@ -309,11 +350,13 @@ class TradeFace(Protocol):
     def order(self, state: OrderState) -> Body:
         """Answer an order asked for."""
 
-    def orders(self, states: Sequence[OrderState]) -> Body:
-        """Answer orders asked for."""
+    def orders(self, states: Sequence[OrderState], next_first: int | None = None) -> Body:
+        """Answer orders asked for; `next_first` is where the next page begins, None behind the last one."""
 
-    def trades(self, executions: Sequence[Execution], instruments: Mapping[str, Instrument]) -> Body:
-        """Answer executions."""
+    def trades(
+        self, executions: Sequence[Execution], instruments: Mapping[str, Instrument], next_first: int | None = None
+    ) -> Body:
+        """Answer executions; `next_first` as in `orders`."""
 
     def positions(self, account: Any, trading: Trading, symbol: str | None, version: int, now_ms: int) -> Body:
         """Answer positions."""

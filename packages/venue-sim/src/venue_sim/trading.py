@@ -78,6 +78,8 @@ class Trading:
         }
         self._last: dict[str, Fraction] = {}
         self.hedged: set[str] = set()
+        self.late_rules: frozenset[Rule] = frozenset()
+        """Rules that end an order after it was accepted, instead of refusing it."""
         self.liquidations = 0
         self._quoted: dict[str, int] = {}
 
@@ -149,6 +151,11 @@ class Trading:
         refusals = (End.POST,) if self.limits.kills_are_orders else (End.POST, End.FOK)
         if isinstance(events[0], Ended) and events[0].why in refusals:
             rule = Rule.POST_ONLY if events[0].why is End.POST else Rule.FILL_OR_KILL
+            if rule in self.late_rules:
+                ended = OrderState(order_id, account, new, now_ms, now_ms, status=Status.EXPIRED, why=events[0].why)
+                self.orders[order_id] = ended
+                self._by_client_id[account, new.symbol, new.client_id] = order_id
+                return ended, [OrderPush(account, Did.EXPIRED, ended, None, now_ms)]
             return self._refused(account, new, Broken(rule), now_ms), []
         state = OrderState(order_id, account, new, now_ms, now_ms)
         self._keep(state)

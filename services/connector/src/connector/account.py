@@ -51,6 +51,7 @@ class AccountSettings:
     timeout_s: float
     window_ms: int
     clock_alarm_ms: float
+    dead_man_s: float = 0.0
 
 
 class Account:
@@ -118,6 +119,7 @@ class Account:
         self._tasks = tasks
         await self._measure_clock()
         await self._check_mode()
+        await self._check_protection()
         await self._read_limits()
         tasks.create_task(self._watch_clock())
         if self._api is not None:
@@ -245,6 +247,28 @@ class Account:
         if limits:
             self._http.orders.set_limits(limits)
             log.info("order limits: %s", ", ".join(f"{one.most} in {one.per_s} s" for one in limits))
+
+    async def _check_protection(self) -> None:
+        """Where the exchange protects a whole account, say whether it does so for this one; demanded, it must. Raises AccountUnusable."""
+        call, after_s = self._venue.protection(), int(self._settings.dead_man_s)
+        if call is None:
+            return
+        backoff = Backoff(self._rng)
+        while (body := await self._asked(call, "disconnect protection")) is None and after_s:  # noqa: ASYNC110
+            await asyncio.sleep(backoff.delay_s())
+        enabled = body is not None and self._venue.read_protection(body)
+        if not after_s:
+            word = "can be had (dead_man_s)" if enabled else "is not enabled for this account; a watchdog does it"
+            log.info("cancelling orders when this process is gone: the exchange's protection %s", word)
+        elif not enabled:
+            raise AccountUnusable(
+                "dead_man_s: disconnect protection is not enabled for this account. "
+                "Have the exchange enable it, or leave dead_man_s out and guard the connector with a watchdog."
+            )
+        else:
+            while await self._asked(self._venue.protect(after_s), "setting disconnect protection") is None:  # noqa: ASYNC110
+                await asyncio.sleep(backoff.delay_s())
+            log.info("the exchange cancels every order of the account when its stream is gone for %d s", after_s)
 
     # -- the account's stream -----------------------------------------------------------------------------------------
 

@@ -19,14 +19,12 @@ from marketlink.run.plain import PlainSocket
 from marketlink.run.retry import Backoff
 from marketlink.times import SECOND_NS
 from marketlink.venues.base import WeightLimit
-from marketlink.venues.trading import ApiAnswer, Call, Op, Signer, TradingVenue
+from marketlink.venues.trading import API_LOGIN, ApiAnswer, Call, Op, Signer, TradingVenue
 
 log = logging.getLogger("connector")
 
 CARRIED: Final = frozenset({Op.SUBMIT, Op.MODIFY, Op.CANCEL})
-MESSAGES: Final = WeightLimit(9, 1)
-"""A connection takes ten messages a second, and a ping is one (docs/venues/binance.md)."""
-RESERVE: Final = 0.23  # of these messages two are kept for cancels
+RESERVE: Final = 0.23  # of a second's messages: of Binance's nine two are kept for cancels
 HANDSHAKE_WEIGHT: Final = 5
 
 
@@ -50,7 +48,8 @@ class ApiSocket:
         self._stamp_ms, self._window_ms, self._timeout_s = stamp_ms, window_ms, timeout_s
         self._clock, self._rng, self._tls = clock, rng, tls
         self._socket: PlainSocket | None = None
-        self._room = WeightBudget(MESSAGES, RESERVE, slack_s=0.1)
+        messages = WeightLimit(venue.api_messages_per_s - 1, 1)  # a ping is one too
+        self._room = WeightBudget(messages, RESERVE, slack_s=0.1)
         self._waiting: dict[str, asyncio.Future[ApiAnswer]] = {}
         self._number = 0
 
@@ -104,16 +103,40 @@ class ApiSocket:
         self._http.budget.spend(HANDSHAKE_WEIGHT, self._clock.mono_ns())
         try:
             async with PlainSocket(self._venue.name, self._url, self._tls) as socket:
-                log.info("the WebSocket API is open: orders go over it")
-                self._socket = socket
+                login = self._venue.api_login(self._signer, self._stamp_ms(), self._window_ms)
+                if login is None:
+                    self._open(socket)
+                else:
+                    await socket.send(login)
+                beating = asyncio.ensure_future(self._beat(socket))
                 try:
                     async for frame in socket.messages():
-                        self._take(frame)
+                        answer = self._read(frame)
+                        if answer is not None and answer.request_id == API_LOGIN:
+                            if answer.status != 200:
+                                return f"its login was refused: {answer.body[:200]!r}"
+                            self._open(socket)
+                        elif answer is not None:
+                            self._take(answer)
                 finally:
+                    beating.cancel()
                     self._lost()
                 return "closed by the exchange"
         except Unreachable as error:
             return error.why
+
+    def _open(self, socket: PlainSocket) -> None:
+        log.info("the WebSocket API is open: orders go over it")
+        self._socket = socket
+
+    async def _beat(self, socket: PlainSocket) -> None:
+        beat = self._venue.api_beat
+        while beat is not None:
+            await asyncio.sleep(beat[0])
+            try:
+                await socket.send(beat[1])
+            except Unreachable:
+                return  # the reading ends too
 
     def _lost(self) -> None:
         """The connection has ended, and with it every answer that has not come."""
@@ -124,12 +147,14 @@ class ApiSocket:
         if open_:
             log.warning("the WebSocket API: %d requests are without an answer", len(open_))
 
-    def _take(self, frame: bytes) -> None:
+    def _read(self, frame: bytes) -> ApiAnswer | None:
         try:
-            answer = self._venue.read_api(frame)
+            return self._venue.read_api(frame)
         except MalformedMessage as error:  # whose it was is not known: that request is without an answer
             log.warning("an answer of the WebSocket API left out: %s", error)
-            return
+            return None
+
+    def _take(self, answer: ApiAnswer) -> None:
         waiting = self._waiting.get(answer.request_id)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)

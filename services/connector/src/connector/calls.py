@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from marketlink.times import Moment
-from marketlink.venues.trading import ORDER_OPS, Call, Fill, Op
+from marketlink.venues.trading import ORDER_OPS, Call, Fill, Op, OrderReport
 
 from connector.effects import Ask
 from connector.tracked import Tracked
@@ -46,6 +46,8 @@ class Asked:
     symbol: str = ""
     from_ns: int = 0  # of TRADES: from when on they are asked for
     strange: tuple[Fill, ...] = ()  # of a further page of TRADES: executions before it whose orders are not known
+    listed: tuple[OrderReport, ...] = ()  # of a further page of OPEN_ORDERS: what stood before it
+    past: bool = False  # of QUERY: the second question, for orders that the first no longer tells of
     repeated: bool = False
     then: "Asked | None" = None  # to repeat under `then_number`, once the clock is measured
     then_number: int = 0
@@ -71,10 +73,12 @@ class Calls:
         symbol: str = "",
         from_ns: int = 0,
         strange: tuple[Fill, ...] = (),
+        listed: tuple[OrderReport, ...] = (),
+        past: bool = False,
     ) -> Ask:
         """Return the effect that sends a request; `orders` are those that it is about."""
         self.number += 1
-        self._asked[self.number] = Asked(call, orders, self.exchange_ns(now), symbol, from_ns, strange)
+        self._asked[self.number] = Asked(call, orders, self.exchange_ns(now), symbol, from_ns, strange, listed, past)
         for tracked in orders:
             tracked.requests[call.op] = self.number
         return Ask(self.number, call, urgent=call.op in _URGENT)

@@ -186,6 +186,8 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
             raise SettingsError(
                 str(config_path), "stp", str(error), "Leave it out: the account's own mode holds."
             ) from None
+    if trading is not None and config.dead_man_s:
+        trading = trading.with_protection()
     port = IceoryxConnectorPort(name)  # the lock of the name: before anything is said to the exchange
     try:
         from connector.shell import Shell

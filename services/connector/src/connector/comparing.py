@@ -30,7 +30,6 @@ MS_NS: Final = 1_000_000
 MOST_QUESTIONS: Final = 8
 """Questions about single orders under way at a time."""
 MOST_FOREIGN: Final = 20_000
-_PAGE: Final = 1000  # executions in one answer
 _EXCHANGES_OWN: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 
 
@@ -53,7 +52,7 @@ class Comparing:
 
     def questions(self, now: Moment) -> list[Step]:
         """Ask about every order in doubt whose time has come."""
-        steps: list[Step] = []
+        steps: list[Step] = [*self._ledger.overdue(now)]
         under_way = self._calls.count(Op.QUERY)
         for one in self._ledger.doubtful():
             doubt = one.doubt
@@ -99,8 +98,15 @@ class Comparing:
         known = self._ledger.orders.get(report.client_id)
         return known or self._inquired(report, now) or self._adopted(report, now)
 
-    def listed(self, asked: Asked, reports: Sequence[OrderReport], now: Moment) -> list[Step]:
-        """Take a whole list of open orders."""
+    def listed(self, asked: Asked, page: Sequence[OrderReport], more: str, now: Moment) -> tuple[list[Step], bool]:
+        """Take a page of the open orders; False: the next one, `more`, is asked for."""
+        reports, asked_ns = [*asked.listed, *page], asked.from_ns or asked.sent_ns
+        if more:
+            call = self._venue.open_orders(asked.symbol or None, more)
+            return [self._calls.ask(call, now, symbol=asked.symbol, from_ns=asked_ns, listed=tuple(reports))], False
+        return self._whole_list(asked, reports, asked_ns, now), True
+
+    def _whole_list(self, asked: Asked, reports: Sequence[OrderReport], asked_ns: int, now: Moment) -> list[Step]:
         steps: list[Step] = []
         found: set[str] = set()
         for report in reports:
@@ -109,16 +115,16 @@ class Comparing:
                 steps += self.strangers(report)
                 continue
             found.add(report.client_id)
-            steps += self._ledger.on_report(tracked, report, asked.sent_ns, now)
+            steps += self._ledger.on_report(tracked, report, asked_ns, now)
         if asked.symbol and not found:
-            self._clean[asked.symbol] = asked.sent_ns
+            self._clean[asked.symbol] = asked_ns
         if asked.symbol and not reports:
-            self._empty[asked.symbol] = asked.sent_ns
-        steps += self._ledger.on_listed((asked.symbol,) if asked.symbol else None, found, asked.sent_ns, now)
+            self._empty[asked.symbol] = asked_ns
+        steps += self._ledger.on_listed((asked.symbol,) if asked.symbol else None, found, asked_ns, now)
         return steps
 
-    def traded(self, asked: Asked, rows: Sequence[Fill], now: Moment) -> tuple[list[Step], bool]:
-        """Take executions, oldest first; False: there may be more, and they are asked for."""
+    def traded(self, asked: Asked, rows: Sequence[Fill], page: str, now: Moment) -> tuple[list[Step], bool]:
+        """Take executions; False: there is another page of them, and it is asked for."""
         steps: list[Step] = []
         strange = list(asked.strange)
         for fill in sorted(rows, key=lambda one: one.time_ns):
@@ -127,8 +133,8 @@ class Comparing:
                 steps += self._ledger.on_fill(tracked, fill, now)
             elif fill.exchange_id not in self._foreign:
                 strange.append(fill)
-        if len(rows) >= _PAGE:
-            more = self._venue.trades(asked.symbol, from_id=str(int(rows[-1].trade_id) + 1))
+        if page:
+            more = self._venue.trades(asked.symbol, from_id=page, start_ms=max(0, asked.from_ns // MS_NS))
             ask = self._calls.ask(more, now, symbol=asked.symbol, from_ns=asked.from_ns, strange=tuple(strange))
             return [*steps, ask], False
         whose: set[str] = set()

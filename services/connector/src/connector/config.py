@@ -180,12 +180,13 @@ def read_config(
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(where, "CONFIG", f"not TOML: {error}", "Mend the file there.") from error
     known = ConnectorConfig.model_fields
+    own_names = _in_our_names(where, content, venue)
     for key in content:
         if key == "secret_keyring":
             what = "is not built: a keyring needs a desktop session to be unlocked, which servers have not"
             raise SettingsError(where, key, what, "Use secret_file, for instance with systemd's LoadCredential.")
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
+            near = difflib.get_close_matches(key, [*venue.config_names, *known], 1, 0.5)
             remedy = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(known)}."
             raise SettingsError(where, key, "unknown key", remedy)
     remarks: list[str] = []
@@ -194,7 +195,7 @@ def read_config(
             raise SettingsError(where, "secret_file", "secret is given too", "Keep one of both.")
         if path.stat().st_mode & 0o077:
             remarks.append(f"{path} holds a secret and others can read it: `chmod 600 {path}`, or use secret_file")
-    _merge(content, _from_environment(environment))
+    _merge(content, _from_environment(environment, venue))
     try:
         config = ConnectorConfig.model_validate(content)
     except ValidationError as error:
@@ -204,9 +205,10 @@ def read_config(
         raise SettingsError(where, key, str(first["msg"]), remedy) from None
     root = venue.reduced_root(config.stream_url)
     if root is not None:
-        remarks.append(
-            f"stream_url {config.stream_url} is used as its root {root}: the exchange has a route for each kind of data now"
-        )
+        if "stream_url" not in own_names:
+            remarks.append(
+                f"stream_url {config.stream_url} is used as its root {root}: the exchange has a route for each kind of data now"
+            )
         config = config.model_copy(update={"stream_url": root})
     rest = ("http://", "https://")
     for key, schemes in (("stream_url", ("ws://", "wss://")), ("api_url", rest), ("market_api_url", rest)):
@@ -239,6 +241,25 @@ def read_config(
     return config, remarks
 
 
+def _in_our_names(where: str, content: dict[str, Any], venue: PublicVenue) -> set[str]:
+    """Bring the source's names for keys into ours, and check those that can say one thing only; return our names that were meant."""
+    for key, values in venue.config_values.items():
+        if key in content and content.pop(key) not in (*values, ""):
+            what = f"{venue.name} is carried out for {', '.join(values)} here"
+            raise SettingsError(where, key, what, f"Give {values[0]!r}, or leave it out.")
+    meant = set()
+    for name, key in venue.config_names.items():
+        if name not in content:
+            continue
+        if key in content:
+            raise SettingsError(where, name, f"means the same as {key!r}, which is given too", "Keep one of both.")
+        value = content.pop(name)
+        meant.add(key)
+        if value != "":
+            content[key] = value
+    return meant
+
+
 def _merge(content: dict[str, Any], over: Mapping[str, Any]) -> None:
     """Let what is said over it win, table by table."""
     for key, value in over.items():
@@ -248,13 +269,16 @@ def _merge(content: dict[str, Any], over: Mapping[str, Any]) -> None:
             content[key] = value
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+def _from_environment(environment: Mapping[str, str], venue: PublicVenue) -> dict[str, object]:
     """What the environment says: a list with commas, a limit as `CONNECTOR_RISK_<LIMIT>` or `CONNECTOR_RISK_<SYMBOL>_<LIMIT>`."""
     content: dict[str, object] = {}
     for key in ConnectorConfig.model_fields:
         value = environment.get(ENVIRONMENT_PREFIX + key.upper())
         if value is not None and key != "risk":
             content[key] = value.split(",") if key == "unknown_query_ms" else value
+    for name, key in venue.config_names.items():
+        if value := environment.get(ENVIRONMENT_PREFIX + name.upper()):
+            content[key] = value
     risk: dict[str, object] = {}
     begin = f"{ENVIRONMENT_PREFIX}RISK_"
     for name, value in environment.items():

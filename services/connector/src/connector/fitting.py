@@ -32,7 +32,7 @@ def _stream_root(config: ConnectorConfig, exchange: Exchange, where: str) -> str
 
 
 def _check_orders(config: ConnectorConfig, exchange: Exchange, trading: TradingVenue, where: str) -> None:
-    if config.dead_man_s and trading.countdown("", 0) is None:
+    if config.dead_man_s and trading.countdown("", 0) is None and trading.protection() is None:
         what = f"{exchange.name} has no countdown that cancels orders when this process is gone"
         watchdog = f"connector watchdog NAME {where} --exchange {exchange.name}"
         remedy = f"Leave it out and guard the connector with a watchdog: {watchdog}."
@@ -43,6 +43,9 @@ def _check_orders(config: ConnectorConfig, exchange: Exchange, trading: TradingV
     if config.order_route == "ws":
         if not exchange.trade_api_url:
             what = f"{exchange.name} has no WebSocket API for orders"
+            raise SettingsError(where, "order_route", what, 'Leave it out: orders go by REST ("rest").')
+        if config.api_url.rstrip("/") in exchange.without_trade_api:
+            what = f"{config.api_url} has no WebSocket API for orders"
             raise SettingsError(where, "order_route", what, 'Leave it out: orders go by REST ("rest").')
         if not config.trade_ws_url and config.api_url.rstrip("/") != (exchange.trade_rest_root or exchange.rest_root):
             what = "is needed beside an api_url that is not production's"  # else a test's keys would go to production

@@ -29,6 +29,9 @@ PATIENCE: Final = 3
 """At this question about an end that lacks executions its bot is told why it waits."""
 MOST_REPEATS: Final = 5
 """So often a cancel that came before its order is sent again."""
+ACCEPTED_NS: Final = SECOND_NS // 2
+"""So long after a request was accepted its outcome must have been told."""
+_MISSING: Final = "executions are missing"
 _ENDS: Final = (Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.REJECTED)
 _ASKED: Final = {Status.NEW: Op.SUBMIT, Status.REPLACED: Op.MODIFY, Status.CANCELED: Op.CANCEL}
 _OPS: Final = {
@@ -181,6 +184,31 @@ class Ledger:
         if op is Op.MODIFY and tracked.wanted is not None and not report.terms:
             tracked.terms = tracked.wanted
         return effects + self._settle(tracked, op, now)
+
+    def accepted(self, tracked: Tracked, op: Op, number: int, exchange_id: str, now: Moment) -> list[LedgerEffect]:
+        """Take the answer that a request was taken, no more: it makes no order live, and ends none. Its outcome is awaited for a while."""
+        if exchange_id and tracked.exchange_id != exchange_id:
+            tracked.exchange_id = exchange_id
+            self.by_exchange_id[exchange_id] = tracked
+        if (
+            not tracked.done
+            and self._is_current(tracked, op, number)
+            and (op is not Op.SUBMIT or tracked.phase is Phase.SENT)
+        ):
+            tracked.accepted[op] = (number, after(now.mono, ACCEPTED_NS))
+        return []
+
+    def overdue(self, now: Moment) -> list[LedgerEffect]:
+        """Ask about requests that were accepted, and of whose outcome nothing was told in time."""
+        effects: list[LedgerEffect] = []
+        for one in self.active.values():
+            for op, (number, due) in list(one.accepted.items()) if one.accepted else ():
+                if one.requests.get(op) != number:
+                    del one.accepted[op]
+                elif due <= now.mono:
+                    del one.accepted[op]
+                    effects += self.lost(one, op, number, "accepted, and nothing tells what came of it", now)
+        return effects
 
     def applied(self, tracked: Tracked, op: Op, number: int, now: Moment) -> list[LedgerEffect]:
         """Take the answer that what was asked is so already."""
@@ -338,7 +366,7 @@ class Ledger:
         if tracked.done:
             return [*effects, *self._complete(tracked, now)]
         if tracked.missing and tracked.doubt is None:
-            self._doubt(tracked, "executions are missing", now)
+            self._doubt(tracked, _MISSING, now)
         return [*self._tell(tracked), *effects] if report.fill is None else [*effects, *self._tell(tracked)]
 
     def _take_terms(self, tracked: Tracked, report: OrderReport) -> bool:
@@ -395,6 +423,8 @@ class Ledger:
             tracked.final = Status.FILLED if whole else tracked.final
         elif not tracked.done:
             effects += self._seen(tracked)  # an execution proves that it arrived
+            if not tracked.missing and tracked.doubt is not None and tracked.doubt.why == _MISSING:
+                tracked.doubt = None  # a push told of the order before one told of its execution
             if whole and tracked.doubt is None:
                 self._doubt(tracked, "executed whole, and not said to have ended", now)
         elif not tracked.missing and not tracked.held:
@@ -466,7 +496,7 @@ class Ledger:
             return []
         if tracked.missing or tracked.held:
             if tracked.doubt is None:
-                self._doubt(tracked, "executions are missing", now)
+                self._doubt(tracked, _MISSING, now)
             return []
         self._end(tracked)
         return self._tell(tracked)

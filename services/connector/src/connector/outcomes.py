@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from marketlink.errors import MalformedMessage
 from marketlink.times import Moment
 from marketlink.venues.trading import (
+    Accepted,
     AccountReport,
     BalanceReport,
     Op,
@@ -162,22 +163,17 @@ class Outcomes:
                 return self._of_order(asked.orders[0], op, number, venue.read_order(body), now)
             case Op.CANCEL_MANY:
                 return self._cancelled_many(number, asked, body, now)
-            case Op.QUERY if not asked.orders:
-                return [*self._comparing.identified(venue.read_order(body), asked, now)]
             case Op.QUERY:
-                tracked = asked.orders[0]
-                report = venue.read_order(body)
-                if tracked.doubt is not None:
-                    tracked.doubt.waiting = 0
-                if not _is_of(report, tracked):
-                    return [Remarked("answers about another order", tracked.client_id)]
-                return [*ledger.on_report(tracked, report, asked.sent_ns, now)]
+                return self._queried(asked, venue.read_query(body), now)
             case Op.OPEN_ORDERS:
-                steps = self._comparing.listed(asked, venue.read_open_orders(body), now)
-                self._reconcile.got(op, asked.symbol)
+                page = venue.next_page(op, body)
+                steps, complete = self._comparing.listed(asked, venue.read_open_orders(body), page, now)
+                if complete:
+                    self._reconcile.got(op, asked.symbol)
                 return [*steps]
             case Op.TRADES:
-                steps, complete = self._comparing.traded(asked, venue.read_trades(body), now)
+                page = venue.next_page(op, body)
+                steps, complete = self._comparing.traded(asked, venue.read_trades(body), page, now)
                 if complete:
                     self._reconcile.got(op, asked.symbol)
                 return [*steps]
@@ -200,8 +196,34 @@ class Outcomes:
                 return [Halt("the account keeps positions in two ways (hedge mode): switch it to one-way mode")]
         return []
 
-    def _of_order(self, tracked: Tracked, op: Op, number: int, report: OrderReport, now: Moment) -> list[OutcomeStep]:
+    def _queried(self, asked: Asked, report: OrderReport | None, now: Moment) -> list[OutcomeStep]:
+        """Take the answer to a question about one order, of ours or, without `orders`, by the exchange's id."""
+        if not asked.orders:
+            return [] if report is None else [*self._comparing.identified(report, asked, now)]
+        tracked = asked.orders[0]
+        if report is None and not asked.past:
+            call = self._venue.query_past(tracked.symbol, tracked.client_id)
+            if call is not None:
+                ask = self._calls.ask(call, now, tracked, from_ns=asked.sent_ns, past=True)
+                if tracked.doubt is None:
+                    return [ask]
+                tracked.doubt.waiting = ask.number
+                symbol = tracked.symbol  # the rest of the proof that it never arrived is asked for beside it
+                return [ask, *self._comparing.ask_open(symbol, now), *self._comparing.ask_trades(symbol, now)]
+        if tracked.doubt is not None:
+            tracked.doubt.waiting = 0
+        if report is None:  # not there at the earlier of both questions
+            return [*self._ledger.on_absent(tracked, Op.QUERY, asked.from_ns or asked.sent_ns, now)]
         if not _is_of(report, tracked):
+            return [Remarked("answers about another order", tracked.client_id)]
+        return [*self._ledger.on_report(tracked, report, asked.sent_ns, now)]
+
+    def _of_order(
+        self, tracked: Tracked, op: Op, number: int, report: OrderReport | Accepted, now: Moment
+    ) -> list[OutcomeStep]:
+        if isinstance(report, Accepted) and report.client_id in ("", tracked.client_id):
+            return [*self._ledger.accepted(tracked, op, number, report.exchange_id, now)]
+        if isinstance(report, Accepted) or not _is_of(report, tracked):
             return [*self._ledger.lost(tracked, op, number, "the answer is about another order", now)]
         return [*self._ledger.answered(tracked, op, number, report, now)]
 
@@ -212,7 +234,7 @@ class Outcomes:
             return self._failed(number, asked, Verdict.UNKNOWN, text, None, now)
         steps: list[OutcomeStep] = []
         for tracked, answer in zip(asked.orders, answers, strict=True):
-            if isinstance(answer, OrderReport):
+            if isinstance(answer, OrderReport | Accepted):
                 steps += self._of_order(tracked, Op.CANCEL, number, answer, now)
             else:
                 verdict = judge(self._venue.decisions, Op.CANCEL, answer).verdict

@@ -75,6 +75,8 @@ class Tracked:
     cancels_repeated: int = 0
     doubt: Doubt | None = None
     shown: Order | None = None
+    accepted: dict[Op, tuple[int, MonoNs]] = field(default_factory=dict)
+    """Requests that were only taken so far: their numbers, and when their outcome is overdue."""
     adopted: bool = False
     inquired: bool = False  # only its bot knows of it: whether it was placed, and under which client id, is not known
     confirmed: bool = False  # a push told of it: the account's stream works

@@ -11,6 +11,7 @@ of a request `outcomes`, what is asked about orders `comparing`, who is told `ow
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from marketlink.link.port import Present
 from marketlink.messages import Batch, ErrorEvent, OrderEvent, PositionEvent, SubmitOrder
@@ -53,6 +54,9 @@ from connector.reconcile import Reconcile
 from connector.restored import Restored, tracked_orders
 from connector.risk import Look, Mode, Risk
 from connector.tracked import Tracked
+
+MOST_UNMATCHED: Final = 1_000
+"""Executions held whose orders are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,7 @@ class Trader:
         self._dead_man_due = MonoNs(0)
         self._countdowns: set[str] = set()
         self._to_clear: set[str] = set()
+        self._unmatched: dict[str, Fill] = {}
         self._absence = Absence(settings.bot_timeout_ns, settings.orphans)
 
     @property
@@ -215,7 +220,8 @@ class Trader:
 
     def on_outcome(self, number: int, outcome: Outcome, now: Moment) -> list[Effect]:
         """Take what became of a request."""
-        return [*self._carry(self._outcomes.take(number, outcome, now), now), *self._compared(now)]
+        effects = self._carry(self._outcomes.take(number, outcome, now), now)
+        return [*effects, *self._matched(now), *self._compared(now)]
 
     def on_private(self, message: PrivateMessage, now: Moment) -> list[Effect]:
         """Take an event of the account's stream."""
@@ -225,6 +231,7 @@ class Trader:
             case Fill():
                 tracked = self._comparing.find(message)
                 if tracked is None:
+                    self._hold(message)
                     return []
                 tracked.confirmed = True
                 return self._carry(self.ledger.on_fill(tracked, message, now), now)
@@ -253,7 +260,24 @@ class Trader:
         tracked = self._comparing.known(report, now)
         if tracked is None:
             return self._carry(self._comparing.strangers(report), now)
-        return self._carry(self.ledger.on_push(tracked, report, now), now)
+        return [*self._carry(self.ledger.on_push(tracked, report, now), now), *self._matched(now)]
+
+    def _hold(self, fill: Fill) -> None:
+        """Keep an execution that names only the exchange's id of an order, which is not known yet: it may be one of ours."""
+        self._unmatched[fill.trade_id] = fill
+        while len(self._unmatched) > MOST_UNMATCHED:
+            del self._unmatched[next(iter(self._unmatched))]
+
+    def _matched(self, now: Moment) -> list[Effect]:
+        """Count the executions that were held, of orders that are known by now."""
+        effects: list[Effect] = []
+        for fill in list(self._unmatched.values()):
+            tracked = self.ledger.by_exchange_id.get(fill.exchange_id)
+            if tracked is not None:
+                del self._unmatched[fill.trade_id]
+                tracked.confirmed = True
+                effects += self._carry(self.ledger.on_fill(tracked, fill, now), now)
+        return effects
 
     def _position(self, report: PositionReport) -> list[Effect]:
         if report.side != "BOTH":

@@ -89,6 +89,7 @@ def make_account(
         config.order_timeout_s,
         config.recv_window_ms,
         config.clock_alarm_ms,
+        config.dead_man_s,
     )
     api = None
     if config.order_route == "ws":

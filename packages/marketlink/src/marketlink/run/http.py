@@ -300,7 +300,7 @@ class VenueHttp:
                     method, url, params=params, headers=headers, content=content, extensions=extensions
                 )
                 async with sending as response:
-                    self._observe(response)
+                    self._observe(response, wanted.orders)
                     try:
                         body = await _read(response)
                     except BaseException:
@@ -314,7 +314,7 @@ class VenueHttp:
             raise failed(tls_words(error, self._root) or f"{type(error).__name__}: {error}") from error
         return response, body
 
-    def _observe(self, response: httpx.Response) -> None:
+    def _observe(self, response: httpx.Response, orders: int) -> None:
         """Take from the headers what must be known even if the body never comes."""
         now_ns = self._clock.mono_ns()
         if (used := _count(response, self._venue.used_weight_header)) is not None:
@@ -323,6 +323,11 @@ class VenueHttp:
             for limit in self.orders.limits:
                 if (used := _count(response, self._trading.order_count_header(limit))) is not None:
                     self.orders.observe(limit, used, now_ns)
+            if orders and (names := self._trading.orders_left_headers) is not None and self.orders.limits:
+                most, left = (_count(response, name) for name in names)
+                if most is not None and left is not None:
+                    shortest = min(self.orders.limits, key=lambda limit: limit.per_s)
+                    self.orders.observe(shortest, shortest.most - min(left, shortest.most), now_ns)
         if response.status_code != 429 or self._trading is None:  # whether 429 is about orders, only the body tells
             self._hold_as_stated(response)
 
@@ -356,9 +361,13 @@ class VenueHttp:
 
     def _limited(self, status: int, refusal: Refusal | None, wait_s: float | None) -> float | None:
         """Hold what an answer says must wait, and return for how long; None when it says nothing of the kind."""
+        if status not in (418, 429) and self._is_of_orders(refusal) and self.orders is not None:
+            held_s = max(wait_s or 0.0, LEAST_WAIT_S)
+            self.orders.on_limited(held_s, self._clock.mono_ns())
+            return held_s
         if status not in (418, 429) and (status != 403 or refusal is not None):
             return None
-        if self._is_of_orders(status, refusal) and self.orders is not None:  # cancels must go on
+        if status == 429 and self._is_of_orders(refusal) and self.orders is not None:  # cancels must go on
             if wait_s is None:
                 wait_s = min((limit.per_s for limit in self.orders.limits), default=UNSTATED_WAIT_S[status])
             wait_s = max(wait_s, LEAST_WAIT_S)
@@ -370,9 +379,9 @@ class VenueHttp:
             wait_s = self._venue.hold_s.get(status, UNSTATED_WAIT_S[status])
         return self._hold(status, wait_s)
 
-    def _is_of_orders(self, status: int, refusal: Refusal | None) -> bool:
+    def _is_of_orders(self, refusal: Refusal | None) -> bool:
         codes = self._trading.order_limit_codes if self._trading is not None else frozenset[int]()
-        return status == 429 and refusal is not None and refusal.code in codes
+        return refusal is not None and refusal.code in codes
 
     def _judge(self, what: str, response: httpx.Response, body: bytes) -> bytes:
         venue, status, refusal = self._venue.name, response.status_code, self._refusal(response, body)

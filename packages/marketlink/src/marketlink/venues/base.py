@@ -164,6 +164,14 @@ class PublicVenue(Protocol):
         """How many streams one connection may carry."""
 
     @property
+    def config_names(self) -> Mapping[str, str]:
+        """Names that the source's configuration has for keys of ours, by those names."""
+
+    @property
+    def config_values(self) -> Mapping[str, Sequence[str]]:
+        """Keys of the source's configuration that can say nothing but one of these values."""
+
+    @property
     def max_batch(self) -> int:
         """How many streams one subscription message may name."""
 

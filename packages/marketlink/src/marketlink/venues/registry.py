@@ -53,6 +53,7 @@ class Exchange:
     trade_rest_root: str = ""
     private_root: str = ""
     time_units: "Mapping[str, PublicVenue]" = field(default_factory=dict)
+    without_trade_api: tuple[str, ...] = ()  # REST roots beside which there is no WebSocket API for orders
 
 
 def find(name: str) -> Exchange:

@@ -33,8 +33,10 @@ class Op(Enum):
     STREAM_END = "stream_end"
     COUNTDOWN = "countdown"
     TIME = "time"
+    PROTECTION = "protection"
 
 
+API_LOGIN: Final = "login"
 ORDER_OPS: Final = frozenset({Op.SUBMIT, Op.CANCEL, Op.MODIFY, Op.CANCEL_MANY, Op.CANCEL_ALL})
 """Requests that change orders: when no usable answer comes, what they did is unknown."""
 
@@ -129,6 +131,17 @@ class OrderReport:
     reason: str = ""
     reduce_only: bool = False
     terms: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to an order request that only says that it was taken: what came of it, a push or a question tells.
+
+    `client_id` is empty where the exchange does not repeat it.
+    """
+
+    client_id: str
+    exchange_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +346,11 @@ class TradingVenue(Protocol):
         """Numbers of error answers that are about the number of orders, and not about weight."""
 
     def order_count_header(self, limit: OrderLimit) -> str:
-        """The answer header that says how many orders count against a limit."""
+        """The answer header that says how many orders count against a limit; empty where none does."""
+
+    @property
+    def orders_left_headers(self) -> tuple[str, str] | None:
+        """The headers of an order's answer that say what the shortest limit is, and how much of it is left; None: there are none."""
 
     def with_self_trade(self, mode: str) -> "TradingVenue":
         """The same, with orders that say what happens when they would meet one of their own account. Raises ValueError."""
@@ -368,11 +385,14 @@ class TradingVenue(Protocol):
     def query(self, symbol: str, client_id: str, exchange_id: str = "") -> Call:
         """The request for one order, by our id for it or, where that is not known, by the exchange's."""
 
-    def open_orders(self, symbol: str | None = None) -> Call:
-        """The request for the open orders, of one symbol or all."""
+    def query_past(self, symbol: str, client_id: str, exchange_id: str = "") -> Call | None:
+        """The request for one order among those that `query` no longer tells of; None where it tells of all."""
+
+    def open_orders(self, symbol: str | None = None, page: str = "") -> Call:
+        """The request for the open orders, of one symbol or all; `page`: what `next_page` read off the page before."""
 
     def trades(self, symbol: str, *, from_id: str = "", start_ms: int = 0) -> Call:
-        """The request for executions on a symbol, oldest first, at most 1000: from a trade id on, or from a time on."""
+        """The request for a page of the executions on a symbol since a time; `from_id`: what `next_page` read off the one before."""
 
     def positions(self) -> Call:
         """The request for all positions."""
@@ -408,6 +428,18 @@ class TradingVenue(Protocol):
     def countdown(self, symbol: str, after_ms: int) -> Call | None:
         """The request that has the exchange cancel every order of a symbol unless it is repeated in time; 0 stops it. None: it has not."""
 
+    def protection(self) -> Call | None:
+        """The request for whether the exchange can cancel everything when the account's stream is gone; None: it has no such thing."""
+
+    def read_protection(self, body: bytes) -> bool:
+        """Read whether it can for this account."""
+
+    def with_protection(self) -> "TradingVenue":
+        """The same, with an account's stream that protection watches."""
+
+    def protect(self, after_s: int) -> Call:
+        """The request that has it do so after so many seconds."""
+
     def server_time(self) -> Call:
         """The request for the exchange's time."""
 
@@ -419,16 +451,33 @@ class TradingVenue(Protocol):
     def api_request(self, call: Call, request_id: str, signer: Signer, time_ms: int, window_ms: int) -> bytes | None:
         """The same for the WebSocket API; None for what it has not."""
 
-    def read_api(self, frame: bytes) -> ApiAnswer:
-        """Read an answer of the WebSocket API."""
+    def api_login(self, signer: Signer, time_ms: int, window_ms: int) -> bytes | None:
+        """What opens the WebSocket API, answered under the number `API_LOGIN`; None where each request is signed by itself."""
+
+    @property
+    def api_beat(self) -> tuple[float, bytes] | None:
+        """The message that keeps the WebSocket API open, and how often it is sent, s; None where the exchange needs none."""
+
+    @property
+    def api_messages_per_s(self) -> int:
+        """How many messages a second one connection of the WebSocket API takes."""
+
+    def read_api(self, frame: bytes) -> ApiAnswer | None:
+        """Read an answer of the WebSocket API; None for what answers no request."""
 
     def read_refusal(self, status: int, body: bytes) -> Refusal | None:
         """Read an error answer; None when the body is the answer that was asked for."""
 
-    def read_order(self, body: bytes) -> OrderReport:
-        """Read the answer to submit, cancel, modify or query."""
+    def read_order(self, body: bytes) -> OrderReport | Accepted:
+        """Read the answer to submit, cancel or modify."""
 
-    def read_many(self, body: bytes) -> Sequence[OrderReport | Refusal]:
+    def read_query(self, body: bytes) -> OrderReport | None:
+        """Read the answer to query; None where it says that there is no such order."""
+
+    def next_page(self, op: Op, body: bytes) -> str:
+        """Read off a list's answer where the next page begins; empty when this was the last."""
+
+    def read_many(self, body: bytes) -> Sequence[OrderReport | Accepted | Refusal]:
         """Read the answer to cancel_many, in the order of the request."""
 
     def read_open_orders(self, body: bytes) -> Sequence[OrderReport]:

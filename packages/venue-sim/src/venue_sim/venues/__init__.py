@@ -17,7 +17,7 @@ _ROWS: Final = {
     "papi": ("venue_sim.venues.papi", "PAPI", "PAPI_TRADE"),
     "coinm": ("venue_sim.venues.coinm", "COINM", ""),
     "spot": ("venue_sim.venues.spot", "SPOT", "SPOT_TRADE"),
-    "bybit": ("venue_sim.venues.bybit", "BYBIT", ""),
+    "bybit": ("venue_sim.venues.bybit", "BYBIT", "BYBIT_TRADE"),
     "hyperliquid": ("venue_sim.venues.hyperliquid", "HYPERLIQUID", ""),
 }
 """By name: the module, its public face, and its trading face (empty where it has none)."""

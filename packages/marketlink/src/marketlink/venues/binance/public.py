@@ -124,6 +124,8 @@ class BinancePublic:
     name: str = "binancefutures"
     rule: Rule = field(default_factory=ByPreviousId)
     max_streams: int = 200
+    config_names: Mapping[str, str] = field(default_factory=dict)
+    config_values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     max_batch: int = 50
     max_messages_per_s: int = 10
     beat: tuple[float, bytes] | None = None

@@ -135,7 +135,7 @@ class BinanceSpotTrading(BinanceUsdmTrading):
         params = (("symbol", symbol.upper()), ("orderId", exchange_id)) if exchange_id else _named(symbol, client_id)
         return Call(Op.QUERY, "GET", ORDER, params, weight=4)
 
-    def open_orders(self, symbol: str | None = None) -> Call:
+    def open_orders(self, symbol: str | None = None, page: str = "") -> Call:
         """Ask for the open orders; those of all symbols weigh more than ten times as much."""
         params = () if symbol is None else (("symbol", symbol.upper()),)
         return Call(Op.OPEN_ORDERS, "GET", "/api/v3/openOrders", params, weight=80 if symbol is None else 6)

@@ -97,6 +97,7 @@ class BinanceUsdmTrading:
     decisions: Sequence[Decision] = USDM_DECISIONS
     forms: Mapping[str, str] = field(default_factory=lambda: FORMS)
     product: int = 1  # of the fields `st` and `fs`: 1 USD-M, 2 COIN-M
+    api_messages_per_s: int = 10
     trade_api_url: str = "wss://ws-fapi.binance.com/ws-fapi/v1"
     self_trade: str = ""  # `selfTradePreventionMode` of orders; empty: the account's
 
@@ -178,7 +179,16 @@ class BinanceUsdmTrading:
         params = (("symbol", symbol.upper()), ("orderId", exchange_id)) if exchange_id else _named(symbol, client_id)
         return Call(Op.QUERY, "GET", f"{self.orders}/order", params)
 
-    def open_orders(self, symbol: str | None = None) -> Call:
+    @property
+    def orders_left_headers(self) -> tuple[str, str] | None:
+        """None: the exchange counts what was used."""
+        return None
+
+    def query_past(self, symbol: str, client_id: str, exchange_id: str = "") -> Call | None:
+        """None: `query` tells of all that can be told."""
+        return None
+
+    def open_orders(self, symbol: str | None = None, page: str = "") -> Call:
         """Ask for the open orders; those of all symbols weigh forty times as much."""
         params = () if symbol is None else (("symbol", symbol.upper()),)
         return Call(Op.OPEN_ORDERS, "GET", f"{self.orders}/openOrders", params, weight=40 if symbol is None else 1)
@@ -236,6 +246,31 @@ class BinanceUsdmTrading:
             return None
         params = (("symbol", symbol.upper()), ("countdownTime", str(after_ms)))
         return Call(Op.COUNTDOWN, "POST", f"{self.orders}/countdownCancelAll", params, weight=10)
+
+    def protection(self) -> Call | None:
+        """None: a countdown does it, which needs no permission."""
+        return None
+
+    def read_protection(self, body: bytes) -> bool:
+        """There is none."""
+        return False
+
+    def with_protection(self) -> TradingVenue:
+        """There is none."""
+        return self
+
+    def protect(self, after_s: int) -> Call:
+        """There is none."""
+        raise NotImplementedError
+
+    def api_login(self, signer: Signer, time_ms: int, window_ms: int) -> bytes | None:
+        """None: each request is signed."""
+        return None
+
+    @property
+    def api_beat(self) -> tuple[float, bytes] | None:
+        """None: the exchange pings."""
+        return None
 
     def server_time(self) -> Call:
         """Ask for the exchange's time; Portfolio Margin takes the futures', having none of its own."""
@@ -311,6 +346,17 @@ class BinanceUsdmTrading:
         A state that needs a quantity to be believed, and comes without it, is UNSUPPORTED: the exchange must be asked.
         """
         return self._decoded(body, "order", lambda data: _answered(_object(data)))
+
+    def read_query(self, body: bytes) -> OrderReport | None:
+        """Read the answer to query; an order that is not there is an error."""
+        return self.read_order(body)
+
+    def next_page(self, op: Op, body: bytes) -> str:
+        """Executions come a thousand at a time, oldest first: the next begin behind the last trade id."""
+        if op is not Op.TRADES:
+            return ""
+        rows = self.read_trades(body)
+        return str(int(rows[-1].trade_id) + 1) if len(rows) >= MOST_TRADES else ""
 
     def read_many(self, body: bytes) -> Sequence[OrderReport | Refusal]:
         """Read the answer to cancel_many."""

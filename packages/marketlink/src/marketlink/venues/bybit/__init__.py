@@ -1,11 +1,22 @@
-"""Bybit v5, linear contracts: `public` market data, `info` its instruments, `words` what all of it shares."""
+"""Bybit v5, linear contracts: `public` market data, `info` its instruments, `trade` requests and answers, `private` the account's
+stream, `decisions` its errors, `words` what all of it shares."""
 
 from marketlink.venues.bybit.public import LINEAR_PUBLIC, BybitLinear
+from marketlink.venues.bybit.trade import LINEAR_TRADING, BybitLinearTrading
 from marketlink.venues.registry import Exchange
 
-__all__ = ["LINEAR_PUBLIC", "BybitLinear", "linear"]
+__all__ = ["LINEAR_PUBLIC", "LINEAR_TRADING", "BybitLinear", "BybitLinearTrading", "linear"]
 
 
 def linear() -> Exchange:
     """Linear contracts: perpetuals and futures settled in USDT or USDC."""
-    return Exchange("bybit", LINEAR_PUBLIC, None, LINEAR_PUBLIC.stream_root, LINEAR_PUBLIC.rest_root)
+    public, trading = LINEAR_PUBLIC, LINEAR_TRADING
+    return Exchange(
+        "bybit",
+        public,
+        trading,
+        public.stream_root,
+        public.rest_root,
+        trading.trade_api_url,
+        without_trade_api=(public.demo_rest_root,),
+    )

@@ -54,6 +54,12 @@ DEEPEST: Final = DEPTHS[-1]
 KNOWN_UNUSED: Final = frozenset(
     ("tickers", "kline", "liquidation", "allLiquidation", "priceLimit", "insurance", "adlAlert", "system", "rpi")
 )
+CONFIG_NAMES: Final = {
+    "public_url": "stream_url",
+    "private_url": "user_stream_url",
+    "trade_url": "trade_ws_url",
+    "rest_url": "api_url",
+}
 RESTARTED: Final = 1
 """The update id of the whole book that follows a restart of the exchange's service, whatever the frame's type says."""
 
@@ -91,6 +97,8 @@ class BybitLinear:
     name: str = "bybit"
     category: str = LINEAR
     rule: Rule = field(default_factory=ByNextId)
+    config_names: Mapping[str, str] = field(default_factory=lambda: CONFIG_NAMES)
+    config_values: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"category": (LINEAR,)})
     max_streams: int = 400  # with their names below the 21,000 characters of one connection
     max_batch: int = 10
     max_messages_per_s: int = 10
@@ -104,6 +112,8 @@ class BybitLinear:
     rest_root: str = "https://api.bybit.com"
     test_stream_root: str = "wss://stream-testnet.bybit.com"
     test_rest_root: str = "https://api-testnet.bybit.com"
+    demo_private_root: str = "wss://stream-demo.bybit.com"  # demo trading has production's market data
+    demo_rest_root: str = "https://api-demo.bybit.com"
     page_limit: int = 1000
     depth_limit: int = 500
     scan: BookScan | None = None  # what it leaves goes through the JSON

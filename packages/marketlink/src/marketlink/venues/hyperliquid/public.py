@@ -67,6 +67,8 @@ class Hyperliquid:
 
     name: str = "hyperliquid"
     rule: Rule = field(default_factory=ByNextId)  # nothing follows anything: every book is whole
+    config_names: Mapping[str, str] = field(default_factory=dict)
+    config_values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     max_streams: int = 1000
     max_batch: int = 1
     max_messages_per_s: int = 20

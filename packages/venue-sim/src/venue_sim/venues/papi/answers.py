@@ -34,7 +34,7 @@ def order(state: OrderState) -> Body:
     return _body(_full(state))
 
 
-def orders(states: Sequence[OrderState]) -> Body:
+def orders(states: Sequence[OrderState], next_first: int | None = None) -> Body:
     """Answer orders asked for."""
     return _body([_full(state) for state in states])
 

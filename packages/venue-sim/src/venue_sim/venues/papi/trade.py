@@ -36,6 +36,7 @@ from venue_sim.venues.usdm.private_answers import (
     wrap,
 )
 from venue_sim.venues.usdm.private_events import again, liquidation_id
+from venue_sim.venues.usdm.trade import api_login, credentials, late_rules, on_stream
 
 key_header = "X-MBX-APIKEY"
 order_path = "/papi/v1/um/order"
@@ -47,19 +48,23 @@ __all__ = [
     "acknowledgement",
     "again",
     "api_answer",
+    "api_login",
     "balance",
     "broken",
     "countdown",
+    "credentials",
     "denied",
     "done_all",
     "hedge",
     "key_expired",
     "key_header",
+    "late_rules",
     "liquidation_id",
     "listed",
     "logged_on",
     "no_such_order",
     "no_such_stream",
+    "on_stream",
     "order",
     "order_path",
     "order_pools",

@@ -143,7 +143,7 @@ def order(state: OrderState) -> Body:
     return _body(_full(state))
 
 
-def orders(states: Sequence[OrderState]) -> Body:
+def orders(states: Sequence[OrderState], next_first: int | None = None) -> Body:
     """Answer orders asked for."""
     return _body([_full(state) for state in states])
 
@@ -191,7 +191,9 @@ def fee_asset(side: int, instrument: Instrument) -> str:
     return instrument.base_asset if side == BUY else instrument.quote_asset
 
 
-def trades(executions: Sequence[Execution], instruments: Mapping[str, Instrument]) -> Body:
+def trades(
+    executions: Sequence[Execution], instruments: Mapping[str, Instrument], next_first: int | None = None
+) -> Body:
     """Answer the account's trades."""
     return _body(
         [

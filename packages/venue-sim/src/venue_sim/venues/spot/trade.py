@@ -33,6 +33,7 @@ from venue_sim.venues.spot.private_answers import (
 from venue_sim.venues.spot.private_events import again, key_expired, liquidation_id, push, quick
 from venue_sim.venues.spot.private_requests import parse, parse_api
 from venue_sim.venues.spot.rest import POOLS
+from venue_sim.venues.usdm.trade import api_login, credentials, late_rules, on_stream
 
 key_header = "X-MBX-APIKEY"
 order_path = "/api/v3/order"
@@ -44,19 +45,23 @@ __all__ = [
     "acknowledgement",
     "again",
     "api_answer",
+    "api_login",
     "balance",
     "broken",
     "countdown",
+    "credentials",
     "denied",
     "done_all",
     "hedge",
     "key_expired",
     "key_header",
+    "late_rules",
     "liquidation_id",
     "listed",
     "logged_on",
     "no_such_order",
     "no_such_stream",
+    "on_stream",
     "order",
     "order_path",
     "order_pools",

@@ -129,7 +129,7 @@ def order(state: OrderState) -> Body:
     return _body(_full(state))
 
 
-def orders(states: Sequence[OrderState]) -> Body:
+def orders(states: Sequence[OrderState], next_first: int | None = None) -> Body:
     """Answer orders asked for."""
     return _body([_full(state) for state in states])
 
@@ -171,7 +171,9 @@ def _full(state: OrderState) -> dict[str, Any]:
     return {**_order(state, state.status.value, state.executed), **more}
 
 
-def trades(executions: Sequence[Execution], instruments: Mapping[str, Instrument]) -> Body:
+def trades(
+    executions: Sequence[Execution], instruments: Mapping[str, Instrument], next_first: int | None = None
+) -> Body:
     """Answer the account's trades."""
     return _body(
         [

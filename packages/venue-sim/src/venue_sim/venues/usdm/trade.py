@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from venue_sim.auth import Key, payload_of
+from venue_sim.filters import Rule
 from venue_sim.limits import POOLS
+from venue_sim.trade_face import Credentials, StreamSays
 from venue_sim.venues.usdm.private_answers import (
     account,
     acknowledgement,
@@ -38,25 +44,48 @@ key_header = "X-MBX-APIKEY"
 order_path = "/fapi/v1/order"
 order_pools = POOLS
 weight_per_minute: int | None = None
+late_rules: frozenset[Rule] = frozenset()
+
+
+def credentials(query: str, body: str, headers: Mapping[str, str]) -> Credentials:
+    """The key stands in a header, all else among the parameters, in the query or in the body; the signature comes last."""
+    payload, signature = payload_of(query, body)
+    parameters = dict([*parse_qsl(query, keep_blank_values=True), *parse_qsl(body, keep_blank_values=True)])
+    return Credentials(parameters, headers.get(key_header.lower(), ""), payload, signature)
+
+
+def on_stream(text: bytes, keys: Mapping[str, Key], now_ms: int) -> StreamSays | None:
+    """None: the key in the address is enough."""
+    return None
+
+
+def api_login(text: bytes, keys: Mapping[str, Key], now_ms: int) -> tuple[bytes, str] | None:
+    """None: each request is signed."""
+    return None
+
 
 __all__ = [
     "account",
     "acknowledgement",
     "again",
     "api_answer",
+    "api_login",
     "balance",
     "broken",
     "countdown",
+    "credentials",
     "denied",
     "done_all",
     "hedge",
     "key_expired",
     "key_header",
+    "late_rules",
     "liquidation_id",
     "listed",
     "logged_on",
     "no_such_order",
     "no_such_stream",
+    "on_stream",
     "order",
     "order_path",
     "order_pools",
