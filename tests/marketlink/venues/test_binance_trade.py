@@ -510,7 +510,7 @@ def test_every_operation_has_its_request_or_is_not_of_this_exchange() -> None:
         VENUE.countdown("b", 0),
         VENUE.server_time(),
     ]
-    assert {call.op for call in calls} == set(Op) - {Op.ORDER_LIMITS, Op.ACCOUNT}
+    assert {call.op for call in calls} == set(Op) - {Op.ORDER_LIMITS, Op.ACCOUNT, Op.PROTECTION}
     assert {call.op for call in calls if call.orders} == {Op.SUBMIT, Op.MODIFY}, "a cancel never counts as an order"
 
 

@@ -67,6 +67,7 @@ _RULES: dict[Rule, tuple[int, str]] = {
     Rule.TOO_MANY_CHANGES: (10001, "too many modifications"),
     Rule.NOT_A_LIMIT: (110001, "only limit orders can be amended"),
     Rule.POSITION_SIDE: (10001, "position idx not match position mode"),
+    Rule.NOT_LESS: (10001, "Qty invalid"),
 }
 _DENIED: dict[Denied, tuple[int, str]] = {
     Denied.NO_KEY: (10003, "API key is invalid."),
@@ -77,6 +78,7 @@ _DENIED: dict[Denied, tuple[int, str]] = {
     Denied.TOO_EARLY: (10002, "invalid request, please check your server timestamp or recv_window param"),
     Denied.TOO_LATE: (10002, "invalid request, please check your server timestamp or recv_window param"),
     Denied.SIGNATURE: (10004, "error sign! please check signature generation algorithm."),
+    Denied.NO_SESSION: (10005, "Permission denied, please check your API key permissions."),
 }
 
 
