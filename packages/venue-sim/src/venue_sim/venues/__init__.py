@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _ROWS: Final = {
     "usdm": ("venue_sim.venues.usdm", "USDM", "USDM_TRADE"),
-    "coinm": ("venue_sim.venues.coinm", "COINM", ""),
+    "coinm": ("venue_sim.venues.coinm", "COINM", "COINM_TRADE"),
     "spot": ("venue_sim.venues.spot", "SPOT", "SPOT_TRADE"),
 }
 """By name: the module, its public face, and its trading face (empty where it has none)."""

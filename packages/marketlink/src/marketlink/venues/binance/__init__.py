@@ -3,11 +3,12 @@
 from marketlink.venues.binance.public import BinancePublic, reduced_root
 from marketlink.venues.binance.rows import COINM, SPOT_PUBLIC, SPOT_PUBLIC_US, USDM
 from marketlink.venues.binance.spot import SPOT_TRADING
-from marketlink.venues.binance.trade import USDM_TRADING, BinanceUsdmTrading
+from marketlink.venues.binance.trade import COINM_TRADING, USDM_TRADING, BinanceUsdmTrading
 from marketlink.venues.registry import Exchange
 
 __all__ = [
     "COINM",
+    "COINM_TRADING",
     "SPOT_PUBLIC",
     "SPOT_PUBLIC_US",
     "SPOT_TRADING",
@@ -29,7 +30,7 @@ def usdm() -> Exchange:
 
 def coinm() -> Exchange:
     """COIN-M futures."""
-    return Exchange(COINM.name, COINM, None, COINM.stream_root, COINM.rest_root)
+    return Exchange(COINM.name, COINM, COINM_TRADING, COINM.stream_root, COINM.rest_root, COINM_TRADING.trade_api_url)
 
 
 def spot() -> Exchange:

@@ -1,4 +1,4 @@
-"""Binance USD-M's account stream: where it is, and what its events mean (docs/venues/binance.md, account stream)."""
+"""The account streams of Binance's futures: where it is, and what its events mean (docs/venues/binance.md, account stream)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -35,6 +35,7 @@ FORMS: Final = {
     "query": "{root}/private/ws?listenKey={key}",
     "path": "{root}/private/ws/{key}",
 }
+COINM_FORMS: Final = {"path": "{root}/ws/{key}"}
 FILLING: Final = frozenset({"TRADE", "CALCULATED"})
 KNOWN_UNUSED: Final = frozenset(
     re.findall(
@@ -47,11 +48,11 @@ KNOWN_UNUSED: Final = frozenset(
 PRODUCTS: Final = {"UM": 1, "CM": 2}
 
 
-def stream_url(root: str, key: str, form: str) -> str:
-    """The address of the account's stream in one of `FORMS`. Raises ValueError for another one."""
-    if form not in FORMS:
-        raise ValueError(f"{form!r} is no form of the account stream's address: {', '.join(FORMS)}")
-    return FORMS[form].format(root=(reduced_root(root) or root).rstrip("/"), key=key, events=EVENTS)
+def stream_url(forms: Mapping[str, str], root: str, key: str, form: str) -> str:
+    """The address of the account's stream in one of these forms. Raises ValueError for another one."""
+    if form not in forms:
+        raise ValueError(f"{form!r} is no form of the account stream's address: {', '.join(forms)}")
+    return forms[form].format(root=(reduced_root(root) or root).rstrip("/"), key=key, events=EVENTS)
 
 
 def read_private(venue: str, product: int, frame: bytes) -> Sequence[PrivateMessage]:

@@ -1,11 +1,12 @@
-"""Binance USD-M's orders and account: what is asked, signed, and what the answers mean (docs/venues/binance.md, trading).
+"""Orders and account of Binance's futures, USD-M and COIN-M: what is asked, signed, and what the answers mean (docs/venues/binance.md,
+trading; docs/venues/coinm.md).
 
 Answers are read for what is needed only: acknowledgements lost `avgPrice`, `cumQuote` and `cumBase` in July 2026 and may lose more.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -15,7 +16,7 @@ import orjson
 from marketlink.errors import MalformedMessage
 from marketlink.orders import OrderType, Side, Status, TimeInForce
 from marketlink.venues.binance.decisions import UNREADABLE, USDM_DECISIONS
-from marketlink.venues.binance.private import FORMS, read_private, stream_url
+from marketlink.venues.binance.private import COINM_FORMS, FORMS, read_private, stream_url
 from marketlink.venues.binance.words import (
     reason_of,
     side_of,
@@ -62,19 +63,34 @@ _LIMIT_WORDS: Final = ((86400, "D"), (3600, "H"), (60, "M"), (1, "S"))
 _T = TypeVar("_T")
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Where something is asked for, and what that weighs."""
+
+    path: str
+    weight: int
+
+
 @dataclass(frozen=True)
 class BinanceUsdmTrading:
-    """The USD-M row: constants and pure functions. Decoders raise MalformedMessage only."""
+    """A row: constants and pure functions; by default USD-M's. Decoders raise MalformedMessage only."""
 
     name: str = "binancefutures"
-    api: str = "/fapi"
+    orders: str = "/fapi/v1"  # below it: order, openOrders, ...
+    listen_key: str = "/fapi/v1/listenKey"
+    ask_positions: Question = Question("/fapi/v3/positionRisk", 5)
+    ask_balances: Question = Question("/fapi/v3/balance", 5)
+    ask_mode: Question = Question("/fapi/v1/positionSide/dual", 30)
+    ask_time: Question = Question("/fapi/v1/time", 1)
+    trades_weight: int = 5
+    countdowns: bool = True
     most_cancels: int = 10
     id_length: int = 36
     order_limits: Sequence[OrderLimit] = (OrderLimit(300, 10), OrderLimit(1200, 60))
     order_limit_codes: frozenset[int] = frozenset({-1015})
     decisions: Sequence[Decision] = USDM_DECISIONS
-    stream_forms: Sequence[str] = tuple(FORMS)
-    product: int = 1  # of the field `st`: 1 USD-M, 2 COIN-M
+    forms: Mapping[str, str] = field(default_factory=lambda: FORMS)
+    product: int = 1  # of the fields `st` and `fs`: 1 USD-M, 2 COIN-M
     trade_api_url: str = "wss://ws-fapi.binance.com/ws-fapi/v1"
     self_trade: str = ""  # `selfTradePreventionMode` of orders; empty: the account's
 
@@ -112,11 +128,11 @@ class BinanceUsdmTrading:
             params.append(("reduceOnly", "true"))
         if self.self_trade:
             params.append(("selfTradePreventionMode", self.self_trade))
-        return Call(Op.SUBMIT, "POST", f"{self.api}/v1/order", tuple(params), weight=0, orders=1)
+        return Call(Op.SUBMIT, "POST", f"{self.orders}/order", tuple(params), weight=0, orders=1)
 
     def cancel(self, symbol: str, client_id: str) -> Call:
         """Cancel an order."""
-        return Call(Op.CANCEL, "DELETE", f"{self.api}/v1/order", _named(symbol, client_id))
+        return Call(Op.CANCEL, "DELETE", f"{self.orders}/order", _named(symbol, client_id))
 
     def modify(self, change: Change) -> Call:
         """Give an order another price and total quantity; the exchange wants both, whichever changes."""
@@ -126,7 +142,7 @@ class BinanceUsdmTrading:
             ("price", _plain(change.price)),
             ("quantity", _plain(change.qty)),
         )
-        return Call(Op.MODIFY, "PUT", f"{self.api}/v1/order", params, weight=0, orders=1)
+        return Call(Op.MODIFY, "PUT", f"{self.orders}/order", params, weight=0, orders=1)
 
     def cancel_many(self, symbol: str, client_ids: Sequence[str]) -> Call:
         """Cancel one to `most_cancels` orders. Raises ValueError for another number, and where no request cancels several."""
@@ -136,21 +152,21 @@ class BinanceUsdmTrading:
             raise ValueError(f"1 to {self.most_cancels} orders can be cancelled at once, not {len(client_ids)}")
         ids = orjson.dumps(list(client_ids)).decode()
         params = (("symbol", symbol.upper()), ("origClientOrderIdList", ids))
-        return Call(Op.CANCEL_MANY, "DELETE", f"{self.api}/v1/batchOrders", params)
+        return Call(Op.CANCEL_MANY, "DELETE", f"{self.orders}/batchOrders", params)
 
     def cancel_all(self, symbol: str) -> Call:
         """Cancel every order of the account on a symbol, whoever placed it."""
-        return Call(Op.CANCEL_ALL, "DELETE", f"{self.api}/v1/allOpenOrders", (("symbol", symbol.upper()),))
+        return Call(Op.CANCEL_ALL, "DELETE", f"{self.orders}/allOpenOrders", (("symbol", symbol.upper()),))
 
     def query(self, symbol: str, client_id: str, exchange_id: str = "") -> Call:
         """Ask for an order."""
         params = (("symbol", symbol.upper()), ("orderId", exchange_id)) if exchange_id else _named(symbol, client_id)
-        return Call(Op.QUERY, "GET", f"{self.api}/v1/order", params)
+        return Call(Op.QUERY, "GET", f"{self.orders}/order", params)
 
     def open_orders(self, symbol: str | None = None) -> Call:
         """Ask for the open orders; those of all symbols weigh forty times as much."""
         params = () if symbol is None else (("symbol", symbol.upper()),)
-        return Call(Op.OPEN_ORDERS, "GET", f"{self.api}/v1/openOrders", params, weight=40 if symbol is None else 1)
+        return Call(Op.OPEN_ORDERS, "GET", f"{self.orders}/openOrders", params, weight=40 if symbol is None else 1)
 
     def trades(self, symbol: str, *, from_id: str = "", start_ms: int = 0) -> Call:
         """Ask for executions, oldest first: from a trade id on, else from a time on; the exchange takes only one of both."""
@@ -159,31 +175,31 @@ class BinanceUsdmTrading:
             params.append(("fromId", from_id))
         elif start_ms:
             params.append(("startTime", str(start_ms)))
-        return Call(Op.TRADES, "GET", f"{self.api}/v1/userTrades", tuple(params), weight=5)
+        return Call(Op.TRADES, "GET", f"{self.orders}/userTrades", tuple(params), weight=self.trades_weight)
 
     def positions(self) -> Call:
-        """Ask for the positions; version 3 lists only symbols with a position or an open order."""
-        return Call(Op.POSITIONS, "GET", f"{self.api}/v3/positionRisk", weight=5)
+        """Ask for the positions; USD-M's version 3 lists only symbols with a position or an open order."""
+        return Call(Op.POSITIONS, "GET", self.ask_positions.path, weight=self.ask_positions.weight)
 
     def balances(self) -> Call:
         """Ask for the wallet."""
-        return Call(Op.BALANCES, "GET", f"{self.api}/v3/balance", weight=5)
+        return Call(Op.BALANCES, "GET", self.ask_balances.path, weight=self.ask_balances.weight)
 
     def hedge_mode(self) -> Call | None:
         """Ask whether positions are kept in two ways."""
-        return Call(Op.HEDGE_MODE, "GET", f"{self.api}/v1/positionSide/dual", weight=30)
+        return Call(Op.HEDGE_MODE, "GET", self.ask_mode.path, weight=self.ask_mode.weight)
 
     def stream_start(self) -> Call | None:
         """Ask for the key of the account's stream; the one there is, prolonged, if there is one."""
-        return Call(Op.STREAM_START, "POST", f"{self.api}/v1/listenKey", signed=False)
+        return Call(Op.STREAM_START, "POST", self.listen_key, signed=False)
 
     def stream_keep(self, key: str) -> Call | None:
         """Prolong the key: the account has one, and it goes without saying which."""
-        return Call(Op.STREAM_KEEP, "PUT", f"{self.api}/v1/listenKey", signed=False)
+        return Call(Op.STREAM_KEEP, "PUT", self.listen_key, signed=False)
 
     def stream_end(self, key: str) -> Call | None:
         """End it."""
-        return Call(Op.STREAM_END, "DELETE", f"{self.api}/v1/listenKey", signed=False)
+        return Call(Op.STREAM_END, "DELETE", self.listen_key, signed=False)
 
     def stream_login(self, signer: Signer, time_ms: int, window_ms: int) -> Sequence[bytes]:
         """Nothing: the key in the address is enough."""
@@ -196,12 +212,14 @@ class BinanceUsdmTrading:
 
     def countdown(self, symbol: str, after_ms: int) -> Call | None:
         """Have every order of a symbol cancelled, whoever placed it, unless this is repeated in time; 0 stops it."""
+        if not self.countdowns:
+            return None
         params = (("symbol", symbol.upper()), ("countdownTime", str(after_ms)))
-        return Call(Op.COUNTDOWN, "POST", f"{self.api}/v1/countdownCancelAll", params, weight=10)
+        return Call(Op.COUNTDOWN, "POST", f"{self.orders}/countdownCancelAll", params, weight=10)
 
     def server_time(self) -> Call:
         """Ask for the exchange's time."""
-        return Call(Op.TIME, "GET", f"{self.api}/v1/time", signed=False, keyed=False)
+        return Call(Op.TIME, "GET", self.ask_time.path, weight=self.ask_time.weight, signed=False, keyed=False)
 
     def rest_request(
         self, call: Call, signer: Signer | None, time_ms: int, window_ms: int
@@ -228,7 +246,7 @@ class BinanceUsdmTrading:
 
     def api_request(self, call: Call, request_id: str, signer: Signer, time_ms: int, window_ms: int) -> bytes | None:
         """The WebSocket API has no batch, no cancel-all and no trades; its signature covers the parameters sorted by name, unencoded."""
-        if (method := self.api_methods.get(call.op)) is None:
+        if not self.trade_api_url or (method := self.api_methods.get(call.op)) is None:
             return None
         times = {"recvWindow": window_ms, "timestamp": time_ms}
         params: dict[str, str | int] = {**dict(call.params), "apiKey": signer.api_key, **times}
@@ -315,9 +333,14 @@ class BinanceUsdmTrading:
         """Read the exchange's time, ms."""
         return self._decoded(body, "time", lambda data: whole(_object(data), "serverTime", MAX_MS))
 
+    @property
+    def stream_forms(self) -> Sequence[str]:
+        """The forms that the address of the account's stream may have, the default first."""
+        return tuple(self.forms)
+
     def stream_url(self, root: str, key: str, form: str) -> str:
         """The address of the account's stream. Raises ValueError for a form that is none of `stream_forms`."""
-        return stream_url(root, key, form)
+        return stream_url(self.forms, root, key, form)
 
     def read_private(self, frame: bytes) -> Sequence[PrivateMessage]:
         """Read an event of the account's stream."""
@@ -477,4 +500,17 @@ def _balance(row: Mapping[str, object]) -> BalanceReport:
 
 
 USDM_TRADING: Final = BinanceUsdmTrading()
-_CONFORMS: TradingVenue = USDM_TRADING  # checked by mypy
+COINM_TRADING: Final = BinanceUsdmTrading(
+    name="binancefuturescm",
+    orders="/dapi/v1",
+    listen_key="/dapi/v1/listenKey",
+    ask_positions=Question("/dapi/v1/positionRisk", 1),
+    ask_balances=Question("/dapi/v1/balance", 1),
+    ask_mode=Question("/dapi/v1/positionSide/dual", 30),
+    ask_time=Question("/dapi/v1/time", 1),
+    trades_weight=20,
+    forms=COINM_FORMS,
+    product=2,
+    trade_api_url="wss://ws-dapi.binance.com/ws-dapi/v1",
+)
+_CONFORMS: tuple[TradingVenue, ...] = (USDM_TRADING, COINM_TRADING)  # checked by mypy
