@@ -25,7 +25,7 @@ REAL_TIME = (
     "tests/connector/test_commands.py",
     "tests/connector/test_ends.py",
     "tests/connector/test_secrets.py",
-    "tests/connector/test_venue_files.py",
+    "tests/connector/test_product_files.py",
     "tests/docs/",
     "tests/marketlink/link/test_iceoryx.py",
     "tests/marketlink/link/test_leftovers.py",

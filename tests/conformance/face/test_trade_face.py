@@ -11,7 +11,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from venue_sim.accounts import Account, AnyAccount, HoldingAccount
+from venue_sim.accounts import Account, AnyAccount, HoldingAccount, InverseAccount
 from venue_sim.auth import Denied
 from venue_sim.config import OPERATIONS
 from venue_sim.face import Body
@@ -47,6 +47,7 @@ from venue_sim.trade_face import (
 )
 from venue_sim.trading import Trading
 from venue_sim.venues.bybit import BYBIT_TRADE
+from venue_sim.venues.coinm import COINM_TRADE
 from venue_sim.venues.papi import PAPI_TRADE
 from venue_sim.venues.spot import SPOT_TRADE
 from venue_sim.venues.usdm import USDM_TRADE
@@ -84,6 +85,10 @@ def rich() -> HoldingAccount:
     return HoldingAccount("a", {"BTC": Fraction(1000), "USDT": Fraction(1_000_000)}, SYMBOLS)
 
 
+def coins() -> InverseAccount:
+    return InverseAccount("a", {"BTC": Fraction(1_000_000)}, SYMBOLS)
+
+
 RIGHT = {
     "symbol": "BTCUSDT",
     "side": "SELL",
@@ -95,6 +100,7 @@ RIGHT = {
 }
 CASES = [
     Case("usdm", USDM_TRADE, ("POST", "/fapi/v1/order"), RIGHT),
+    Case("coinm", COINM_TRADE, ("POST", "/dapi/v1/order"), RIGHT, account=coins),
     Case("spot", SPOT_TRADE, ("POST", "/api/v3/order"), RIGHT, whole=True, account=rich),
     Case("papi", PAPI_TRADE, ("POST", "/papi/v1/um/order"), RIGHT, prevention=SelfTrade.NONE),
     Case(

@@ -37,7 +37,7 @@ from marketlink.venues.binance.trade import PAPI_TRADING, USDM_TRADING
 from marketlink.venues.bybit import LINEAR_TRADING
 from marketlink.venues.signing import HmacSigner
 from marketlink.venues.trading import ORDER_OPS, Op, OrderLimit, StreamStep, TradingVenue
-from venue_sim.accounts import Account, AnyAccount, Fees, HoldingAccount
+from venue_sim.accounts import Account, AnyAccount, Fees, HoldingAccount, InverseAccount, Kind
 from venue_sim.auth import Key
 from venue_sim.book import LoggedBook
 from venue_sim.config import parse_fault
@@ -219,9 +219,11 @@ class World:
         self.exchange.timeline.start(0)
         instruments = self.market.instruments
         account: AnyAccount = Account("a", Fraction(1_000_000))
-        if public.habits.holds_assets:
+        if public.habits.accounts is Kind.INVERSE:
+            account = InverseAccount("a", {"BTC": Fraction(200)}, instruments)
+        if public.habits.accounts is Kind.ASSETS:
             account = HoldingAccount("a", {"BTC": Fraction(held), "USDT": Fraction(1_000_000)}, instruments, NO_FEES)
-        limits_there = Limits(kills_are_orders=public.habits.holds_assets)
+        limits_there = Limits(kills_are_orders=public.habits.kills_are_orders)
         self.trading = Trading(instruments, {"a": account}, limits=limits_there)
         self.exchange.let_trade(self.trading, trade)
         self.desk = Desk(

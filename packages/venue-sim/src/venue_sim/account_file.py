@@ -6,15 +6,17 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
-from venue_sim.accounts import Account, AnyAccount, Fees, HoldingAccount
+from venue_sim.accounts import Account, AnyAccount, Fees, HoldingAccount, InverseAccount, Kind
 from venue_sim.auth import Key
 from venue_sim.errors import BadAccounts
 from venue_sim.filters import parse_decimal
 from venue_sim.market import Instrument
 
 _FIELDS = ("name", "api_key", "secret", "balance", "leverage", "maker_fee", "taker_fee")
+_COIN_FIELDS = ("name", "api_key", "secret", "balances", "leverage", "maker_fee", "taker_fee")
 _HOLDING_FIELDS = ("name", "api_key", "secret", "balances", "maker_fee", "taker_fee")
 
 
@@ -26,13 +28,15 @@ class Accounts:
     keys: Mapping[str, Key]
 
 
-def parse_accounts(text: str, held: Mapping[str, Instrument] | None = None) -> Accounts:
+def parse_accounts(
+    text: str, kind: Kind = Kind.MARGIN, instruments: Mapping[str, Instrument] = MappingProxyType({})
+) -> Accounts:
     """Read an accounts file. Raises `BadAccounts` naming the first entry and field that is wrong.
 
     An entry needs `name`, `api_key` and `secret` (a shared one, or the public half of an Ed25519 key as PEM text); `balance`
     (10000), `maker_fee` (0.0002) and `taker_fee` (0.0005) are numbers as text, `leverage` (20) is an integer. Several entries of
-    one name are keys of one account. With `held`, the instruments of an exchange whose accounts hold assets, `balances` is a
-    table of assets instead (10000 of each quote asset), and both fees are 0.001.
+    one name are keys of one account. Of the other kinds `balances` is a table of assets instead: of what is held (10000 of
+    each of the instruments' quote assets; both fees 0.001), or of coins (100 of each base asset).
     """
     try:
         document = tomllib.loads(text)
@@ -42,7 +46,7 @@ def parse_accounts(text: str, held: Mapping[str, Instrument] | None = None) -> A
     if set(document) - {"account"} or not isinstance(entries, list) or not entries:
         raise BadAccounts(0, "(file)", "must hold [[account]] entries and nothing else")
     accounts: dict[str, AnyAccount] = {}
-    known = _FIELDS if held is None else _HOLDING_FIELDS
+    known = {Kind.MARGIN: _FIELDS, Kind.INVERSE: _COIN_FIELDS, Kind.ASSETS: _HOLDING_FIELDS}[kind]
     keys: dict[str, Key] = {}
     for number, entry in enumerate(entries, 1):
         for field in entry:
@@ -52,29 +56,36 @@ def parse_accounts(text: str, held: Mapping[str, Instrument] | None = None) -> A
         if key in keys:
             raise BadAccounts(number, "api_key", "is an earlier entry's; every entry needs its own")
         keys[key] = Key(name, secret)
-        if name not in accounts and held is not None:
-            accounts[name] = _holding_account(number, name, entry, held)
+        if name not in accounts and kind is Kind.ASSETS:
+            quotes = {one.quote_asset: "10000" for one in instruments.values()}
+            assets, fees = (
+                _assets(number, entry, quotes),
+                _fees(number, entry, Fees(Fraction(1, 1000), Fraction(1, 1000))),
+            )
+            accounts[name] = HoldingAccount(name, assets, instruments, fees)
         if name not in accounts:
             leverage = entry.get("leverage", 20)
             if not isinstance(leverage, int) or isinstance(leverage, bool) or not 1 <= leverage <= 125:
                 raise BadAccounts(number, "leverage", f"must be an integer within 1 and 125, not {leverage!r}")
-            fees = Fees(
-                _number(number, entry, "maker_fee", Fees().maker), _number(number, entry, "taker_fee", Fees().taker)
-            )
-            accounts[name] = Account(name, _number(number, entry, "balance", Fraction(10_000)), leverage, fees)
+            fees = _fees(number, entry, Fees())
+            if kind is Kind.INVERSE:
+                coins = {one.base_asset: "100" for one in instruments.values()}
+                accounts[name] = InverseAccount(name, _assets(number, entry, coins), instruments, fees, leverage)
+            else:
+                wallet = _number(number, entry, "balance", Fraction(10_000))
+                accounts[name] = Account(name, wallet, leverage, fees)
     return Accounts(accounts, keys)
 
 
-def _holding_account(
-    number: int, name: str, entry: Mapping[str, Any], held: Mapping[str, Instrument]
-) -> HoldingAccount:
-    table = entry.get("balances", {one.quote_asset: "10000" for one in held.values()})
-    if not isinstance(table, dict):
+def _assets(number: int, entry: Mapping[str, Any], default: Mapping[str, str]) -> dict[str, Fraction]:
+    table = entry.get("balances", default)
+    if not isinstance(table, Mapping):
         raise BadAccounts(number, "balances", 'must be a table of assets, like { USDT = "10000" }')
-    assets = {asset.upper(): _number(number, table, asset, Fraction(0)) for asset in table}
-    usual = Fraction(1, 1000)
-    fees = Fees(_number(number, entry, "maker_fee", usual), _number(number, entry, "taker_fee", usual))
-    return HoldingAccount(name, assets, held, fees)
+    return {asset.upper(): _number(number, table, asset, Fraction(0)) for asset in table}
+
+
+def _fees(number: int, entry: Mapping[str, Any], usual: Fees) -> Fees:
+    return Fees(_number(number, entry, "maker_fee", usual.maker), _number(number, entry, "taker_fee", usual.taker))
 
 
 def _text(number: int, entry: Mapping[str, Any], field: str) -> str:

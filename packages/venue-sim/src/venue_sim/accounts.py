@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
@@ -67,6 +68,14 @@ class Position:
         self.cost += signed * price
         self.realized += realized
         return realized
+
+
+class Kind(Enum):
+    """What an exchange's accounts are: margin in one asset, margin in each contract's base asset, or assets that are held."""
+
+    MARGIN = "margin"
+    INVERSE = "inverse"
+    ASSETS = "assets"
 
 
 class Resting(NamedTuple):
@@ -256,3 +265,94 @@ class HoldingAccount:
                 yield order.price * order.quantity
             elif order.side < 0 and one.base_asset == asset:
                 yield order.quantity
+
+
+@dataclass(slots=True)
+class InversePosition(Position):
+    """A position in contracts of `size` dollars each, settled in the coin: what a contract costs is `-size / price` coins, and with
+    that for a price everything adds up as in a linear one."""
+
+    size: int = 1
+
+    @property
+    def entry(self) -> Fraction:
+        """The average price of what is open, 0 when nothing is."""
+        return -self.size * self.amount / self.cost if self.amount else NOTHING
+
+    def unrealized(self, mark: Fraction) -> Fraction:
+        """Profit in coins if all were closed at `mark`."""
+        return self.amount * -self.size / mark - self.cost if mark else NOTHING
+
+    def fill(self, signed: Fraction, price: Fraction) -> Fraction:
+        """Add contracts at a price; return the profit realized, in coins."""
+        return Position.fill(self, signed, -self.size / price)
+
+
+@dataclass(slots=True)
+class InverseAccount:
+    """One account of contracts that are settled in coins: a wallet for each coin, and positions by symbol."""
+
+    name: str
+    assets: dict[str, Fraction]
+    instruments: Mapping[str, Instrument]
+    fees: Fees = Fees()
+    leverage: int = 20
+    positions: dict[str, InversePosition] = field(default_factory=dict)
+    fees_paid: Fraction = NOTHING
+
+    @property
+    def locks(self) -> bool:
+        """False: margin is counted when it is needed."""
+        return False
+
+    def wallet_in(self, symbol: str) -> Fraction:
+        """What is held of the symbol's coin."""
+        return self.assets.get(self.instruments[symbol].base_asset, NOTHING)
+
+    def locked(self, symbol: str, orders: Iterable[Resting]) -> tuple[Fraction, Fraction]:
+        """Nothing."""
+        return NOTHING, NOTHING
+
+    def position(self, symbol: str) -> InversePosition:
+        """The position in a symbol, an empty one at first."""
+        return self.positions.setdefault(symbol, InversePosition(size=self.instruments[symbol].contract or 1))
+
+    def fill(self, symbol: str, side: int, price: Fraction, quantity: Fraction, *, maker: bool) -> Booked:
+        """Book an execution; profit and fee are in the coin."""
+        position, coin = self.position(symbol), self.instruments[symbol].base_asset
+        realized = position.fill(side * quantity, price)
+        fee = quantity * position.size / price * (self.fees.maker if maker else self.fees.taker)
+        self.assets[coin] = self.assets.get(coin, NOTHING) + realized - fee
+        self.fees_paid += fee
+        return Booked(realized, fee, position.amount, position.entry)
+
+    def funding(self, symbol: str, rate: Fraction, mark: Fraction) -> Fraction:
+        """Pay (or, negative, receive) funding on what is open; return what was paid, in the coin."""
+        position, coin = self.position(symbol), self.instruments[symbol].base_asset
+        paid = position.amount * position.size / mark * rate
+        self.assets[coin] = self.assets.get(coin, NOTHING) - paid
+        return paid
+
+    def equity(self, coin: str, marks: Mapping[str, Fraction]) -> Fraction:
+        """Wallet of a coin and the profit of what is open in it."""
+        open_ = [one for one in self.positions if self.instruments[one].base_asset == coin]
+        profit = sum((self.positions[one].unrealized(marks.get(one, NOTHING)) for one in open_), NOTHING)
+        return self.assets.get(coin, NOTHING) + profit
+
+    def required(self, coin: str, marks: Mapping[str, Fraction], orders: Iterable[Resting]) -> Fraction:
+        """Initial margin in a coin: of each symbol the worse of both sides filling whole."""
+        total, open_ = NOTHING, _open_quantities(orders)
+        for symbol in {*self.positions, *open_}:
+            if self.instruments[symbol].base_asset == coin and (mark := marks.get(symbol)):
+                position, (bought, sold) = self.position(symbol), open_.get(symbol, (NOTHING, NOTHING))
+                worst = max(abs(position.amount + bought), abs(position.amount - sold), abs(position.amount))
+                total += worst * position.size / mark / self.leverage
+        return total
+
+    def affords(
+        self, new: Resting, orders: Sequence[Resting], replaced: Resting | None, marks: Mapping[str, Fraction]
+    ) -> bool:
+        """Initial margin in the coin after it is not above equity, or not more than before."""
+        coin, known = self.instruments[new.symbol].base_asset, {new.symbol: new.price, **marks}
+        needed = self.required(coin, known, [*(one for one in orders if one is not replaced), new])
+        return needed <= self.required(coin, known, orders) or needed <= self.equity(coin, known)

@@ -262,8 +262,8 @@ def run(
 
             if trade_face is None:
                 raise BadMarket("--accounts", f"{venue} has no trading here")
-            known = parse_accounts(accounts.read_text(), source.instruments if habits.holds_assets else None)
-            limits = Limits(changes=change_limit, kills_are_orders=habits.holds_assets)
+            known = parse_accounts(accounts.read_text(), habits.accounts, source.instruments)
+            limits = Limits(changes=change_limit, kills_are_orders=habits.kills_are_orders)
             trading = Trading(source.instruments, known.accounts, limits=limits, cancels=queue)
             exchange.let_trade(trading, trade_face)
             exchange.private.quick = trade_lite

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from venue_sim.accounts import Kind
 from venue_sim.limits import POOLS, OrderPool
 from venue_sim.market import DEPTH, QUOTE, TRADE, BookState, Frame, Instrument, Level, Message, Update
 
@@ -376,8 +377,8 @@ class Rest(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """An exchange's limits and intervals, unless a run says other ones. `holds_assets`: its accounts hold assets, and have no
-    positions and no margin; a fill-or-kill order that can't be filled was an order there."""
+    """An exchange's limits and intervals, unless a run says other ones, and what its accounts are. `kills_are_orders`: a
+    fill-or-kill order that can't be filled was an order, and expired."""
 
     weight_per_minute: int = 2400
     messages_per_s: int = 10
@@ -385,7 +386,8 @@ class Habits:
     ping_interval_s: float = 180.0
     pong_timeout_s: float = 600.0
     pools: tuple[OrderPool, ...] = POOLS
-    holds_assets: bool = False
+    accounts: Kind = Kind.MARGIN
+    kills_are_orders: bool = False
 
 
 @dataclass(frozen=True, slots=True)

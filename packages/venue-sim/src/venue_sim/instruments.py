@@ -57,4 +57,5 @@ def _instrument(symbol: str, tick: str, step: str) -> Instrument:
     quotes = (*_QUOTES, "usd") if term else _QUOTES
     quote = next((quote for quote in quotes if pair.endswith(quote)), "usdt")
     base = pair if term and pair.endswith(quote) else symbol
-    return Instrument(symbol, tick, step, base.removesuffix(quote).upper(), quote.upper())
+    contract = 0 if quote != "usd" else 100 if pair == "btcusd" else 10
+    return Instrument(symbol, tick, step, base.removesuffix(quote).upper(), quote.upper(), contract)

@@ -93,13 +93,15 @@ class BookState:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A contract's name and digits. `symbol` is lower case; steps are decimal strings (`"0.10"`)."""
+    """A contract's name and digits. `symbol` is lower case; steps are decimal strings (`"0.10"`). `contract`: what one is worth of
+    the quote asset, where quantities are contracts that are settled in the base asset; else 0."""
 
     symbol: str
     tick_size: str
     step_size: str
     base_asset: str
     quote_asset: str
+    contract: int = 0
 
     @property
     def price_precision(self) -> int:

@@ -344,7 +344,7 @@ class TradeFace(Protocol):
     def listed(self, answers: Sequence[Body]) -> Body:
         """Answer a batch: every answer in order."""
 
-    def done_all(self, ended: Sequence[OrderState]) -> Body:
+    def done_all(self, ended: Sequence[OrderState] = ()) -> Body:
         """Answer that all open orders of a symbol were ended: these."""
 
     def order(self, state: OrderState) -> Body:

@@ -23,8 +23,8 @@ def fitted(config: ConnectorConfig, exchange: Exchange, path: Path) -> Connector
 
 def _stream_root(config: ConnectorConfig, exchange: Exchange, where: str) -> str:
     """Where the account's stream is, when that is not where market data is; never so that a test's keys go to production."""
-    if config.ws_api_url:
-        return config.ws_api_url
+    if given := config.ws_api_url or config.trade_ws_url:
+        return given
     if config.has_keys and config.api_url.rstrip("/") != (exchange.trade_rest_root or exchange.rest_root):
         what = "is needed beside an api_url that is not production's: the account's stream is there"
         raise SettingsError(where, "ws_api_url", what, "Give the WebSocket API's address of the same exchange.")

@@ -85,7 +85,7 @@ class Intake:
         least = instrument.bounds.min_notional
         price = wanted.price or view.mid
         if reduces(wanted, view) and (
-            self._risk.mode is Mode.REDUCING or (least and price and wanted.qty * price < least)
+            self._risk.mode is Mode.REDUCING or (least and price and instrument.notional(wanted.qty, price) < least)
         ):  # the exchange takes a small order, and only one that can't turn the position
             wanted = dataclasses.replace(wanted, reduce_only=True)
         broken = self._risk.check(wanted, view, now.mono)
@@ -229,10 +229,14 @@ class Intake:
         for other, report in self._positions.items():
             if other != symbol and report.qty:
                 price = self._look(other, now)[0] or report.entry_price
-                others += abs(report.qty) * price
+                others += self._worth(other, abs(report.qty), price)
         active = tuple(one for one in self._ledger.active.values() if one.symbol == symbol)
         known = self._positions.range_of(symbol) if symbol in self._positions or compared else None
         return View(self._comparing.instruments[symbol], mid, age_ms, known, others, active)
+
+    def _worth(self, symbol: str, qty: Decimal, price: Decimal) -> Decimal:
+        instrument = self._comparing.instruments.get(symbol)
+        return qty * price if instrument is None else instrument.notional(qty, price)
 
     def send_cancel(self, tracked: Tracked, now: Moment) -> Ask:
         """Return the request that cancels an order, and note that it goes out."""

@@ -107,7 +107,7 @@ class Risk:
     def _over(self, wanted: Wanted, view: View, now: MonoNs) -> Broken | None:
         limits = self._per_symbol.get(wanted.symbol, self._limits)
         price = wanted.price or view.mid or ZERO
-        notional = wanted.qty * price
+        notional = view.instrument.notional(wanted.qty, price)
         if limits.max_order_qty is not None and wanted.qty > limits.max_order_qty:
             return Broken("max_order_qty", f"quantity {wanted.qty:f} is more than {limits.max_order_qty:f}")
         if limits.max_order_notional is not None:
@@ -145,7 +145,7 @@ class Risk:
         if limits.max_account_notional is not None:
             if not price:
                 return Broken("max_account_notional", "no price to judge by: the book is not known")
-            whole = worst * price + view.others_notional
+            whole = view.instrument.notional(worst, price) + view.others_notional
             if whole > limits.max_account_notional and not reduces(wanted, view):
                 return Broken("max_account_notional", f"{whole:f} is more than {limits.max_account_notional:f}")
         return None
@@ -194,7 +194,7 @@ def _insane(wanted: Wanted, view: View) -> Broken | None:
     if wanted.order_type is OrderType.MARKET and bounds.max_market_qty and wanted.qty > bounds.max_market_qty:
         return Broken("max_quantity", f"quantity {wanted.qty:f} is above {bounds.max_market_qty:f} for market orders")
     price = wanted.price or view.mid
-    notional = wanted.qty * price if price else None
+    notional = view.instrument.notional(wanted.qty, price) if price else None
     if bounds.min_notional and notional is not None and not wanted.reduce_only and notional < bounds.min_notional:
         text = f"{wanted.qty:f} at {price:f} makes {notional:f}"
         return Broken("min_notional", f"{text}; the exchange takes {bounds.min_notional:f} and more")

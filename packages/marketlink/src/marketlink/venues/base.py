@@ -35,6 +35,13 @@ class Instrument:
     trading: bool
     bounds: OrderBounds = OrderBounds()
     base: str = ""  # the asset that is bought and sold, where the exchange names it
+    contract: Decimal | None = (
+        None  # what one contract is worth of the currency that prices are in, where quantities are contracts
+    )
+
+    def notional(self, qty: Decimal, price: Decimal) -> Decimal:
+        """What a quantity is worth at a price."""
+        return qty * (price if self.contract is None else self.contract)
 
 
 BASE: Final = 0

@@ -37,6 +37,15 @@ PLANNED: Final = tuple(
 
 
 @dataclass(frozen=True, slots=True)
+class Roots:
+    """The addresses of one network of an exchange."""
+
+    stream: str
+    rest: str
+    trade_api: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """One exchange. The roots are those of production; `trading` is None where only its market data is supported.
 
@@ -52,6 +61,7 @@ class Exchange:
     trade_api_url: str = ""  # the WebSocket API for orders, where it has one
     trade_rest_root: str = ""
     private_root: str = ""
+    tests: Mapping[str, Roots] = field(default_factory=dict)  # by `testnet` and `demo`: those that there are
     time_units: "Mapping[str, PublicVenue]" = field(default_factory=dict)
     without_trade_api: tuple[str, ...] = ()  # REST roots beside which there is no WebSocket API for orders
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _ROWS: Final = {
     "usdm": ("venue_sim.venues.usdm", "USDM", "USDM_TRADE"),
     "papi": ("venue_sim.venues.papi", "PAPI", "PAPI_TRADE"),
-    "coinm": ("venue_sim.venues.coinm", "COINM", ""),
+    "coinm": ("venue_sim.venues.coinm", "COINM", "COINM_TRADE"),
     "spot": ("venue_sim.venues.spot", "SPOT", "SPOT_TRADE"),
     "bybit": ("venue_sim.venues.bybit", "BYBIT", "BYBIT_TRADE"),
     "hyperliquid": ("venue_sim.venues.hyperliquid", "HYPERLIQUID", ""),

@@ -3,11 +3,12 @@
 from marketlink.venues.binance.public import BinancePublic, reduced_root
 from marketlink.venues.binance.rows import COINM, PAPI, SPOT_PUBLIC, SPOT_PUBLIC_US, USDM
 from marketlink.venues.binance.spot import SPOT_TRADING
-from marketlink.venues.binance.trade import PAPI_TRADING, USDM_TRADING, BinanceUsdmTrading
-from marketlink.venues.registry import Exchange
+from marketlink.venues.binance.trade import COINM_TRADING, PAPI_TRADING, USDM_TRADING, BinanceUsdmTrading
+from marketlink.venues.registry import Exchange, Roots
 
 __all__ = [
     "COINM",
+    "COINM_TRADING",
     "PAPI",
     "PAPI_TRADING",
     "SPOT_PUBLIC",
@@ -44,7 +45,19 @@ def papi() -> Exchange:
 
 def coinm() -> Exchange:
     """COIN-M futures."""
-    return Exchange(COINM.name, COINM, None, COINM.stream_root, COINM.rest_root)
+    public, trading = COINM, COINM_TRADING
+    return Exchange(
+        public.name,
+        public,
+        trading,
+        public.stream_root,
+        public.rest_root,
+        trading.trade_api_url,
+        tests={
+            "testnet": Roots(public.test_stream_root, "https://testnet.binancefuture.com"),
+            "demo": Roots(public.test_stream_root, public.test_rest_root),  # that the stream is the testnet's is [?]
+        },
+    )
 
 
 def spot() -> Exchange:
@@ -58,5 +71,15 @@ def spot() -> Exchange:
         public.rest_root,
         trading.trade_api_url,
         private_root=trading.trade_api_url,
+        tests={
+            "testnet": Roots(
+                public.test_stream_root, public.test_rest_root, "wss://ws-api.testnet.binance.vision/ws-api/v3"
+            ),
+            "demo": Roots(
+                "wss://demo-stream.binance.com",
+                "https://demo-api.binance.com",
+                "wss://demo-ws-api.binance.com/ws-api/v3",
+            ),
+        },
         time_units={"microsecond": SPOT_PUBLIC_US},
     )

@@ -64,6 +64,7 @@ def _instrument(row: object) -> Instrument:
         trading,
         _bounds(filters),
         base if type(base) is str else "",
+        Decimal(size) if type(size := row.get("contractSize")) is int and size > 0 else None,
     )
 
 

@@ -1,6 +1,6 @@
 """The account streams of Binance's futures and of Portfolio Margin: where they are, and what their events mean.
 
-docs/venues/binance.md and papi.md, account stream.
+docs/venues/binance.md, coinm.md and papi.md, account stream.
 """
 
 import re
@@ -39,6 +39,7 @@ FORMS: Final = {
     "query": "{root}/private/ws?listenKey={key}",
     "path": "{root}/private/ws/{key}",
 }
+COINM_FORMS: Final = {"path": "{root}/ws/{key}"}
 FILLING: Final = frozenset({"TRADE", "CALCULATED"})
 KNOWN_UNUSED: Final = frozenset(
     re.findall(

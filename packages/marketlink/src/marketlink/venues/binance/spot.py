@@ -5,7 +5,7 @@ position. Its stream is a connection to the WebSocket API that subscribes with a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
@@ -63,7 +63,7 @@ class BinanceSpotTrading(BinanceUsdmTrading):
     name: str = "binancespot"
     order_limits: Sequence[OrderLimit] = (OrderLimit(100, 10), OrderLimit(200_000, 86_400))
     decisions: Sequence[Decision] = SPOT_DECISIONS
-    stream_forms: Sequence[str] = ("ws_api",)
+    forms: Mapping[str, str] = field(default_factory=lambda: {"ws_api": "{root}" + API_PATH})
     trade_api_url: str = "wss://ws-api.binance.com:443/ws-api/v3"
     most_cancels: int = 1
 

@@ -1,5 +1,5 @@
-"""Orders and account of Binance's USD-M futures, directly and in a Portfolio Margin account: what is asked, signed, and what the
-answers mean (docs/venues/binance.md, trading; docs/venues/papi.md).
+"""Orders and account of Binance's futures, USD-M and COIN-M, directly and in a Portfolio Margin account: what is asked, signed, and what
+the answers mean (docs/venues/binance.md, trading; docs/venues/coinm.md, papi.md).
 
 Answers are read for what is needed only: acknowledgements lost `avgPrice`, `cumQuote` and `cumBase` in July 2026 and may lose more.
 """
@@ -17,7 +17,7 @@ from marketlink.errors import MalformedMessage
 from marketlink.orders import OrderType, Side, Status, TimeInForce
 from marketlink.venues.binance.decisions import PAPI_DECISIONS, UNREADABLE, USDM_DECISIONS
 from marketlink.venues.binance.info import read_order_limits
-from marketlink.venues.binance.private import FORMS, PAPI_FORMS, read_private, stream_url
+from marketlink.venues.binance.private import COINM_FORMS, FORMS, PAPI_FORMS, read_private, stream_url
 from marketlink.venues.binance.words import (
     reason_of,
     side_of,
@@ -88,6 +88,8 @@ class BinanceUsdmTrading:
     ask_account: Question | None = None
     ask_mode: Question = Question("/fapi/v1/positionSide/dual", 30)
     ask_limits: Question | None = None
+    ask_time: Question = Question("/fapi/v1/time", 1)  # Portfolio Margin has none of its own
+    trades_weight: int = 5
     countdowns: bool = True
     most_cancels: int = 10
     id_length: int = 36
@@ -200,7 +202,7 @@ class BinanceUsdmTrading:
             params.append(("fromId", from_id))
         elif start_ms:
             params.append(("startTime", str(start_ms)))
-        return Call(Op.TRADES, "GET", f"{self.orders}/userTrades", tuple(params), weight=5)
+        return Call(Op.TRADES, "GET", f"{self.orders}/userTrades", tuple(params), weight=self.trades_weight)
 
     def positions(self) -> Call:
         """Ask for the positions; USD-M's version 3 lists only symbols with a position or an open order."""
@@ -273,8 +275,8 @@ class BinanceUsdmTrading:
         return None
 
     def server_time(self) -> Call:
-        """Ask for the exchange's time; Portfolio Margin takes the futures', having none of its own."""
-        return Call(Op.TIME, "GET", "/fapi/v1/time", signed=False, keyed=False)
+        """Ask for the exchange's time."""
+        return Call(Op.TIME, "GET", self.ask_time.path, weight=self.ask_time.weight, signed=False, keyed=False)
 
     def rest_request(
         self, call: Call, signer: Signer | None, time_ms: int, window_ms: int
@@ -604,4 +606,17 @@ PAPI_TRADING: Final = BinanceUsdmTrading(
     forms=PAPI_FORMS,
     trade_api_url="",
 )
-_CONFORMS: tuple[TradingVenue, ...] = (USDM_TRADING, PAPI_TRADING)  # checked by mypy
+COINM_TRADING: Final = BinanceUsdmTrading(
+    name="binancefuturescm",
+    orders="/dapi/v1",
+    listen_key="/dapi/v1/listenKey",
+    ask_positions=Question("/dapi/v1/positionRisk", 1),
+    ask_balances=Question("/dapi/v1/balance", 1),
+    ask_mode=Question("/dapi/v1/positionSide/dual", 30),
+    ask_time=Question("/dapi/v1/time", 1),
+    trades_weight=20,
+    forms=COINM_FORMS,
+    product=2,
+    trade_api_url="wss://ws-dapi.binance.com/ws-dapi/v1",
+)
+_CONFORMS: tuple[TradingVenue, ...] = (USDM_TRADING, COINM_TRADING, PAPI_TRADING)  # checked by mypy

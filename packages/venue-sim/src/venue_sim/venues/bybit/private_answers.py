@@ -169,7 +169,7 @@ def listed(answers: Sequence[Body]) -> Body:
     )
 
 
-def done_all(ended: Sequence[OrderState]) -> Body:
+def done_all(ended: Sequence[OrderState] = ()) -> Body:
     """Answer that the open orders of a symbol are being cancelled."""
     return answer({"list": [], "success": "1"}, 0)
 

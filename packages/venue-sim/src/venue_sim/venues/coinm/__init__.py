@@ -3,7 +3,10 @@ quantities (exchange.md section 1)."""
 
 from __future__ import annotations
 
-from venue_sim.face import Face
-from venue_sim.venues.coinm import messages, rest, streams
+from venue_sim.accounts import Kind
+from venue_sim.face import Face, Habits
+from venue_sim.trade_face import TradeFace
+from venue_sim.venues.coinm import messages, rest, streams, trade
 
-COINM = Face("coinm", streams, messages, rest)
+COINM = Face("coinm", streams, messages, rest, Habits(accounts=Kind.INVERSE))
+COINM_TRADE: TradeFace = trade

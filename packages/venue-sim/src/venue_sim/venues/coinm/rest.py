@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import orjson
 
@@ -20,7 +21,6 @@ from venue_sim.venues.usdm.rest import (
     least_weight_per_minute,
     no_book,
     ping_body,
-    read_instruments,
     read_time,
     time_body,
     too_many,
@@ -50,9 +50,11 @@ instruments_path = "/dapi/v1/exchangeInfo"
 time_path = "/dapi/v1/time"
 
 
-def contract_size(symbol: str) -> int:
-    """What a contract is worth, in US dollars."""
-    return 100 if symbol.startswith("btcusd") else 10
+def read_instruments(body: bytes) -> Mapping[str, Instrument]:
+    """Read `exchangeInfo`; what has no term in its name is no contract."""
+    sizes = {row["symbol"].lower(): row["contractSize"] for row in orjson.loads(body)["symbols"]}
+    found = usdm.read_instruments(body)
+    return {symbol: replace(one, contract=sizes[symbol] if "_" in symbol else 0) for symbol, one in found.items()}
 
 
 def parse(method: str, path: str, query: Mapping[str, str], symbols: Iterable[str]) -> Ask:
@@ -75,13 +77,15 @@ def instruments_body(
     next_first: int | None = None,
 ) -> bytes:
     """The body of `GET /dapi/v1/exchangeInfo`."""
-    body = orjson.loads(usdm.instruments_body(instruments, now_ms, per_minute, pools))
+    known = list(instruments)
+    sizes = {one.symbol: one.contract or 10 for one in known}
+    body = orjson.loads(usdm.instruments_body(known, now_ms, per_minute, pools))
     for row in body["symbols"]:
         symbol = row["symbol"].lower()
         row |= {
             "pair": pair_of(symbol),
             "contractStatus": row.pop("status"),
-            "contractSize": contract_size(symbol),
+            "contractSize": sizes[symbol],
             "marginAsset": row["baseAsset"],
             "equalQtyPrecision": 4,
             "filters": [one for one in row["filters"] if one["filterType"] != "MIN_NOTIONAL"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from venue_sim.accounts import Kind
 from venue_sim.face import Face, Habits
 from venue_sim.trade_face import TradeFace
 from venue_sim.venues.spot import messages, rest, streams, trade
@@ -17,7 +18,8 @@ SPOT = Face(
         ping_interval_s=20.0,
         pong_timeout_s=60.0,
         pools=rest.POOLS,
-        holds_assets=True,
+        accounts=Kind.ASSETS,
+        kills_are_orders=True,
     ),
 )
 SPOT_TRADE: TradeFace = trade

@@ -131,7 +131,7 @@ def listed(answers: Sequence[Body]) -> Body:
     return Body(200, b"[" + b",".join(answer.body for answer in answers) + b"]")
 
 
-def done_all(ended: Sequence[OrderState]) -> Body:
+def done_all(ended: Sequence[OrderState] = ()) -> Body:
     """Answer that all open orders of a symbol were cancelled: each; none is an error."""
     if not ended:
         return broken(Broken(Rule.UNKNOWN_ORDER))

@@ -119,7 +119,7 @@ def listed(answers: Sequence[Body]) -> Body:
     return Body(200, b"[" + b",".join(answer.body for answer in answers) + b"]")
 
 
-def done_all(ended: Sequence[OrderState]) -> Body:
+def done_all(ended: Sequence[OrderState] = ()) -> Body:
     """Answer that all open orders of a symbol were cancelled, without saying which."""
     return _body({"code": 200, "msg": "The operation of cancel all open order is done."})
 

@@ -1,4 +1,4 @@
-"""The annotated files of docs/venues start their connectors: as they are, and against the simulated exchange of the same venue."""
+"""The annotated files of spot and COIN-M start their connectors: as they are, and against the simulated exchange of the same venue."""
 
 import re
 from pathlib import Path
@@ -12,8 +12,8 @@ from marketlink.venues.registry import find
 from tests.conftest import ROOT
 from tests.rig import Rig
 
-FILES = sorted((ROOT / "docs/venues").glob("*.toml"))
 FACES = {"binancespot": ("spot", "btcusdt"), "binancefuturescm": ("coinm", "btcusd_perp")}
+FILES = [ROOT / f"docs/venues/{name}.toml" for name in FACES]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -73,3 +73,23 @@ def test_a_connector_runs_with_a_file_but_for_the_addresses(path: Path) -> None:
         rig.until(lambda: "in sync" in rig.log("connector", 100) or rig.asked(symbol), 60, "a snapshot")
         assert rig.end("ipc") == 0
         assert rig.end("connector") == 0
+
+
+def test_the_networks_for_tests_are_data_of_the_row() -> None:
+    for name in FACES:
+        exchange = find(name)
+        assert exchange.tests.keys() == {"testnet", "demo"}
+        for roots in exchange.tests.values():
+            assert roots.stream.startswith("wss://")
+            assert roots.rest.startswith("https://")
+            assert (roots.stream, roots.rest) != (exchange.stream_root, exchange.rest_root)
+
+
+def test_the_account_s_stream_is_where_orders_over_the_websocket_api_go(tmp_path: Path) -> None:
+    path, exchange = tmp_path / "x.toml", find("binancespot")
+    roots = exchange.tests["testnet"]
+    path.write_text(
+        f'stream_url = "{roots.stream}"\napi_url = "{roots.rest}"\ntrade_ws_url = "{roots.trade_api}"\napi_key = "a"\nsecret = "b"\n'
+    )
+    config, _ = read_config(path, exchange.public, {})
+    assert completed(config, exchange, path).user_stream_url == roots.trade_api

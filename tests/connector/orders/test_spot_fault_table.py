@@ -1,0 +1,30 @@
+"""The generated table of faults on Binance spot: every cell ends in the exchange's truth (see `fault_table`)."""
+
+import pytest
+from marketlink.venues.binance import SPOT_TRADING
+
+from tests.connector.orders.fault_table import OPERATIONS, cells, run
+from tests.connector.orders.world import World
+
+
+@pytest.fixture(autouse=True)
+def _spot(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = {**(World.__init__.__kwdefaults__ or {}), "venue": SPOT_TRADING, "face": "spot", "held": 1000}
+    monkeypatch.setattr(World.__init__, "__kwdefaults__", changed)
+    modify = World.modify
+    # Spot changes no price, and a quantity only downwards.
+    monkeypatch.setattr(
+        World, "modify", lambda world, bot, number, price_tick, qty: modify(world, bot, number, 999, 0.5)
+    )
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_cell_ends_in_the_exchange_s_truth(operation: str) -> None:
+    wrong: list[str] = []
+    for cell in cells():
+        if cell.operation == operation:
+            try:
+                run(cell)
+            except AssertionError as error:
+                wrong.append(f"{cell}: {str(error)[:300]}")
+    assert not wrong, f"{len(wrong)} cells:\n" + "\n".join(wrong)
