@@ -7,7 +7,7 @@ import pytest
 from marketlink.bot import LiveBot
 from marketlink.orders import OrderType, Status, TimeInForce
 
-from tests.rig import Rig
+from tests.rig import ROOT, Rig
 from tests.system.test_orders import KEYS, rest_twenty, rig, settled, start, statuses
 
 __all__ = ["rig"]
@@ -56,3 +56,29 @@ def test_what_portfolio_margin_has_not_is_refused_at_the_start(rig: Rig) -> None
         assert rig.processes[label].wait(30) == 2
     assert "watchdog" in rig.log("dead")
     assert "no WebSocket API" in rig.log("ws")
+
+
+SOURCES_OWN = """api_url = "https://papi.binance.com"
+stream_url = "wss://fstream.binance.com/ws"
+user_stream_url = "wss://fstream.binance.com/pm/ws"
+order_prefix = "prefix"
+api_key = ""
+secret = ""
+"""
+
+
+@pytest.mark.parametrize("file", ["papi.toml", "binancefutures.toml", "the source's own for papi"])
+def test_an_annotated_file_starts_unchanged(rig: Rig, file: str) -> None:
+    """Only its addresses are other ones here, by the environment: the exchange is on this machine."""
+    face, exchange = ("usdm", "binancefutures") if file == "binancefutures.toml" else ("papi", "binancepapi")
+    path = rig.folder / "c.toml"
+    path.write_text(SOURCES_OWN if "own" in file else (ROOT / "docs/venues" / file).read_text())
+    accounts = ("--accounts", rig.folder / "accounts.toml")
+    rig.exchange("--venue", face, "--market", "synthetic", "--symbols", "btcusdt", *accounts)
+    ws, rest = rig.addresses["ws"], rig.addresses["rest"]
+    keys = {"CONNECTOR_API_KEY": "key", "CONNECTOR_SECRET": "secret", "CONNECTOR_RECV_WINDOW_MS": "20000"}
+    addresses = {"CONNECTOR_STREAM_URL": ws, "CONNECTOR_API_URL": rest, "CONNECTOR_USER_STREAM_URL": ws}
+    with rig.under(**keys, **addresses, CONNECTOR_MARKET_API_URL=rest):
+        rig.start("connector", "connector", "bf", exchange, path)
+    rig.until(lambda: "compared with the exchange" in rig.log("connector", 200), 60, "the connector to be ready")
+    assert rig.end("connector", signal.SIGTERM) == 0

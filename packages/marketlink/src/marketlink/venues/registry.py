@@ -5,7 +5,8 @@ a function that makes it in the module of its family.
 """
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from marketlink.errors import UnknownExchange
@@ -32,6 +33,15 @@ PLANNED: Final = tuple(
 
 
 @dataclass(frozen=True, slots=True)
+class Roots:
+    """The addresses of one network of an exchange."""
+
+    stream: str
+    rest: str
+    trade_api: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """One exchange. The roots are those of production; `trading` is None where only its market data is supported.
 
@@ -46,6 +56,7 @@ class Exchange:
     trade_api_url: str = ""  # the WebSocket API for orders, where it has one
     trade_rest_root: str = ""
     private_root: str = ""
+    tests: Mapping[str, Roots] = field(default_factory=dict)  # by `testnet` and `demo`: those that there are
 
 
 def find(name: str) -> Exchange:

@@ -2,7 +2,7 @@
 
 from marketlink.venues.binance.public import PAPI, USDM, BinanceUsdm, reduced_root
 from marketlink.venues.binance.trade import PAPI_TRADING, USDM_TRADING, BinanceUsdmTrading
-from marketlink.venues.registry import Exchange
+from marketlink.venues.registry import Exchange, Roots
 
 __all__ = [
     "PAPI",
@@ -19,7 +19,19 @@ __all__ = [
 
 def usdm() -> Exchange:
     """USD-M futures."""
-    return Exchange("binancefutures", USDM, USDM_TRADING, USDM.stream_root, USDM.rest_root, USDM_TRADING.trade_api_url)
+    trade_api = "wss://testnet.binancefuture.com/ws-fapi/v1"  # that it is the demo's too is [?]
+    return Exchange(
+        "binancefutures",
+        USDM,
+        USDM_TRADING,
+        USDM.stream_root,
+        USDM.rest_root,
+        USDM_TRADING.trade_api_url,
+        tests={
+            "testnet": Roots(USDM.test_stream_root, USDM.test_rest_root, trade_api),
+            "demo": Roots("wss://demo-fstream.binance.com", USDM.test_rest_root, trade_api),
+        },
+    )
 
 
 def papi() -> Exchange:
