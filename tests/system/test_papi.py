@@ -49,6 +49,13 @@ def test_a_watchdog_cancels_the_orders_of_a_dead_connector_one_by_one(rig: Rig) 
     assert statuses(rig) == ["CANCELED"] * 20
 
 
+def test_a_watchdog_for_another_exchange_than_its_connector_says_so(rig: Rig) -> None:
+    begin(rig)
+    rig.start("dog", "connector", "watchdog", "bf", rig.folder / "connector.toml")
+    assert rig.processes["dog"].wait(60) == 2, rig.log("dog")
+    assert "Give --exchange binancepapi" in rig.log("dog")
+
+
 def test_what_portfolio_margin_has_not_is_refused_at_the_start(rig: Rig) -> None:
     rig.exchange("--venue", "papi", "--market", "synthetic", "--symbols", "btcusdt")
     for label, settings in {"dead": {"dead_man_s": 5}, "ws": {"order_route": "ws"}}.items():
