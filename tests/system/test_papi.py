@@ -7,7 +7,7 @@ import pytest
 from marketlink.bot import LiveBot
 from marketlink.orders import OrderType, Status, TimeInForce
 
-from tests.rig import Rig
+from tests.rig import ROOT, Rig
 from tests.system.test_orders import KEYS, rest_twenty, rig, settled, start, statuses
 
 __all__ = ["rig"]
@@ -49,6 +49,13 @@ def test_a_watchdog_cancels_the_orders_of_a_dead_connector_one_by_one(rig: Rig) 
     assert statuses(rig) == ["CANCELED"] * 20
 
 
+def test_a_watchdog_for_another_exchange_than_its_connector_says_so(rig: Rig) -> None:
+    begin(rig)
+    rig.start("dog", "connector", "watchdog", "bf", rig.folder / "connector.toml")
+    assert rig.processes["dog"].wait(60) == 2, rig.log("dog")
+    assert "Give --exchange binancepapi" in rig.log("dog")
+
+
 def test_what_portfolio_margin_has_not_is_refused_at_the_start(rig: Rig) -> None:
     rig.exchange("--venue", "papi", "--market", "synthetic", "--symbols", "btcusdt")
     for label, settings in {"dead": {"dead_man_s": 5}, "ws": {"order_route": "ws"}}.items():
@@ -56,3 +63,29 @@ def test_what_portfolio_margin_has_not_is_refused_at_the_start(rig: Rig) -> None
         assert rig.processes[label].wait(30) == 2
     assert "watchdog" in rig.log("dead")
     assert "no WebSocket API" in rig.log("ws")
+
+
+SOURCES_OWN = """api_url = "https://papi.binance.com"
+stream_url = "wss://fstream.binance.com/ws"
+user_stream_url = "wss://fstream.binance.com/pm/ws"
+order_prefix = "prefix"
+api_key = ""
+secret = ""
+"""
+
+
+@pytest.mark.parametrize("file", ["papi.toml", "binancefutures.toml", "the source's own for papi"])
+def test_an_annotated_file_starts_unchanged(rig: Rig, file: str) -> None:
+    """Only its addresses are other ones here, by the environment: the exchange is on this machine."""
+    face, exchange = ("usdm", "binancefutures") if file == "binancefutures.toml" else ("papi", "binancepapi")
+    path = rig.folder / "c.toml"
+    path.write_text(SOURCES_OWN if "own" in file else (ROOT / "docs/venues" / file).read_text())
+    accounts = ("--accounts", rig.folder / "accounts.toml")
+    rig.exchange("--venue", face, "--market", "synthetic", "--symbols", "btcusdt", *accounts)
+    ws, rest = rig.addresses["ws"], rig.addresses["rest"]
+    keys = {"CONNECTOR_API_KEY": "key", "CONNECTOR_SECRET": "secret", "CONNECTOR_RECV_WINDOW_MS": "20000"}
+    addresses = {"CONNECTOR_STREAM_URL": ws, "CONNECTOR_API_URL": rest, "CONNECTOR_USER_STREAM_URL": ws}
+    with rig.under(**keys, **addresses, CONNECTOR_MARKET_API_URL=rest):
+        rig.start("connector", "connector", "bf", exchange, path)
+    rig.until(lambda: "compared with the exchange" in rig.log("connector", 200), 60, "the connector to be ready")
+    assert rig.end("connector", signal.SIGTERM) == 0

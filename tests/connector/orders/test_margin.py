@@ -36,6 +36,13 @@ def test_the_account_is_asked_for_and_told() -> None:
     assert world.trader.margin.facts["equity"] == "1000000.00000000"
 
 
+def test_nothing_is_asked_before_the_stream_is_there() -> None:
+    world = World(of=VENUES["P"], uni_mmr_min=Decimal(1))
+    world.run(200)
+    assert not world.asked
+    assert not world.trader.ready
+
+
 def test_an_exchange_that_tells_nothing_is_not_asked() -> None:
     world = World().start(7)
     world.run(10_000)

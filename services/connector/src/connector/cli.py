@@ -90,7 +90,7 @@ def run_watchdog(name: str, exchange: str, config_path: Path, silence_s: float, 
     with _said(log_level):
         _check_name(name)
         found = find(exchange)
-        config, _ = read_config(config_path, found.public)
+        config, _ = read_config(config_path, found.public, tests=found.tests)
         config = fitted(config, found, config_path)
         signer = _signer(config)
         if signer is None or found.trading is None:
@@ -172,7 +172,7 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
         signal.SIGTERM,
     ):  # until the event loop takes them; asyncio's own would make it an error
         signal.signal(number, _leave)
-    config, remarks = read_config(config_path, exchange.public)
+    config, remarks = read_config(config_path, exchange.public, tests=exchange.tests)
     public = exchange.time_units.get(config.time_unit) if config.time_unit else exchange.public
     if public is None:
         what = f"{exchange.name} has no times in {config.time_unit}s"

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from marketlink.errors import SettingsError
 from marketlink.run.network import ssl_context
 from marketlink.venues.base import PublicVenue
+from marketlink.venues.registry import Roots
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from connector.client_ids import ClientIds
@@ -69,6 +70,14 @@ class ConnectorConfig(BaseModel):
     market_api_url: str = Field(
         default="",
         description="root of the REST interface of market data, where it is another host; empty: the exchange's own",
+    )
+    testnet: bool = Field(
+        default=False,
+        description="choice true or false: the exchange's test network, where it has one, with its addresses",
+    )
+    demo: bool = Field(
+        default=False,
+        description="choice true or false: the exchange's demo trading, where it has one, with its addresses",
     )
     order_prefix: str = Field(default="", description="begins every client order id; for trading")
     api_key: SecretStr = Field(default=SecretStr(""), description="for trading; better given as CONNECTOR_API_KEY")
@@ -162,9 +171,12 @@ class ConnectorConfig(BaseModel):
 
 
 def read_config(
-    path: Path, venue: PublicVenue, environment: Mapping[str, str] = os.environ
+    path: Path,
+    venue: PublicVenue,
+    environment: Mapping[str, str] = os.environ,
+    tests: Mapping[str, Roots] = {},
 ) -> tuple[ConnectorConfig, list[str]]:
-    """Read and check a venue's configuration; returns it with remarks for the log.
+    """Read and check a venue's configuration; returns it with remarks for the log. `tests` are the exchange's networks for tests.
 
     Raises SettingsError naming file, key and remedy.
     """
@@ -196,6 +208,7 @@ def read_config(
         if path.stat().st_mode & 0o077:
             remarks.append(f"{path} holds a secret and others can read it: `chmod 600 {path}`, or use secret_file")
     _merge(content, _from_environment(environment, venue))
+    _fill_addresses(content, where, venue, tests)
     try:
         config = ConnectorConfig.model_validate(content)
     except ValidationError as error:
@@ -258,6 +271,26 @@ def _in_our_names(where: str, content: dict[str, Any], venue: PublicVenue) -> se
         if value != "":
             content[key] = value
     return meant
+
+
+def _fill_addresses(content: dict[str, Any], where: str, venue: PublicVenue, tests: Mapping[str, Roots]) -> None:
+    """Put in the addresses of the network that `testnet` or `demo` names. Raises SettingsError."""
+    wanted = [key for key in ("testnet", "demo") if str(content.get(key, "")).lower() in ("true", "1", "yes", "on")]
+    if not wanted:
+        return
+    if len(wanted) > 1:
+        raise SettingsError(where, "demo", "testnet is wanted too", "Keep one of both.")
+    key, roots = wanted[0], tests.get(wanted[0])
+    if roots is None:
+        others = (
+            f"It has: {', '.join(tests)}." if tests else "Leave it out, and try things on the simulator (venue-sim)."
+        )
+        raise SettingsError(where, key, f"{venue.name} has none", others)
+    addresses = {"stream_url": roots.stream, "api_url": roots.rest, "trade_ws_url": roots.trade_api}
+    for name, address in addresses.items():
+        given = content.setdefault(name, address)
+        if given and str(venue.reduced_root(str(given)) or given).rstrip("/") != address:
+            raise SettingsError(where, name, f"{given!r} is not that of {key}, which is {address}", "Keep one of both.")
 
 
 def _merge(content: dict[str, Any], over: Mapping[str, Any]) -> None:

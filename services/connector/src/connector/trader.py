@@ -337,7 +337,9 @@ class Trader:
             elif op is Op.TRADES:
                 steps += self._comparing.ask_trades(symbol, now)
         steps += self._comparing.questions(now)
-        effects = [*self._carry(steps, now), *self._silence(now), *self._dead_man(now), *self.margin.on_time(now)]
+        effects = [*self._carry(steps, now), *self._silence(now), *self._dead_man(now)]
+        if self.streaming or self.reconcile.done_once:  # nothing is asked before the account's half of the shell runs
+            effects += self.margin.on_time(now)
         if self._to_clear and self.reconcile.done_once:  # what is of this process was placed after the registration
             cleared, self._to_clear = self._to_clear, set()
             effects += self.cancel_own(now, lambda one: one.adopted and one.symbol in cleared)

@@ -8,7 +8,7 @@ from typing import Final
 
 from marketlink import errors
 from marketlink.clock import Clock, SystemClock
-from marketlink.errors import MalformedMessage, Unreachable
+from marketlink.errors import MalformedMessage, SettingsError, Unreachable
 from marketlink.run.http import VenueHttp
 from marketlink.run.limits import WeightBudget
 from marketlink.run.network import ssl_context
@@ -21,6 +21,7 @@ from connector.config import ConnectorConfig
 from connector.errors import AccountUnusable
 from connector.guard import Guard, cancels_of, own_of
 from connector.presence import Presence, look, place_for
+from connector.sight import Sight
 
 log = logging.getLogger("watchdog")
 
@@ -51,6 +52,7 @@ class Watchdog:
     ) -> None:
         self._name, self._venue, self._signer, self._config = name, venue, signer, config
         self._clock = clock or SystemClock()
+        self._exchange = public.name
         self._presence = Presence(name, place_for(name, "w"))
         self._path = place_for(name, "c")
         self._guard = Guard(int(silence_s * SECOND_NS))
@@ -105,7 +107,9 @@ class Watchdog:
     async def _watch(self) -> bool:
         guarding = False
         while not self._stop.is_set():
-            why = self._guard.look(look(self._path), self._clock.mono_ns())
+            sight = look(self._path)
+            self._check_exchange(sight)
+            why = self._guard.look(sight, self._clock.mono_ns())
             if why is not None:
                 log.error("%s: its orders are cancelled", why)
                 self._acting = True
@@ -118,6 +122,13 @@ class Watchdog:
                 async with asyncio.timeout(LOOK_S):
                     await self._stop.wait()
         return False
+
+    def _check_exchange(self, sight: Sight) -> None:
+        """A watchdog that asks another exchange than its connector would see nothing open. Raises SettingsError."""
+        told = sight.facts.get("exchange", self._exchange)
+        if sight.alive and told != self._exchange:
+            what = f"the connector {self._name!r} is on {told}, this watchdog on {self._exchange}"
+            raise SettingsError("watchdog", "--exchange", what, f"Give --exchange {told}.")
 
     async def _beat(self) -> None:
         while True:

@@ -28,7 +28,19 @@ __all__ = [
 
 def usdm() -> Exchange:
     """USD-M futures."""
-    return Exchange("binancefutures", USDM, USDM_TRADING, USDM.stream_root, USDM.rest_root, USDM_TRADING.trade_api_url)
+    trade_api = "wss://testnet.binancefuture.com/ws-fapi/v1"  # that it is the demo's too is [?]
+    return Exchange(
+        "binancefutures",
+        USDM,
+        USDM_TRADING,
+        USDM.stream_root,
+        USDM.rest_root,
+        USDM_TRADING.trade_api_url,
+        tests={
+            "testnet": Roots(USDM.test_stream_root, USDM.test_rest_root, trade_api),
+            "demo": Roots("wss://demo-fstream.binance.com", USDM.test_rest_root, trade_api),
+        },
+    )
 
 
 def papi() -> Exchange:
