@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from marketlink.bot import BotInstrument, Code, LiveBot
-from marketlink.errors import AlreadyRunning, LinkError
+from marketlink.errors import AlreadyRunning, LinkError, SettingsError
 from marketlink.link.block import feed_head
 from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort, IceoryxPrivatePort
 from marketlink.link.kernels import put_mark, put_row
@@ -302,3 +302,27 @@ def test_samples_loaned_ahead_never_run_out_whatever_readers_do(link_environment
     connector.send(Batch())
     assert [bot.receive()[-1] for bot in bots] == [Batch()] * 4
     ends.close()
+
+
+def test_a_reader_may_look_all_the_time_before_it_sleeps(link_environment: dict[str, str]) -> None:
+    ends = IceoryxEnds(link_environment)
+    ends.settings = replace(ends.settings, poll_us=200_000)
+    connector, bot = ends.connector(), ends.bot(1)
+    connector.send(Batch())
+    bot.receive()
+    bot._to_bot._listener = None  # a reader that looks needs no wake-up
+    start = time.monotonic()
+    connector.send(Batch())
+    assert bot.wait(0.1)
+    bot.receive()
+    assert not bot._to_bot.spin(0.05)
+    assert time.monotonic() - start < 30
+    bot._to_bot._listener = bot._to_bot._events.listener_builder().create()  # for closing
+    ends.close()
+
+
+@pytest.mark.parametrize("said", ["", "-1", "1.5", "much", "1000001"])
+def test_a_time_to_look_that_is_none_is_refused(said: str) -> None:
+    assert read_settings({"MARKETLINK_POLL_US": "50"}).poll_us == 50
+    with pytest.raises(SettingsError, match="MARKETLINK_POLL_US"):
+        read_settings({"MARKETLINK_POLL_US": said})

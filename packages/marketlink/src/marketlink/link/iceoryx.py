@@ -563,6 +563,15 @@ class _Receiver:
                 raise LinkError(self._name, f"waiting failed: {error!r}", "Restart this process.") from error
         return bool(self._has_samples())
 
+    def spin(self, timeout_s: float) -> bool:
+        """Look for samples all the time, for so long. True when samples are there."""
+        has_samples, clock = self._has_samples, time.monotonic
+        end = clock() + timeout_s
+        while not has_samples():
+            if clock() >= end:
+                return False
+        return True
+
     def wait_unwoken(self, timeout_s: float) -> bool:
         """Look for samples every millisecond: a listener wakes 4 to 8 ms late when nobody notifies it. True when samples are there."""
         end = time.monotonic() + timeout_s
@@ -929,6 +938,8 @@ class IceoryxBotPort:
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until something may have arrived; a connector that doesn't number its samples doesn't wake us either."""
+        if self.settings.poll_us and self._to_bot.spin(min(timeout_s, self.settings.poll_us / 1e6)):
+            return True
         if self._assembler.checked:
             return self._to_bot.wait(min(timeout_s, _POLL_S))
         if self._peer() is Peer.SOURCE:
