@@ -545,8 +545,9 @@ class _Receiver:
                     if read < len(samples):  # one that is not ordinary
                         assembler.gather([_copy(samples[read])])
                     del samples[: read + 1]
-                for sample in samples:
-                    assembler.gather([_copy(sample)], sample.header.publisher_id.value)
+                while samples:  # numbers have ended
+                    assembler.gather([_copy(samples[0])], samples[0].header.publisher_id.value)
+                    del samples[0]  # none may be held any more when the next ones are received
         except Exception as error:
             check_descriptors(self._name)
             raise LinkError(self._name, f"receiving failed: {error!r}", "Restart this process.") from error
