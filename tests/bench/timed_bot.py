@@ -1,6 +1,6 @@
 """A bot that notes how old each batch is when it holds it; woken, not polling.
 
-`python -m tests.bench.timed_bot OUT NAME SYMBOL SECONDS`
+`python -m tests.bench.timed_bot OUT NAME SYMBOL SECONDS [WAY]`; WAY `general`: samples are copied out one by one, not read where they lie.
 """
 
 import json
@@ -8,6 +8,7 @@ import sys
 import time
 
 from marketlink.events import TRADE
+from marketlink.link.assembly import Assembler
 from marketlink.link.iceoryx import IceoryxBotPort
 from marketlink.messages import Batch, FeedEvent, RegisterInstrument, SamplesLost
 
@@ -16,6 +17,16 @@ def main() -> None:
     """Follow one symbol for so long."""
     out, name, symbol, seconds = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])
     port = IceoryxBotPort(name)
+    if sys.argv[5:] == ["general"]:
+        receiver = port._to_bot
+
+        def hear(assembler: Assembler, mine: int) -> int:
+            runs = receiver.runs(identify=False) if assembler.checked else []
+            for _, samples in runs:
+                assembler.gather(samples)
+            return sum(len(samples) for _, samples in runs)
+
+        receiver.hear = hear  # type: ignore[method-assign]
     port.request(RegisterInstrument(symbol))
     ages: dict[str, list[int]] = {"depth": [], "trade": []}
     lost, heard = 0, 0

@@ -1,13 +1,18 @@
-"""The connector as it is, with a stop-watch around the handling of each frame: `python -m tests.bench.timed_connector OUT ARGUMENTS`."""
+"""The connector as it is, with a stop-watch around the handling of each frame.
+
+`python -m tests.bench.timed_connector OUT WAY ARGUMENTS`; WAY is `short`, or `general` for a connector that takes no short way.
+"""
 
 import atexit
 import json
 import sys
 import time
 
-from connector.shell import Shard
+from connector.shell import Shard, Shell
 
-_out = sys.argv.pop(1)
+_out, _way = sys.argv.pop(1), sys.argv.pop(1)
+if _way == "general":
+    Shell.takes_short_way = lambda *_: False  # type: ignore[assignment]
 _spent_ns: list[int] = []
 _levels: list[int] = []
 _handle = Shard.on_frame

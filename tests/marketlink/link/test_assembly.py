@@ -3,10 +3,11 @@
 import random
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from marketlink.events import BUY, KIND_MASK, TRADE, empty_events
 from marketlink.link.assembly import TRAILER, Assembler, Sample
+from marketlink.link.held import HeldReader
 from marketlink.link.wire import encode_event
 from marketlink.messages import (
     TO_ALL,
@@ -289,3 +290,75 @@ def test_error_of_any_length_is_heard() -> None:
     error = LiveError(ErrorKind.ORDER_ERROR, "x" * 5000)
     (heard,) = Assembler(ME).take(Sender().samples(Batch((ErrorEvent(error),), framed=False)))
     assert heard == Batch((ErrorEvent(error),), framed=False)
+
+
+def in_place(assembler: Assembler, samples: list[Sample], reader: HeldReader) -> list[Heard]:
+    """Take samples as a reader that holds them does; each lies in memory with something behind it."""
+    while samples and (place := assembler.position) is not None:
+        lies = [sample + bytes(128) for sample in samples]
+        memory = np.frombuffer(b"".join(lies) + bytes(512), np.uint8)
+        places = np.cumsum([0, *(len(one) for one in lies[:-1])])
+        reader.state[:3] = *place, ME
+        read = reader.read_at(memory, places)
+        assembler.take_ordinary(reader)
+        if read < len(samples):
+            assembler.gather([samples[read]])
+        samples = samples[read + 1 :]
+    assembler.gather(samples)
+    return assembler.settled()
+
+
+def joined(heard: list[Heard]) -> list[object]:
+    """As `plain`, rows of one symbol that follow each other in a batch as one."""
+    return plain([merged(one) if isinstance(one, Batch) else one for one in heard])
+
+
+@settings(deadline=None)
+@given(st.lists(batches, max_size=6), st.randoms(use_true_random=False), st.lists(st.integers(0, 6), max_size=4))
+def test_samples_read_in_place_are_heard_as_copied_ones(
+    sent: list[Batch], rng: random.Random, troubles: list[int]
+) -> None:
+    sender, other = Sender(), Sender(SESSION + 7)
+    samples = [sample for batch in sent for sample in sender.samples(batch)]
+    for trouble in troubles:
+        at = rng.randint(0, len(samples))
+        if trouble == 0:
+            del samples[at : at + rng.randint(1, 3)]
+        elif trouble == 1:
+            samples[at:at] = other.samples(Batch((feed("btcusdt", 2),)))
+        elif trouble == 2:
+            samples[at:at] = other.samples(Batch(), trailer=False)
+        elif samples:
+            at = rng.randrange(len(samples))
+            sample = samples[at]
+            if trouble == 3:  # longer than its message
+                samples[at] = sample + rng.randbytes(rng.randint(1, 40))
+            elif trouble == 4:  # any byte of its message
+                place = rng.randrange(16, max(17, len(sample) - 16))
+                samples[at] = sample[:place] + rng.randbytes(1) + sample[place + 1 :]
+            elif trouble == 5:  # a length that is not there
+                samples[at] = sample[:8] + rng.choice([0, 1, 500, 1 << 40]).to_bytes(8, "little") + sample[16:]
+            else:
+                samples[at] = sample[:-1]
+    copied, held, reader = Assembler(ME), Assembler(ME), HeldReader()
+    while samples:
+        count = rng.randint(1, 40)
+        chunk, samples = samples[:count], samples[count:]
+        assert joined(copied.take(chunk)) == joined(in_place(held, chunk, reader))
+    assert (copied.position, copied.checked, copied._torn) == (held.position, held.checked, held._torn)
+
+
+def test_numbers_are_seen_behind_messages_shorter_than_their_samples() -> None:
+    samples = [sample + bytes(40) for sample in Sender().samples(Batch((feed("btcusdt", 3),)))]
+    assembler = Assembler(ME)
+    assert joined(assembler.take(samples)) == joined([Batch((feed("btcusdt", 3),))])
+    assert assembler.position == (SESSION, 5)
+
+
+def test_what_the_source_left_behind_a_message_is_no_number() -> None:
+    """Its samples have 512 bytes, and in a used one the rest of an older message stands behind the new one."""
+    for old in ((SESSION).to_bytes(8, "little"), b"tcusdt\x00\x00"):
+        sample = TRAILER.pack(0, 1) + b"\x00" + old + bytes(503)
+        assembler = Assembler(ME)
+        assembler.take([sample], 1)
+        assert not assembler.checked

@@ -11,13 +11,28 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from marketlink.bot import BotInstrument, Code, LiveBot
-from marketlink.errors import AlreadyRunning, LinkError
+from marketlink.errors import AlreadyRunning, LinkError, SettingsError
+from marketlink.link.block import feed_head
 from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort, IceoryxPrivatePort
+from marketlink.link.kernels import put_mark, put_row
 from marketlink.link.port import BotPort, ConnectorPort
 from marketlink.link.settings import LinkSettings, read_settings
-from marketlink.messages import Batch, NewSession, OrderEvent, Progress, RegisterInstrument, SamplesLost, SubmitOrder
+from marketlink.messages import (
+    Batch,
+    ErrorEvent,
+    ErrorKind,
+    FeedEvent,
+    LiveError,
+    NewSession,
+    OrderEvent,
+    Progress,
+    RegisterInstrument,
+    SamplesLost,
+    SubmitOrder,
+)
 from marketlink.orders import Order, OrderType, Status, TimeInForce
 from marketlink.private import Balance
 
@@ -243,3 +258,71 @@ def test_events_of_the_account_reach_readers_that_were_there_first_and_later(end
     assert again._private.session > session
     early.close()
     late.close()
+
+
+def fill(connector: IceoryxConnectorPort, rows: int) -> int:
+    """Write a batch into the loaned samples, as the compiled step does."""
+    samples = connector.loaned()
+    assert samples is not None
+    bits = feed("btcusdt", rows).events.view(np.uint64).reshape(rows, 8)
+    session, seq, head = np.uint64(connector.session), connector.next_seq, feed_head("btcusdt")
+    put_mark(samples.memory, samples.places[0], np.uint64(0), 0, session, np.uint64(seq))
+    for row in range(rows):
+        at = samples.places[row + 1]
+        put_row(samples.memory, at, np.uint64(0), head, bits, row, session, np.uint64(seq + 1 + row))
+    put_mark(samples.memory, samples.places[rows + 1], np.uint64(0), 1, session, np.uint64(seq + rows + 1))
+    return rows + 2
+
+
+def test_samples_filled_in_place_are_heard_among_the_others(link_environment: dict[str, str]) -> None:
+    ends = IceoryxEnds(link_environment)
+    connector, bot = ends.connector(), ends.bot(1)
+    for rows, length in ((1, 10), (20, 1000), (60, 5000), (7, 10)):
+        connector.send(Batch((feed("btcusdt", 2),)))
+        connector.send_loaned(fill(connector, rows))
+        error = LiveError(ErrorKind.ORDER_ERROR, {"msg": "x" * length})  # long: the library lays out larger samples
+        connector.send(Batch((ErrorEvent(error),), framed=False))
+        connector.send_loaned(fill(connector, rows))
+        heard = bot.receive()
+        assert [one for one in heard if not isinstance(one, Batch)] == []
+        feeds = [event for one in heard for event in one.events if isinstance(event, FeedEvent)]  # type: ignore[union-attr]
+        assert [len(event.events) for event in feeds] == [2, rows, rows]
+        assert [event.events.tobytes() for event in feeds[1:]] == 2 * [feed("btcusdt", rows).events.tobytes()]
+    ends.close()
+
+
+def test_samples_loaned_ahead_never_run_out_whatever_readers_do(link_environment: dict[str, str]) -> None:
+    ends = IceoryxEnds(link_environment)
+    connector, bots = ends.connector(), [ends.bot(number) for number in range(1, 5)]
+    connector.loaned()
+    for _ in range(30):
+        connector.send_loaned(fill(connector, 100))
+        bots[0].receive()
+        connector.send(Batch((feed("btcusdt", 300),)))
+    connector.send(Batch())
+    assert [bot.receive()[-1] for bot in bots] == [Batch()] * 4
+    ends.close()
+
+
+def test_a_reader_may_look_all_the_time_before_it_sleeps(link_environment: dict[str, str]) -> None:
+    ends = IceoryxEnds(link_environment)
+    ends.settings = replace(ends.settings, poll_us=200_000)
+    connector, bot = ends.connector(), ends.bot(1)
+    connector.send(Batch())
+    bot.receive()
+    bot._to_bot._listener = None  # a reader that looks needs no wake-up
+    start = time.monotonic()
+    connector.send(Batch())
+    assert bot.wait(0.1)
+    bot.receive()
+    assert not bot._to_bot.spin(0.05)
+    assert time.monotonic() - start < 30
+    bot._to_bot._listener = bot._to_bot._events.listener_builder().create()  # for closing
+    ends.close()
+
+
+@pytest.mark.parametrize("said", ["", "-1", "1.5", "much", "1000001"])
+def test_a_time_to_look_that_is_none_is_refused(said: str) -> None:
+    assert read_settings({"MARKETLINK_POLL_US": "50"}).poll_us == 50
+    with pytest.raises(SettingsError, match="MARKETLINK_POLL_US"):
+        read_settings({"MARKETLINK_POLL_US": said})

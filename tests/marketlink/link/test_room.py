@@ -12,7 +12,14 @@ import pytest
 from marketlink.errors import LinkError
 from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort
 from marketlink.link.places import SHARED_MEMORY
-from marketlink.link.room import check_descriptors, connection_bytes, segment_bytes, services_bytes
+from marketlink.link.room import (
+    check_descriptors,
+    connection_bytes,
+    held,
+    segment_bytes,
+    services_bytes,
+    to_bot_samples,
+)
 from marketlink.link.settings import LinkSettings, read_settings
 from marketlink.messages import RegisterInstrument
 
@@ -34,7 +41,7 @@ def settings(link_environment: dict[str, str]) -> LinkSettings:
 def test_what_is_counted_is_what_the_library_takes(settings: LinkSettings, buffer_size: int, max_bots: int) -> None:
     settings = LinkSettings(buffer_size, max_bots, settings.root, settings.prefix)
     connector, bot = IceoryxConnectorPort("bf", settings), IceoryxBotPort("bf", 1, settings)
-    samples = buffer_size + 2 * max_bots + 8
+    samples = to_bot_samples(buffer_size, max_bots, held(max_bots))
     connections = connection_bytes(samples, buffer_size) + connection_bytes(256, buffer_size, grows=False)
     segments = segment_bytes(samples) + segment_bytes(256)
     for ending, counted in ((".connection", connections), (".data", segments)):
@@ -140,7 +147,7 @@ def test_in_a_containers_memory_the_bot_too_many_is_refused_and_all_others_live(
     assert result["bots"] == result["hearing"]
     assert int(str(result["bots"])) >= 17
     assert result["still"] == 3
-    assert "another bot needs 3.4 MB of shared memory, and" in str(result["refusal"])
+    assert "another bot needs 3.7 MB of shared memory, and" in str(result["refusal"])
     assert "of 67.1 MB are free" in str(result["refusal"])
 
 
@@ -148,7 +155,7 @@ def test_a_connector_without_room_is_refused_with_numbers(
     small_memory: list[str], link_environment: dict[str, str]
 ) -> None:
     result = crowd(small_memory, link_environment, "4m", 1)
-    assert "a connector needs 6.3 MB of shared memory, and 4.2 of 4.2 MB are free" in str(result["ready"])
+    assert "a connector needs 6.9 MB of shared memory, and 4.2 of 4.2 MB are free" in str(result["ready"])
 
 
 def test_a_message_too_large_for_the_memory_is_told_and_the_connector_lives(

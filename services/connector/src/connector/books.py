@@ -106,15 +106,18 @@ class Market:
 
     def _update(self, events: Events, last_id: int, now: Moment) -> Batch:
         """Apply an update to the book and return the batch of what it changed."""
-        self.updates += 1
-        self.changed = now.mono
         rows = self.book.fuse(events, sequenced=True)
-        if len(events):
-            self.last_exch_ns = int(events[0]["exch_ts"])
+        self.on_updated(int(events[0]["exch_ts"]) if len(events) else self.last_exch_ns, now.mono)
         if not len(rows):
             # An update that changes nothing still moves the book's id, and bots know it by their rows: one is said again.
             rows = events[:1] if len(events) else self._restate(last_id, now)
         return Batch((FeedEvent(self.instrument.symbol, rows),) if len(rows) else ())
+
+    def on_updated(self, exch_ns: int, now: MonoNs) -> None:
+        """Note that an update of this exchange time was applied to the book."""
+        self.updates += 1
+        self.changed = now
+        self.last_exch_ns = exch_ns
 
     def _windowed(self, effect: Apply | Replace, windows: Windows, window: int, now: Moment) -> list[Effect]:
         """Take one window's message, and return what it changes of the book that all of them make."""

@@ -349,10 +349,13 @@ class Hub:
 
     def on_sent(self, batch: Batch, now: MonoNs) -> None:
         """Note that a batch went out."""
+        self.on_sent_rows(sum(len(event.events) if isinstance(event, FeedEvent) else 1 for event in batch.events), now)
+
+    def on_sent_rows(self, count: int, now: MonoNs) -> None:
+        """Note that a batch of so many events went out."""
         self._last_sent = now
         self.counts.published_batches += 1
-        for event in batch.events:
-            self.counts.published_events += len(event.events) if isinstance(event, FeedEvent) else 1
+        self.counts.published_events += count
 
     def _each(
         self,

@@ -9,7 +9,7 @@ When it is full it is made anew from the book. This project's bots need none of 
 import json
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +35,7 @@ class Left:
         self._failed = False
 
     @property
-    def symbols(self) -> Iterable[str]:
+    def symbols(self) -> Collection[str]:
         """The symbols that are kept now."""
         return self._files
 

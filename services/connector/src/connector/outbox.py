@@ -113,9 +113,19 @@ class Outbox:
         """Whether `pump` has something to do."""
         return self._slices is not None or bool(self._waiting) or bool(self._answers)
 
+    @property
+    def flows(self) -> bool:
+        """Whether a short batch would go out at once: nothing that was put before it waits."""
+        return self._slices is None and not self._waiting
+
+    @property
+    def longest(self) -> int:
+        """How many rows a short batch has at most."""
+        return self._slice
+
     def put(self, batch: Batch) -> None:
         """Publish a batch behind all that was put before. Raises LinkError."""
-        if self._slices is None and not self._waiting and not self._is_long(batch):
+        if self.flows and not self._is_long(batch):
             self._send(batch)
         else:
             self._waiting.append(batch)

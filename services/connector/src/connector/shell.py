@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 from marketlink.clock import Clock, SystemClock
-from marketlink.errors import MalformedMessage, MarketlinkError, RateLimited, VenueRefused
+from marketlink.errors import LinkError, MalformedMessage, MarketlinkError, RateLimited, VenueRefused
 from marketlink.events import EVENT_DTYPE
 from marketlink.link.port import ConnectorPort, Present
 from marketlink.messages import Batch, BotRequest, ErrorEvent, FeedEvent, Progress
@@ -51,6 +51,7 @@ from connector.effects import (
 )
 from connector.ending import Ending
 from connector.errors import AccountUnusable
+from connector.hot import HotPath
 from connector.hub import Hub
 from connector.left import Left
 from connector.outbox import Holding, Outbox
@@ -118,10 +119,15 @@ class Shard:
         now = Moment(shell.clock.mono_ns(), WallNs(recv_ns))
         message = None
         try:
+            if shell.takes_short_way(frame, now):
+                return
             message = shell.venue.decode(frame, recv_ns)
             effects = shell.hub.on_message(message, now)
         except MalformedMessage as error:
             effects = shell.hub.on_malformed(error, now)
+        except LinkError as error:
+            shell.fail(error)
+            return
         except Exception as error:  # noqa: BLE001 the edge: whatever it is, the book it was about is not the exchange's now
             shell.on_fault(f"at a frame: {frame[:200]!r}")
             effects = shell.hub.on_failed_message(getattr(message, "symbol", None), error, now)
@@ -192,6 +198,7 @@ class Shell:
                 rng,
                 self.tls,
             )
+        self._hot: HotPath | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._upkeep: Upkeep | None = None
 
@@ -217,7 +224,7 @@ class Shell:
                     try:
                         self.outbox.put(batch)
                     except MarketlinkError as error:
-                        self._fail(error)
+                        self.fail(error)
                         return
                 case Answer(symbol=symbol):
                     if symbol in self.hub.owners:
@@ -243,7 +250,7 @@ class Shell:
                     try:
                         self.port.send_private(event)
                     except MarketlinkError as error:
-                        self._fail(error)
+                        self.fail(error)
                         return
                 case Restream():
                     assert self._account is not None
@@ -270,7 +277,7 @@ class Shell:
         try:
             went = self.outbox.pump(self.clock.mono_ns())
         except MarketlinkError as error:
-            self._fail(error)
+            self.fail(error)
             return
         except Exception:  # noqa: BLE001 the edge: one answer that can't be made must not keep the others
             self.on_fault("at an answer")
@@ -290,15 +297,20 @@ class Shell:
         now = self.clock.mono_ns()
         return self._holding.is_wanted(self.outbox.lag(now), now)
 
+    def takes_short_way(self, frame: bytes, now: Moment) -> bool:
+        """Whether a frame went the short way, from its bytes to the last sample. Raises LinkError."""
+        return self._hot is not None and not self._silent and self._hot.take(frame, now.wall, now.mono)
+
     def on_fault(self, where: str) -> None:
         """Log a fault of this program, now being handled; too many of them end it."""
         log.exception("a fault of this program %s", where)
         now = self.clock.mono_ns()
         self._faults = [*(then for then in self._faults if now - then < 60 * SECOND_NS), now]
         if len(self._faults) > MOST_FAULTS:
-            self._fail(RuntimeError(f"{len(self._faults)} faults of this program in a minute"))
+            self.fail(RuntimeError(f"{len(self._faults)} faults of this program in a minute"))
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """End this process for this reason."""
         self._failure = self._failure or error
         self._stop.set()
 
@@ -365,7 +377,7 @@ class Shell:
         try:
             await account.run(tasks)
         except AccountUnusable as error:
-            self._fail(error)
+            self.fail(error)
 
     async def _tick(self) -> None:
         next_status = time.monotonic() + STATUS_S
@@ -422,7 +434,7 @@ class Shell:
                     loop.call_soon_threadsafe(look, self.port.present())
         except Exception as error:  # noqa: BLE001 a thread's edge: whatever it is ends the process, with its reason
             if not stopping.is_set():
-                loop.call_soon_threadsafe(self._fail, error)
+                loop.call_soon_threadsafe(self.fail, error)
 
     def _on_signal(self, number: int) -> None:
         if self._stop.is_set():
@@ -444,9 +456,16 @@ class Shell:
                 break
             await asyncio.sleep(NO_ROOM_S)
 
+    def warm_up(self) -> None:
+        """Load what frames need, before the first of them."""
+        _warm_up(self.venue)
+        self._hot = HotPath(self.venue, self.hub, self.outbox, self.port, self._left.symbols)
+        gc.collect()
+        gc.freeze()  # all that was loaded stays: no collection need walk it again
+
     async def run(self) -> None:
         """Run until a signal. Raises what made going on impossible."""
-        _warm_up(self.venue)  # before the loop takes the signals: compiling can take long, and must be ended by one
+        self.warm_up()  # before the loop takes the signals: compiling can take long, and must be ended by one
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
@@ -507,5 +526,3 @@ def _warm_up(venue: PublicVenue) -> None:
     book.levels()
     load_kernels()
     venue.warm_up()
-    gc.collect()
-    gc.freeze()  # all that was loaded stays: no collection need walk it again

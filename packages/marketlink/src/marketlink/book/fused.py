@@ -95,7 +95,7 @@ class FusedBook:
                 longer[: out.size] = out
                 out = longer
             else:
-                self._double_room()
+                self.make_room()
 
     def apply(self, events: Events) -> None:
         """Set levels as n event rows tell, in order: what `fuse` published makes this book that one.
@@ -107,7 +107,7 @@ class FusedBook:
         if events.dtype is not EVENT_DTYPE or not events.flags.carray:
             events = _plain(events)
         while self._apply_rows(events, self._keys_times, self._px_qty, self._state, self.tick_size, self.lot_size):
-            self._double_room()
+            self.make_room()
 
     def levels(self) -> Events:
         """Return every level as EXCH|LOCAL|side|DEPTH_SNAPSHOT: bids from the best down, then asks from the best up.
@@ -140,6 +140,11 @@ class FusedBook:
     def ask_qty_at_tick(self, tick: int) -> float:
         """Return the quantity asked at a tick, 0 if none."""
         return self._qty_at(_ASK, -tick)
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+        """The levels in the form of `book.kernels`; not to be changed, and good until the book is."""
+        return self._keys_times, self._px_qty, self._state
 
     @property
     def bid_count(self) -> int:
@@ -212,11 +217,6 @@ class FusedBook:
         """The latest exchange time, in ns, of any row that was not refused; 0 if there was none."""
         return int(self._state[self._layout.LAST_TIME])
 
-    @property
-    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-        """The levels in the form of `book.kernels`; not to be changed, and good until the book is."""
-        return self._keys_times, self._px_qty, self._state
-
     def clear(self) -> None:
         """Empty the book and forget its times; the counts of refused rows stay."""
         self._state[self._layout.COUNT : self._layout.COUNT + 2] = 0
@@ -242,7 +242,7 @@ class FusedBook:
         at = int(np.searchsorted(keys, key))
         return float(self._px_qty[side, self._layout.QTY, at]) if at < count and keys[at] == key else 0.0
 
-    def _double_room(self) -> None:
+    def make_room(self) -> None:
         """Make room for twice as many levels; those held stay."""
         room = self._keys_times.shape[2]
         keys_times, px_qty = np.zeros((2, 2, 2 * room), np.int64), np.zeros((2, 2, 2 * room), np.float64)

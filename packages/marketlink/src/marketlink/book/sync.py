@@ -145,6 +145,17 @@ class DepthSync:
         return self.phase is not Phase.WAITING
 
     @property
+    def steady(self) -> bool:
+        """Whether nothing is pending: the next update, if it follows `last_id`, may be applied and told by `advance`."""
+        return self.phase is Phase.SYNCED and self._early is None
+
+    def advance(self, last_id: int) -> None:
+        """Note that the update that follows was applied, and ended with this id."""
+        self.phase = Phase.SYNCED
+        self.last_id = last_id
+        self._old_in_a_row, self._old_since = 0, None
+
+    @property
     def due_ns(self) -> MonoNs | None:
         """When `on_time` must be called at the latest; None when nothing is pending."""
         if self._ticket is not None:
@@ -290,9 +301,7 @@ class DepthSync:
         return self._ask_later(now, 0)
 
     def _advance(self, update: DepthUpdate) -> list[Effect]:
-        self.phase = Phase.SYNCED
-        self.last_id = update.last_id
-        self._old_in_a_row, self._old_since = 0, None
+        self.advance(update.last_id)
         return [Apply(update)]
 
     def _lose(self, trouble: Trouble, now: MonoNs) -> list[Effect]:

@@ -6,7 +6,7 @@ A batch is handled whole before any call returns. Waiting is measured on a monot
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from marketlink.bot.depth import DepthView
@@ -49,6 +49,8 @@ class LiveBot:
     `bot_id` is random unless stated; a bot that comes back under its id gets its working orders back, one that is random does not.
     `open_port` makes a bot's end of the link to a connector of a name; the default is shared memory. Errors that the connector tells go to
     `on_error`, orders that changed to `on_order`, before (None: not known until now) and after; both may raise to end the waiting call.
+    `poll_us`: for so long a waiting call looks for messages all the time, which takes a core, before it sleeps until woken; by default
+    as MARKETLINK_POLL_US says, else not at all.
     `answer_timeout` is how long `wait=True` waits, ns, and `close_timeout` how long `close` does. A waiting call raises InstrumentRefused
     when the connector does not have a symbol, or has it with other sizes than stated; a connector that does not run is waited for, and said
     once in the log.
@@ -66,20 +68,23 @@ class LiveBot:
         on_order: Callable[[Order | None, Order], None] | None = None,
         answer_timeout: int = 60 * SECOND_NS,
         close_timeout: int = 3 * SECOND_NS,
+        poll_us: int | None = None,
         clock: Clock | None = None,
     ) -> None:
         seen = {(one.connector_name, one.symbol) for one in instruments}
         if not instruments or len(seen) < len(instruments):
             raise ValueError("at least one instrument, and each symbol of a connector only once")
-        if bot_id is not None and open_port is not None:
-            raise ValueError("a port has its bot's id: state bot_id or open_port, not both")
+        if (bot_id is not None or poll_us is not None) and open_port is not None:
+            raise ValueError(
+                "a port has its bot's id and its way to wait: state bot_id or open_port, poll_us or open_port"
+            )
         self.clock, self._on_error, self._on_order = clock or SystemClock(), on_error, on_order
         self._answer_timeout, self._close_timeout = answer_timeout, close_timeout
         self._stopped = False
         self._places: list[tuple[BotState, int]] = []
         self._links: list[_Link] = []
         self._link_of: dict[int, int] = {}
-        opener = open_port or (lambda name: _shared_memory(name, bot_id))
+        opener = open_port or (lambda name: _shared_memory(name, bot_id, poll_us))
         numbers: dict[str, list[int]] = {}
         for number, one in enumerate(instruments):
             numbers.setdefault(one.connector_name, []).append(number)
@@ -420,10 +425,12 @@ def _awaited(orders: OwnOrders, request: Order) -> bool:
     return order is not None and order.req is request.req and order.status not in FINISHED
 
 
-def _shared_memory(name: str, bot_id: int | None) -> BotPort:
+def _shared_memory(name: str, bot_id: int | None, poll_us: int | None) -> BotPort:
     from marketlink.link.iceoryx import IceoryxBotPort
+    from marketlink.link.settings import read_settings
 
-    return IceoryxBotPort(name, bot_id)
+    settings = read_settings()
+    return IceoryxBotPort(name, bot_id, settings if poll_us is None else replace(settings, poll_us=poll_us))
 
 
 def _one_of(duration: int | None, duration_ns: int | None) -> int:

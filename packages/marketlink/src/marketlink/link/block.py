@@ -18,7 +18,8 @@ _MOST_BYTES_A_ROW = 96  # header, five integers of nine bytes, three doubles, tr
 
 
 @lru_cache(maxsize=4096)
-def _head(symbol: str) -> NDArray[np.uint8]:
+def feed_head(symbol: str) -> NDArray[np.uint8]:
+    """What each row of a symbol's feed begins with; not to be changed."""
     return np.frombuffer(b"\x02" + put_text(symbol), np.uint8)
 
 
@@ -37,7 +38,7 @@ class FeedEncoder:
 
         Returns the address of the first byte and n + 1 offsets: sample i is the bytes from offset i to offset i + 1.
         """
-        head, count = _head(symbol), len(events)
+        head, count = feed_head(symbol), len(events)
         most = (_MOST_BYTES_A_ROW + len(head)) * count
         if most > len(self._out) or count >= len(self._offsets):
             self._make_room(2 * most, 2 * count + 1)
@@ -71,7 +72,7 @@ def feed_symbol(sample: bytes) -> str:
 
 def decode_feed(samples: Sequence[bytes]) -> Events:
     """Decode feed samples (header, message, and whatever is behind it) that are all of the first one's symbol. Raises WireError."""
-    head = _head(feed_symbol(samples[0]))
+    head = feed_head(feed_symbol(samples[0]))
     offsets = np.zeros(len(samples) + 1, np.int64)
     np.cumsum([len(sample) for sample in samples], out=offsets[1:])
     events = empty_events(len(samples))

@@ -13,13 +13,18 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from ctypes import string_at
+from itertools import islice
 from typing import Any, Final
 
 import iceoryx2 as iox
+import numpy as np
+from numpy.typing import NDArray
 
 from marketlink.errors import AlreadyRunning, LinkError, WireError
 from marketlink.link.assembly import TRAILER, Assembler, Sample
 from marketlink.link.block import HEADER_BYTES, TRAILER_BYTES, FeedEncoder, load_kernels
+from marketlink.link.held import MOST_HELD, HeldReader
 from marketlink.link.leftovers import (
     remove_dead_descriptions,
     remove_dead_segments,
@@ -29,16 +34,20 @@ from marketlink.link.leftovers import (
 )
 from marketlink.link.names import check_name
 from marketlink.link.places import claim_root, place_of, turn
-from marketlink.link.port import Peer, Present
+from marketlink.link.port import LoanedSamples, Peer, Present
 from marketlink.link.room import (
+    AHEAD,
+    AHEAD_BYTES,
     SLICE,
     check_descriptors,
     check_memory,
     connection_bytes,
     free_bytes,
+    held,
     reserve,
     segment_bytes,
     services_bytes,
+    to_bot_samples,
 )
 from marketlink.link.settings import LinkSettings, read_settings
 from marketlink.link.wire import decode_request, encode_event, encode_request
@@ -67,6 +76,7 @@ _PROGRESS_EVERY: Final = 8  # eighths of the buffer: how often a reader says how
 _MOST_AT_ONCE: Final = (
     4096  # samples in one receive: 20 ms of work, so that timers and requests get their turn in a flood
 )
+_WINDOW: Final = 1 << 33  # bytes of address space in which the samples loaned ahead lie
 _PRIVATE_AHEAD: Final = 1000  # events of the account in a reader's queue
 _REQUESTS_AHEAD: Final = 256  # requests of one bot that the connector has not taken yet
 _OPENING_S: Final = 5.0  # how long others may go on creating or removing a service under our hands
@@ -159,6 +169,7 @@ class _Node:
                 .max_subscribers(subscribers)
                 .max_nodes(self.settings.max_bots + _SPARE_NODES)
                 .subscriber_max_buffer_size(wanted)
+                .subscriber_max_borrowed_samples(held(subscribers))
                 .create()
             ),
         )
@@ -274,12 +285,14 @@ class _Sender:
     library ends the process when it does. One that does not grow gets an error instead.
     """
 
-    def __init__(self, node: _Node, service: Any, events: Any, samples: int, grows: bool) -> None:
+    def __init__(self, node: _Node, service: Any, events: Any, samples: int, grows: bool, ahead: int = 0) -> None:
+        """`ahead` samples may be loaned ahead of need."""
         self._service, self._events, self._node, self._samples = service, events, node, samples
         try:
             self._publisher = (
                 service.publisher_builder()
                 .initial_max_slice_len(SLICE)
+                .max_loaned_samples(2 + ahead)
                 .allocation_strategy(iox.AllocationStrategy.PowerOfTwo if grows else iox.AllocationStrategy.Static)
                 .override_sample_preallocation(samples)
                 .create()
@@ -293,6 +306,8 @@ class _Sender:
         self._loan = getattr(self._publisher, "__loan_slice_uninit")
         self._encoder = FeedEncoder()
         self._contiguous = False  # whether that was checked
+        self._ahead = ahead
+        self._loaned: _LoanedAhead | None = None
         self._name = node.name
         self.session = time.time_ns()
         self.seq = 0
@@ -333,6 +348,31 @@ class _Sender:
             raise self._broken(error) from error
         finally:
             self.seq += sent
+
+    def loaned(self) -> "_LoanedAhead":
+        """The samples that are loaned ahead; the first call loans them."""
+        if self._loaned is None:
+            try:
+                self._loaned = _LoanedAhead(self._loan, self._ahead)
+            except Exception as error:
+                raise self._broken(error) from error
+        return self._loaned
+
+    def send_loaned(self, count: int) -> None:
+        """Send the first of them, wake the readers, and only then loan others in their place."""
+        loaned = self.loaned()
+        sent = 0
+        try:
+            for sample in loaned.samples[:count]:
+                _send(sample)
+                sent += 1
+            self.seq += sent
+            self.notify()
+            loaned.renew(count)
+        except Exception as error:
+            if sent < count:
+                self.seq += sent
+            raise self._broken(error) from error
 
     def _may_grow(self, payload: int) -> bool:
         """Tell whether there is memory for samples of this size: the library then makes all of them larger, each once it is used."""
@@ -388,10 +428,57 @@ class _Sender:
 
     def close(self) -> None:
         """Leave, ports before services."""
-        self._loan = None
+        self._loan = self._loaned = None
         self._publisher.delete()
         self._notifier.delete()
         del self._publisher, self._notifier, self._service, self._events
+
+
+_send: Final = iox.SampleMut.send
+
+
+class _LoanedAhead:
+    """Samples loaned ahead of need (`link.port.LoanedSamples`): on the way from a frame to its readers each costs no more than its sending.
+
+    They are longer than their messages; what counts is the length in the header, behind which the trailer stands.
+    """
+
+    def __init__(self, loan: Any, count: int) -> None:
+        self.size: int = AHEAD_BYTES
+        self.samples: list[Any] = [None] * count
+        self.places = np.zeros(count, np.int64)
+        self.memory: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self._loan, self._base = loan, 0
+        self.renew(count)
+
+    def renew(self, count: int) -> None:
+        """Loan samples in the place of the first ones, which are sent."""
+        loan, size, samples, places, base = self._loan, self.size, self.samples, self.places, self._base
+        last = self.memory.size - HEADER_BYTES - size
+        for index in range(count):
+            sample = getattr(loan(size), "__assume_init")()
+            samples[index] = sample
+            place = sample.user_header_ptr - base
+            if not 0 <= place <= last:
+                self._move()
+                return
+            places[index] = place
+
+    def _move(self) -> None:
+        """Look anew where samples lie: at the first time, and after the library has laid out larger ones, where all are loaned then."""
+        count = len(self.samples)
+        self.samples[:] = [None] * count
+        for index in range(count):
+            self.samples[index] = getattr(self._loan(self.size), "__assume_init")()
+        headers = [sample.user_header_ptr for sample in self.samples]
+        if self.samples[0].payload_ptr != headers[0] + HEADER_BYTES:
+            raise RuntimeError("header and payload do not lie side by side in this version of the library")
+        base = max(0, headers[0] - _WINDOW // 2)
+        self._base, self.places[:] = base, np.array(headers, np.int64) - base
+        if self.places.min() < 0 or self.places.max() > _WINDOW - HEADER_BYTES - self.size:
+            raise RuntimeError("samples of one publisher lie too far apart")
+        # Not all of it is memory: what is touched is what `places` names, and all that lies in samples of this process.
+        self.memory = np.ctypeslib.as_array((ctypes.c_uint8 * _WINDOW).from_address(base))
 
 
 class _Receiver:
@@ -407,6 +494,8 @@ class _Receiver:
             check_descriptors(node.name)  # with none left, everything fails under other names
             raise
         self._has_samples = self._subscriber.has_samples
+        self._most_held = min(MOST_HELD, service.static_config.subscriber_max_borrowed_samples)
+        self._reader = HeldReader()
         self.nodes: dict[int, int] = {}  # by publisher: the node of its process, of those that were identified
 
     @property
@@ -416,7 +505,7 @@ class _Receiver:
 
     def runs(self, identify: bool) -> list[tuple[int, list[Sample]]]:
         """Copy out the samples that have arrived, 4,096 at most, as runs of one publisher: its number, or 0 when none is asked for."""
-        receive, string_at = self._subscriber.receive, ctypes.string_at
+        receive = self._subscriber.receive
         runs: list[tuple[int, list[Sample]]] = []
         samples: list[Sample] = []
         publisher = 0
@@ -431,16 +520,38 @@ class _Receiver:
                     self.nodes[publisher] = sample.header.node_id.value
                 if not samples:
                     runs.append((publisher, samples))
-                header, size = sample.user_header_ptr, getattr(sample, "__slice_len")
-                if sample.payload_ptr == header + HEADER_BYTES:  # as the library lays them out
-                    samples.append(string_at(header, HEADER_BYTES + size))
-                else:
-                    samples.append(string_at(header, HEADER_BYTES) + string_at(sample.payload_ptr, size))
+                samples.append(_copy(sample))
                 sample.delete()
         except Exception as error:
             check_descriptors(self._name)
             raise LinkError(self._name, f"receiving failed: {error!r}", "Restart this process.") from error
         return runs
+
+    def hear(self, assembler: Assembler, mine: int) -> int:
+        """Have an assembler take what has arrived, 4,096 samples at most, read where they lie; return how many there were.
+
+        Only while its samples bear numbers: what else comes is copied out by `runs`.
+        """
+        receive, reader, taken = self._subscriber.receive, self._reader, 0
+        try:
+            while taken < _MOST_AT_ONCE and assembler.checked:
+                samples = list(islice(iter(receive, None), self._most_held))
+                if not samples:
+                    break
+                taken += len(samples)
+                while samples and (place := assembler.position) is not None:
+                    read = reader.read([sample.user_header_ptr for sample in samples], *place, mine)
+                    assembler.take_ordinary(reader)
+                    if read < len(samples):  # one that is not ordinary
+                        assembler.gather([_copy(samples[read])])
+                    del samples[: read + 1]
+                while samples:  # numbers have ended
+                    assembler.gather([_copy(samples[0])], samples[0].header.publisher_id.value)
+                    del samples[0]  # none may be held any more when the next ones are received
+        except Exception as error:
+            check_descriptors(self._name)
+            raise LinkError(self._name, f"receiving failed: {error!r}", "Restart this process.") from error
+        return taken
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for a wake-up, not at all while samples are left; a signal ends the wait early. True when samples are there."""
@@ -452,6 +563,15 @@ class _Receiver:
             if "Interrupt" not in repr(error):
                 raise LinkError(self._name, f"waiting failed: {error!r}", "Restart this process.") from error
         return bool(self._has_samples())
+
+    def spin(self, timeout_s: float) -> bool:
+        """Look for samples all the time, for so long. True when samples are there."""
+        has_samples, clock = self._has_samples, time.monotonic
+        end = clock() + timeout_s
+        while not has_samples():
+            if clock() >= end:
+                return False
+        return True
 
     def wait_unwoken(self, timeout_s: float) -> bool:
         """Look for samples every millisecond: a listener wakes 4 to 8 ms late when nobody notifies it. True when samples are there."""
@@ -470,9 +590,17 @@ class _Receiver:
         del self._has_samples, self._subscriber, self._listener, self._service, self._events
 
 
-def _to_bot_samples(buffer_size: int, subscribers: int) -> int:
-    """Return how many samples are ever in use at once (docs/link.md, addition 7)."""
-    return buffer_size + 2 * subscribers + 8
+def _copy(sample: Any) -> Sample:
+    """Copy a sample out: header and payload."""
+    header, size = sample.user_header_ptr, getattr(sample, "__slice_len")
+    if sample.payload_ptr == header + HEADER_BYTES:  # as the library lays them out
+        return string_at(header, HEADER_BYTES + size)
+    return string_at(header, HEADER_BYTES) + string_at(sample.payload_ptr, size)
+
+
+def _private_samples(subscribers: int) -> int:
+    """Return how many samples of the account's events are ever in use at once."""
+    return _PRIVATE_AHEAD + 2 * subscribers + 8
 
 
 def _no_port(name: str, error: Exception) -> LinkError:
@@ -490,12 +618,14 @@ class IceoryxConnectorPort:
         check_descriptors(name, bots)
         with turn(place) as alone:
             node = _Node(name, self.settings, alone)
-            own = segment_bytes(_to_bot_samples(self.settings.buffer_size, bots)) + services_bytes(bots)
+            own = segment_bytes(to_bot_samples(self.settings.buffer_size, bots, held(bots))) + services_bytes(bots)
             check_memory(name, own, "a connector")
             to_bot, to_events = node.service("ToBot", 1, bots), node.events("ToBot")
             from_bot, from_events = node.service("FromBot", bots, 1), node.events("FromBot")
             sizes, waiting = to_bot.static_config, to_bot.dynamic_config.number_of_subscribers
-            samples = _to_bot_samples(sizes.subscriber_max_buffer_size, sizes.max_subscribers)
+            samples = to_bot_samples(
+                sizes.subscriber_max_buffer_size, sizes.max_subscribers, sizes.subscriber_max_borrowed_samples
+            )
             there = waiting * connection_bytes(samples, sizes.subscriber_max_buffer_size)
             asking, queue = (
                 from_bot.dynamic_config.number_of_publishers,
@@ -506,7 +636,7 @@ class IceoryxConnectorPort:
                 name, segment_bytes(samples) + there, f"a connector with {max(waiting, asking)} bots waiting for it"
             )
             try:
-                self._to_bot = _Sender(node, to_bot, to_events, samples, grows=True)
+                self._to_bot = _Sender(node, to_bot, to_events, samples, grows=True, ahead=AHEAD)
                 self._from_bot = _Receiver(node, from_bot, from_events)
             except (iox.PublisherCreateError, iox.SubscriberCreateError) as error:
                 if _kind(error) in ("ExceedsMaxSupportedPublishers", "ExceedsMaxSupportedSubscribers"):
@@ -588,11 +718,19 @@ class IceoryxConnectorPort:
             sender.send(to, b"\x01")
         sender.notify()
 
+    def loaned(self) -> LoanedSamples | None:
+        """The samples that are loaned ahead."""
+        return self._to_bot.loaned()
+
+    def send_loaned(self, count: int) -> None:
+        """Publish the first of them with one wake-up."""
+        self._to_bot.send_loaned(count)
+
     def open_private(self) -> None:
         """Open the service of the account's events; a connector without an account has none. Raises LinkError."""
         assert self._node is not None
         bots = self.settings.max_bots
-        samples = _to_bot_samples(_PRIVATE_AHEAD, bots)
+        samples = _private_samples(bots)
         check_memory(self.name, segment_bytes(samples) + services_bytes(bots), "the service of the account's events")
         with turn(place_of(self.settings)):
             service, events = self._node.service("Private", 1, bots, _PRIVATE_AHEAD), self._node.events("Private")
@@ -650,7 +788,7 @@ class IceoryxPrivatePort:
         check_descriptors(name)
         with turn(place) as alone:
             node = _Node(name, settings, alone)
-            needed = connection_bytes(_to_bot_samples(_PRIVATE_AHEAD, bots), _PRIVATE_AHEAD) + services_bytes(bots)
+            needed = connection_bytes(_private_samples(bots), _PRIVATE_AHEAD) + services_bytes(bots)
             _await_memory(name, needed, "another reader of the account's events")
             service, events = node.service("Private", 1, bots, _PRIVATE_AHEAD), node.events("Private")
             try:
@@ -714,7 +852,7 @@ class IceoryxBotPort:
                 + services_bytes(bots)
                 + connection_bytes(_REQUESTS_AHEAD, buffer, grows=False)
             )
-            _await_memory(name, own + connection_bytes(_to_bot_samples(buffer, bots), buffer), "another bot")
+            _await_memory(name, own + connection_bytes(to_bot_samples(buffer, bots, held(bots)), buffer), "another bot")
             to_bot, to_events = node.service("ToBot", 1, bots), node.events("ToBot")
             from_bot, from_events = node.service("FromBot", bots, 1), node.events("FromBot")
             try:
@@ -747,11 +885,16 @@ class IceoryxBotPort:
 
     def receive(self) -> list[Heard]:
         """Return all that was heard, oldest first."""
-        heard: list[Heard] = []
-        for publisher, samples in self._to_bot.runs(identify=not self._assembler.checked):
+        assembler = self._assembler
+        taken = self._to_bot.hear(assembler, self._bot_id)
+        heard = assembler.settled()
+        if not assembler.checked:
+            for publisher, samples in self._to_bot.runs(identify=True):
+                heard.extend(assembler.take(samples, publisher))
+                taken += len(samples)
+        if taken:
             self._quiet = False
-            heard.extend(self._assembler.take(samples, publisher))
-            self._unsaid += len(samples)
+            self._unsaid += taken
         if self._unsaid >= self.settings.buffer_size // _PROGRESS_EVERY:
             self._say_progress()
         return heard
@@ -796,6 +939,8 @@ class IceoryxBotPort:
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until something may have arrived; a connector that doesn't number its samples doesn't wake us either."""
+        if self.settings.poll_us and self._to_bot.spin(min(timeout_s, self.settings.poll_us / 1e6)):
+            return True
         if self._assembler.checked:
             return self._to_bot.wait(min(timeout_s, _POLL_S))
         if self._peer() is Peer.SOURCE:

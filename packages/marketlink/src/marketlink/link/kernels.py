@@ -3,6 +3,8 @@
 A block is an (n, 8) array of u64: the eight fields of each record as bits (docs/formats.md section 1).
 """
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,6 +51,34 @@ def _zigzag(value: np.uint64) -> np.uint64:
 
 
 @jit
+def put_row(out: U8, at: int, to: np.uint64, head: U8, rows: U64, row: int, session: np.uint64, seq: np.uint64) -> int:
+    """Write a row as one sample from `at` on, and return the place behind it."""
+    length_at = _put_fixed(out, at, to)
+    start = at = length_at + 8
+    for index in range(head.shape[0]):
+        out[at] = head[index]
+        at += 1
+    at = _put_unsigned(out, at, rows[row, 0])
+    at = _put_unsigned(out, at, _zigzag(rows[row, 1]))
+    at = _put_unsigned(out, at, _zigzag(rows[row, 2]))
+    at = _put_fixed(out, at, rows[row, 3])
+    at = _put_fixed(out, at, rows[row, 4])
+    at = _put_unsigned(out, at, rows[row, 5])
+    at = _put_unsigned(out, at, _zigzag(rows[row, 6]))
+    at = _put_fixed(out, at, rows[row, 7])
+    _put_fixed(out, length_at, np.uint64(at - start))
+    return _put_fixed(out, _put_fixed(out, at, session), seq)
+
+
+@jit
+def put_mark(out: U8, at: int, to: np.uint64, mark: int, session: np.uint64, seq: np.uint64) -> int:
+    """Write the sample that begins (0) or ends (1) a batch, and return the place behind it."""
+    at = _put_fixed(out, _put_fixed(out, at, to), np.uint64(1))
+    out[at] = np.uint8(mark)
+    return _put_fixed(out, _put_fixed(out, at + 1, session), seq)
+
+
+@jit
 def encode_rows(
     head: U8, rows: U64, to: np.uint64, session: np.uint64, first_seq: np.uint64, out: U8, offsets: I64
 ) -> int:
@@ -60,22 +90,7 @@ def encode_rows(
     at = 0
     for row in range(rows.shape[0]):
         offsets[row] = at
-        length_at = _put_fixed(out, at, to)
-        start = at = length_at + 8
-        for index in range(head.shape[0]):
-            out[at] = head[index]
-            at += 1
-        at = _put_unsigned(out, at, rows[row, 0])
-        at = _put_unsigned(out, at, _zigzag(rows[row, 1]))
-        at = _put_unsigned(out, at, _zigzag(rows[row, 2]))
-        at = _put_fixed(out, at, rows[row, 3])
-        at = _put_fixed(out, at, rows[row, 4])
-        at = _put_unsigned(out, at, rows[row, 5])
-        at = _put_unsigned(out, at, _zigzag(rows[row, 6]))
-        at = _put_fixed(out, at, rows[row, 7])
-        _put_fixed(out, length_at, np.uint64(at - start))
-        at = _put_fixed(out, at, session)
-        at = _put_fixed(out, at, first_seq + np.uint64(row))
+        at = put_row(out, at, to, head, rows, row, session, first_seq + np.uint64(row))
     offsets[rows.shape[0]] = at
     return at
 
@@ -86,6 +101,34 @@ def _fixed(raw: U8, at: int, size: int) -> np.uint64:
     for index in range(size):
         value |= np.uint64(raw[at + index]) << np.uint64(8 * index)
     return value
+
+
+@jit
+def _read_row(raw: U8, at: int, end: int, rows: U64, row: int) -> bool:
+    """Read the eight fields that stand from `at` on and before `end`; False if they don't."""
+    for field in range(8):
+        if field == 3 or field == 4 or field == 7:
+            size = 8
+        else:
+            if at >= end:
+                return False
+            marker = raw[at]
+            if marker > 253:
+                return False
+            if marker < 251:
+                size = 1
+            else:
+                at += 1
+                size = 2 if marker == 251 else (4 if marker == 252 else 8)
+        if end - at < size:
+            return False
+        value = _fixed(raw, at, size)
+        at += size
+        if field == 1 or field == 2 or field == 6:
+            half = value >> np.uint64(1)
+            value = ~half if value & np.uint64(1) else half
+        rows[row, field] = value
+    return True
 
 
 @jit
@@ -107,27 +150,93 @@ def decode_rows(raw: U8, offsets: I64, head: U8, rows: U64) -> int:
         for index in range(head.shape[0]):
             if raw[at + index] != head[index]:
                 return row
-        at += head.shape[0]
-        for field in range(8):
-            if field == 3 or field == 4 or field == 7:
-                size = 8
-            else:
-                if at >= end:
-                    return row
-                marker = raw[at]
-                if marker > 253:
-                    return row
-                if marker < 251:
-                    size = 1
-                else:
-                    at += 1
-                    size = 2 if marker == 251 else (4 if marker == 252 else 8)
-            if end - at < size:
-                return row
-            value = _fixed(raw, at, size)
-            at += size
-            if field == 1 or field == 2 or field == 6:
-                half = value >> np.uint64(1)
-                value = ~half if value & np.uint64(1) else half
-            rows[row, field] = value
+        if not _read_row(raw, at + head.shape[0], end, rows, row):
+            return row
     return rows.shape[0]
+
+
+# What `state` (uint64) of `read_samples` holds: session and number that the next sample must have, whose samples besides everyone's are
+# read, and afterwards how many things were found.
+SESSION: Final = 0
+NEXT_SEQ: Final = 1
+MINE: Final = 2
+THINGS: Final = 3
+STATE_SIZE: Final = 4
+
+# A thing found: its kind, whether it is for one reader, and of rows the first one and the one behind the last.
+BEGIN: Final = 0
+END: Final = 1
+ROWS: Final = 2
+THING_SIZE: Final = 4
+
+MOST_MESSAGE: Final = 480
+"""Bytes of a message that is read where it lies: with header and trailer it is within any sample, ours or the source's."""
+
+
+@jit
+def _same_head(memory: U8, at: int, head: U8, size: int) -> bool:
+    same = True
+    for index in range(size):
+        same = same and memory[at + index] == head[index]
+    return same
+
+
+@jit
+def read_samples(memory: U8, places: I64, state: U64, rows: U64, things: I64, heads: U8) -> int:
+    """Read the samples whose headers lie at these places of `memory`, in order, up to one that is not ordinary; return how many.
+
+    Ordinary is the beginning or the end of a batch or a row of a feed, with exactly the session and number that are expected. Rows of one
+    symbol and reader that follow each other are one thing; `heads[i]` is what the messages of thing i begin with. There must be room for as
+    many rows and things as there are samples.
+    """
+    found, made = 0, 0
+    session, mine = state[SESSION], state[MINE]
+    index = 0
+    while index < places.shape[0]:
+        place = places[index]
+        to, length = _fixed(memory, place, 8), np.int64(_fixed(memory, place + 8, 8))
+        if length < 1 or length > MOST_MESSAGE:
+            break
+        at = place + 16
+        end = at + length
+        if _fixed(memory, end, 8) != session or _fixed(memory, end + 8, 8) != state[NEXT_SEQ]:
+            break
+        tag, own = memory[at], np.int64(to != np.uint64(0))
+        if own != 0 and to != mine:
+            state[NEXT_SEQ] += np.uint64(1)
+            index += 1
+            continue
+        if length == 1 and tag <= 1:
+            things[found, 0], things[found, 1] = np.int64(tag), own
+            found += 1
+        elif length > 1 and tag == 2:
+            size = int(memory[at + 1]) + 2
+            if size > 128 or size > length:
+                break
+            if not _read_row(memory, at + size, end, rows, made):
+                break
+            last = found - 1
+            if (
+                found > 0
+                and things[last, 0] == ROWS
+                and things[last, 1] == own
+                and _same_head(memory, at, heads[last], size)
+            ):
+                made += 1
+                things[last, 3] = made
+            else:
+                for place_of in range(size):
+                    heads[found, place_of] = memory[at + place_of]
+                    if memory[at + place_of] > 127:
+                        size = 0
+                if size == 0:
+                    break  # a name that only a decoder can judge
+                things[found, 0], things[found, 1], things[found, 2], things[found, 3] = ROWS, own, made, made + 1
+                made += 1
+                found += 1
+        else:
+            break
+        state[NEXT_SEQ] += np.uint64(1)
+        index += 1
+    state[THINGS] = np.uint64(found)
+    return index

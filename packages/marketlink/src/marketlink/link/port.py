@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from marketlink.errors import LinkError
 from marketlink.messages import TO_ALL, Batch, BotRequest, FeedEvent, Heard, LiveRequest, NewSession, SamplesLost
 from marketlink.private import PrivateEvent
 
@@ -27,6 +31,22 @@ class Present:
 
     bots: frozenset[int]
     whole: bool
+
+
+class LoanedSamples(Protocol):
+    """Samples of a publisher loaned ahead of need, for a kernel to fill: what stands in the first n goes out by `send_loaned(n)`."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes a sample has behind its header."""
+
+    @property
+    def memory(self) -> NDArray[np.uint8]:
+        """What they lie in; another array when they came to lie elsewhere."""
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Where in it each one's header begins; always the same array."""
 
 
 class ConnectorPort(Protocol):
@@ -55,6 +75,12 @@ class ConnectorPort(Protocol):
 
     def sending(self, batch: Batch, most: int) -> Iterator[None]:
         """Publish a batch in steps of about `most` samples, one a `next`; nothing else may be sent before it is done. Raises LinkError."""
+
+    def loaned(self) -> LoanedSamples | None:
+        """Samples to be filled in place; None where there is no such thing. The same ones at each call. Raises LinkError."""
+
+    def send_loaned(self, count: int) -> None:
+        """Publish the first `count` loaned samples, which bear the next numbers, and have others in their place. Raises LinkError."""
 
     def send_private(self, event: PrivateEvent) -> None:
         """Tell readers of the account's events; nobody where that service is not open."""
@@ -167,6 +193,14 @@ class MemoryConnectorPort:
         self._sent += 1
         for bot in self._link._bots:
             bot._hear(self._session, batch)
+
+    def loaned(self) -> LoanedSamples | None:
+        """None: there are no samples here."""
+        return None
+
+    def send_loaned(self, count: int) -> None:
+        """There are none to send."""
+        raise LinkError("memory", "no samples are loaned here", "Send batches.")
 
     def send_private(self, event: PrivateEvent) -> None:
         """Keep the event for a test to look at."""

@@ -19,10 +19,24 @@ log = logging.getLogger(__name__)
 
 SLICE: Final = 512
 """Bytes of a sample to begin with."""
+AHEAD: Final = 256
+"""Samples that a connector has loaned ahead of need: a batch of more goes the general way."""
+AHEAD_BYTES: Final = 128
+"""Bytes of such a sample: a row of a symbol of up to 41 bytes."""
 _SEGMENTS: Final = 255  # the library keeps a flag a sample for each segment that a growing publisher may come to have
 _PAGE: Final = 4096
 OWN_DESCRIPTORS: Final = 32  # measured: 20 for a connector, 25 for a bot, before anything else that the process opens
 DESCRIPTORS_PER_BOT: Final = 8  # measured: 7 in the connector
+
+
+def held(subscribers: int) -> int:
+    """Return how many samples a reader of a service may hold while it reads them: more where few may read."""
+    return max(2, min(64, 1200 // subscribers))
+
+
+def to_bot_samples(buffer_size: int, subscribers: int, borrowed: int) -> int:
+    """Return how many samples of a connector are ever in use at once (docs/link.md, addition 7)."""
+    return buffer_size + borrowed * subscribers + 8 + AHEAD
 
 
 def segment_bytes(samples: int, slice_bytes: int = SLICE) -> int:

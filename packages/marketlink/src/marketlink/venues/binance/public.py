@@ -50,6 +50,7 @@ from marketlink.venues.fields import (
     time_ns,
     whole,
 )
+from marketlink.venues.grammar import DepthGrammar
 
 STREAM_OF: Final = {"depthUpdate": "depth", "trade": "trade", "bookTicker": "bookTicker"}
 KIND_OF: Final = {stream: kind for kind, stream in STREAM_OF.items()}
@@ -165,6 +166,21 @@ class BinancePublic:
     def reduced_root(self, url: str) -> str | None:
         """See the function of this name."""
         return reduced_root(url)
+
+    @property
+    def depth_grammar(self) -> DepthGrammar | None:
+        """How its depth frames are written, for the compiled step; None without a scanner."""
+        if self.scan is None:
+            return None
+        from marketlink.venues import kernels  # here, because it imports numba
+
+        layout = self.layout
+        fields = kernels.FUTURES_FIELDS if layout.names_previous else kernels.SPOT_FIELDS
+        return DepthGrammar(fields, layout.unit_ns, layout.names_previous, self._depth_start, self._is_foreign)
+
+    def _depth_start(self, symbol: str) -> bytes | None:
+        start = b'{"stream":"%b"' % self.depth_stream(symbol).encode()
+        return start if DEPTH_START.fullmatch(start) else None
 
     def depth_stream(self, symbol: str, window: int = BASE) -> str:
         """Depth at the highest speed there is."""
