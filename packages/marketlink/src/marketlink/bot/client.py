@@ -75,7 +75,9 @@ class LiveBot:
         if not instruments or len(seen) < len(instruments):
             raise ValueError("at least one instrument, and each symbol of a connector only once")
         if (bot_id is not None or poll_us is not None) and open_port is not None:
-            raise ValueError("a port has its bot's id and its way to wait: state bot_id or open_port, poll_us or open_port")
+            raise ValueError(
+                "a port has its bot's id and its way to wait: state bot_id or open_port, poll_us or open_port"
+            )
         self.clock, self._on_error, self._on_order = clock or SystemClock(), on_error, on_order
         self._answer_timeout, self._close_timeout = answer_timeout, close_timeout
         self._stopped = False
