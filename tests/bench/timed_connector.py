@@ -9,20 +9,27 @@ import sys
 import time
 
 from connector.shell import Shard, Shell
+from marketlink.link.iceoryx import _Sender
 
 _out, _way = sys.argv.pop(1), sys.argv.pop(1)
 if _way == "general":
     Shell.takes_short_way = lambda *_: False  # type: ignore[assignment]
 _spent_ns: list[int] = []
 _levels: list[int] = []
-_handle = Shard.on_frame
+_sent_ns = [0]
+_handle, _notify = Shard.on_frame, _Sender.notify
+
+
+def _stamped(self: _Sender) -> None:
+    _notify(self)
+    _sent_ns[0] = time.time_ns()
 
 
 def _timed(self: Shard, recv_ns: int, frame: bytes) -> None:
     before = self._shell.hub.counts.published_events
     _handle(self, recv_ns, frame)
     if len(_spent_ns) < 2_000_000:
-        _spent_ns.append(time.time_ns() - recv_ns)  # from the socket's read to the last sample sent
+        _spent_ns.append(max(0, _sent_ns[0] - recv_ns))  # from the socket's read to the last sample sent
         _levels.append(self._shell.hub.counts.published_events - before)
 
 
@@ -31,6 +38,7 @@ def _write() -> None:
         json.dump({"spent_ns": _spent_ns, "events": _levels}, file)
 
 
+_Sender.notify = _stamped  # type: ignore[method-assign]
 Shard.on_frame = _timed  # type: ignore[method-assign]
 atexit.register(_write)
 
