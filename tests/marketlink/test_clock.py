@@ -7,7 +7,8 @@ from typing import get_origin
 
 import pytest
 from marketlink.clock import ManualClock, SystemClock
-from marketlink.run import clock, feed, http, limits, retry, staleness, stamped, subscriptions
+from marketlink import clock
+from marketlink.run import feed, http, limits, retry, staleness, stamped, subscriptions
 from marketlink.times import MonoNs, WallNs
 
 
