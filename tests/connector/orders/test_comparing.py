@@ -37,13 +37,13 @@ def test_a_strangers_execution_on_an_earlier_page_still_keeps_an_order_from_bein
     asked = calls.take(ask.number)
     assert asked is not None
     rows = [fill(1, "whose", Side.BUY), *(fill(number, "another") for number in range(2, 1_001))]
-    steps, complete = comparing.traded(asked, rows, NOW)
+    steps, complete = comparing.traded(asked, rows, "1001", NOW)
     (more,) = [step for step in steps if isinstance(step, Ask)]
     assert not complete
     assert dict(more.call.params)["fromId"] == "1001"
     second = calls.take(more.number)
     assert second is not None
-    steps, complete = comparing.traded(second, [], NOW)
+    steps, complete = comparing.traded(second, [], "", NOW)
     (question,) = [step for step in steps if isinstance(step, Ask)]
     assert complete
     assert dict(question.call.params)["orderId"] == "whose"
