@@ -23,7 +23,7 @@ def always(world: World) -> None:
     true = world.true_orders()
     late = {key: since for key, since in world.pending.items() if world.now_ms - since > ANSWERED_MS}
     assert not late, ("5: never answered", late)
-    placed = Counter(params["newClientOrderId"] for params in world.asks(Op.SUBMIT))
+    placed = Counter(params.get("newClientOrderId") or params["orderLinkId"] for params in world.asks(Op.SUBMIT))
     assert all(times == 1 or (times == 2 and world.asks(Op.TIME)) for times in placed.values()), (
         "7: sent again",
         placed,
@@ -70,7 +70,7 @@ def at_rest(world: World) -> None:
     for tracked in world.trader.ledger.orders.values():
         if tracked.final is Status.EXPIRED and tracked.reason == "it never arrived at the exchange":
             assert tracked.client_id not in true, ("8: it arrived", tracked)
-    shown = world.trader.positions.get("btcusdt")
+    shown = world.trader.positions.get(world.symbol)
     assert (0.0 if shown is None else float(shown.qty)) == world.true_position(), ("9", shown)
     told = world.positions[-1].qty if world.positions else 0.0
     assert told == world.true_position(), ("9: bots were told", told)

@@ -49,7 +49,7 @@ from venue_sim.filters import Limits
 from venue_sim.limits import OrderPool
 from venue_sim.links import Close, Deliver, Eof, Reset
 from venue_sim.market import BookHistory, BookState, Frame, Instrument, Trade, Update
-from venue_sim.matching import BUY, SELL
+from venue_sim.matching import BUY, SELL, End
 from venue_sim.timeline import Timeline
 from venue_sim.trade_desk import Credentials, TradeDesk
 from venue_sim.trading import OPEN, NewOrder, OrderState, Trading
@@ -711,6 +711,8 @@ class World:
             else:
                 assert tracked.phase is Phase.ENDED, (client_id, tracked)
                 word = {"EXPIRED_IN_MATCH": "EXPIRED"}.get(state.status.value, state.status.value)
+                if state.why is End.POST:
+                    word = "EXPIRED"  # where a post-only order is refused late, the venue calls it cancelled
                 assert tracked.final.name == word, (client_id, tracked.final, state)
         for state in self.trading.open_orders("a"):
             if state.new.client_id.startswith(self.prefix) and len(state.new.client_id) == len(self.prefix) + 23:
