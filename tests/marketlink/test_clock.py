@@ -6,8 +6,8 @@ from types import ModuleType
 from typing import get_origin
 
 import pytest
-from marketlink.clock import ManualClock, SystemClock
 from marketlink import clock
+from marketlink.clock import ManualClock, SystemClock
 from marketlink.run import feed, http, limits, retry, staleness, stamped, subscriptions
 from marketlink.times import MonoNs, WallNs
 

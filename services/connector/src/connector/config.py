@@ -287,6 +287,8 @@ def _fill_addresses(content: dict[str, Any], where: str, venue: PublicVenue, tes
         )
         raise SettingsError(where, key, f"{venue.name} has none", others)
     addresses = {"stream_url": roots.stream, "api_url": roots.rest, "trade_ws_url": roots.trade_api}
+    if roots.private:
+        addresses["user_stream_url"] = roots.private
     for name, address in addresses.items():
         given = content.setdefault(name, address)
         if given and str(venue.reduced_root(str(given)) or given).rstrip("/") != address:

@@ -43,6 +43,7 @@ class Roots:
     stream: str
     rest: str
     trade_api: str = ""
+    private: str = ""  # of the account's stream, where that is not `stream`
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ stream, `decisions` its errors, `words` what all of it shares."""
 
 from marketlink.venues.bybit.public import LINEAR_PUBLIC, BybitLinear
 from marketlink.venues.bybit.trade import LINEAR_TRADING, BybitLinearTrading
-from marketlink.venues.registry import Exchange
+from marketlink.venues.registry import Exchange, Roots
 
 __all__ = ["LINEAR_PUBLIC", "LINEAR_TRADING", "BybitLinear", "BybitLinearTrading", "linear"]
 
@@ -18,5 +18,11 @@ def linear() -> Exchange:
         public.stream_root,
         public.rest_root,
         trading.trade_api_url,
+        tests={
+            "testnet": Roots(public.test_stream_root, public.test_rest_root, f"{public.test_stream_root}/v5/trade"),
+            "demo": Roots(
+                public.stream_root, public.demo_rest_root, private=public.demo_private_root
+            ),  # with production's market data
+        },
         without_trade_api=(public.demo_rest_root,),
     )
