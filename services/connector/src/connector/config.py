@@ -291,7 +291,7 @@ def _fill_addresses(content: dict[str, Any], where: str, venue: PublicVenue, tes
         addresses["user_stream_url"] = roots.private
     for name, address in addresses.items():
         given = content.setdefault(name, address)
-        if given and str(venue.reduced_root(str(given)) or given).rstrip("/") != address:
+        if given and address not in (str(given).rstrip("/"), venue.reduced_root(str(given))):
             raise SettingsError(where, name, f"{given!r} is not that of {key}, which is {address}", "Keep one of both.")
 
 
