@@ -711,7 +711,7 @@ class World:
             else:
                 assert tracked.phase is Phase.ENDED, (client_id, tracked)
                 word = {"EXPIRED_IN_MATCH": "EXPIRED"}.get(state.status.value, state.status.value)
-                if state.why is End.POST:
+                if state.why is End.POST and self.letter == "B":
                     word = "EXPIRED"  # where a post-only order is refused late, the venue calls it cancelled
                 assert tracked.final.name == word, (client_id, tracked.final, state)
         for state in self.trading.open_orders("a"):
