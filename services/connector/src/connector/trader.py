@@ -56,7 +56,7 @@ from connector.risk import Look, Mode, Risk
 from connector.tracked import Tracked
 
 MOST_UNMATCHED: Final = 1_000
-"""Executions held whose orders are not known."""
+"""Orders that are not known, whose executions are held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Trader:
         self._dead_man_due = MonoNs(0)
         self._countdowns: set[str] = set()
         self._to_clear: set[str] = set()
-        self._unmatched: dict[str, Fill] = {}
+        self._unmatched: dict[str, dict[str, Fill]] = {}  # by the exchange's id of the order
         self._absence = Absence(settings.bot_timeout_ns, settings.orphans)
 
     @property
@@ -264,18 +264,17 @@ class Trader:
 
     def _hold(self, fill: Fill) -> None:
         """Keep an execution that names only the exchange's id of an order, which is not known yet: it may be one of ours."""
-        self._unmatched[fill.trade_id] = fill
+        self._unmatched.setdefault(fill.exchange_id, {})[fill.trade_id] = fill
         while len(self._unmatched) > MOST_UNMATCHED:
             del self._unmatched[next(iter(self._unmatched))]
 
     def _matched(self, now: Moment) -> list[Effect]:
         """Count the executions that were held, of orders that are known by now."""
         effects: list[Effect] = []
-        for fill in list(self._unmatched.values()):
-            tracked = self.ledger.by_exchange_id.get(fill.exchange_id)
-            if tracked is not None:
-                del self._unmatched[fill.trade_id]
-                tracked.confirmed = True
+        for exchange_id in sorted(self._unmatched.keys() & self.ledger.by_exchange_id.keys()):
+            tracked = self.ledger.by_exchange_id[exchange_id]
+            tracked.confirmed = True
+            for fill in self._unmatched.pop(exchange_id).values():
                 effects += self._carry(self.ledger.on_fill(tracked, fill, now), now)
         return effects
 
