@@ -52,6 +52,21 @@ class _InTurn(LoadScopeScheduling):
         return "obi-mm" if nodeid.startswith("tests/obi_mm/") else nodeid.split("::", 1)[0]
 
 
+LONG = (*REAL_TIME, "tests/obi_mm/", "tests/connector/orders/", "tests/marketlink/hftbacktest/", "tests/data_convert/")
+"""What takes long begins first, so that no worker stands idle while another one ends."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the order that `pytest_collection_modifyitems` makes."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, the rest as it was."""
+    rank = {one: number for number, one in enumerate(LONG)}
+    items.sort(key=lambda item: min((rank[one] for one in LONG if item.nodeid.startswith(one)), default=len(LONG)))
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """How `pytest -n` shares the tests out."""
     return _InTurn(config, log)
