@@ -394,7 +394,7 @@ def test_directory_that_can_not_be_made_is_an_error_without_a_traceback(tmp_path
 @pytest.mark.parametrize(
     "words",
     [
-        ["bybit", "btcusdt"],
+        ["kraken", "btcusdt"],
         ["btcusdt"],
         [],
         ["binancefutures", "btcusdt", "--duration", "0"],

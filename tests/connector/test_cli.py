@@ -41,7 +41,6 @@ def test_help_names_the_arguments_and_exit_codes() -> None:
     ("arguments", "words"),
     [
         (("bf", "nasdaq", "x.toml"), "not known"),
-        (("bf", "bybit", "x.toml"), "not supported yet"),
         (("bf", "binancefutures", "/nowhere/x.toml"), "no such file"),
         (("bf",), "Missing argument"),
         (("a/b", "binancefutures", "x.toml"), "'/' at character 2"),

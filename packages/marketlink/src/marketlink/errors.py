@@ -97,12 +97,10 @@ class SettingsError(MarketlinkError):
 
 
 class UnknownExchange(SettingsError):
-    """No exchange of this name; `planned` tells that it is known but not built yet."""
+    """No exchange of this name."""
 
-    def __init__(self, name: str, known: Iterable[str], *, planned: bool) -> None:
-        what = "is not supported yet" if planned else "is not known"
-        super().__init__("exchange", name, what, f"Supported: {', '.join(known)}.")
-        self.planned = planned
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__("exchange", name, "is not known", f"Supported: {', '.join(known)}.")
 
 
 class InstrumentRefused(SettingsError):

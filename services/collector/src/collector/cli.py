@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from marketlink.venues.registry import PLANNED
 
 from collector.config import SUPPORTED, BadUsage, Settings, as_typed, check, read_words
 from collector.descriptors import fill_standard_places
@@ -21,7 +20,7 @@ collector PATH EXCHANGE SYMBOL...          from the exchange itself
 collector PATH SYMBOL... --ipc NAME        from a running connector
 collector PATH "" SYMBOL... --ipc NAME     the same, in the older form
 
-Exchanges: {", ".join(SUPPORTED)}.{f" Not yet: {', '.join(PLANNED)}." if PLANNED else ""}
+Exchanges: {", ".join(SUPPORTED)}.
 
 Ends after --duration, or on SIGINT, SIGTERM or SIGHUP, when all that was received is written; a second signal ends it at once.
 Under nohup SIGHUP is ignored.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from marketlink.venues.registry import ALIASES, NAMES, PLANNED
+from marketlink.venues.registry import ALIASES, NAMES
 
 from collector.errors import CollectorError, UnknownExchange
 from collector.rotation import Day, file_name
@@ -46,13 +46,13 @@ def read_words(words: Sequence[str], ipc: str) -> tuple[str, tuple[str, ...]]:
     With --ipc the first word is an exchange only if it is empty or an exchange's name. Raises BadUsage, UnknownExchange.
     """
     exchange, rest = ("", list(words)) if ipc else (words[0] if words else "", list(words[1:]))
-    if ipc and rest and (rest[0] == "" or rest[0].lower() in SUPPORTED + PLANNED):
+    if ipc and rest and (rest[0] == "" or rest[0].lower() in SUPPORTED):
         exchange = rest.pop(0)
     exchange = exchange.lower()
     if not ipc and not exchange:
         raise BadUsage(f"an exchange is needed (one of {', '.join(SUPPORTED)}), or --ipc with a connector's name")
     if not ipc and exchange not in SUPPORTED:
-        raise UnknownExchange(exchange, SUPPORTED, exchange in PLANNED)
+        raise UnknownExchange(exchange, SUPPORTED)
     symbols = tuple(dict.fromkeys(map(str.lower, _split(rest))))
     if not symbols:
         raise BadUsage("at least one symbol is needed")

@@ -89,9 +89,8 @@ class UnknownSymbols(Refused):
 
 
 class UnknownExchange(Refused):
-    """This exchange can't be recorded; `planned` tells that it is known but not built yet."""
+    """This exchange can't be recorded."""
 
-    def __init__(self, exchange: str, supported: Iterable[str], planned: bool) -> None:
-        what = "is not supported yet" if planned else "is not a known exchange"
-        super().__init__(f"{exchange!r} {what}; supported: {', '.join(supported)}")
-        self.exchange, self.planned = exchange, planned
+    def __init__(self, exchange: str, supported: Iterable[str]) -> None:
+        super().__init__(f"{exchange!r} is not a known exchange; supported: {', '.join(supported)}")
+        self.exchange = exchange

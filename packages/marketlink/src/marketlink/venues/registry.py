@@ -29,11 +29,6 @@ _ROWS: Final = {
 """By name: the module, and the function in it that makes the `Exchange`."""
 
 NAMES: Final = tuple(_ROWS)
-PLANNED: Final = tuple(
-    name
-    for name in ("binancefuturescm", "binancepapi", "binance", "binancespot", "bybit", "hyperliquid")
-    if name not in _ROWS and name not in ALIASES
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,7 @@ def find(name: str) -> Exchange:
     """Return the exchange of a name, also of an alias, in any case of letters. Raises UnknownExchange, which lists the known ones."""
     known = ALIASES.get(name.lower(), name.lower())
     if known not in _ROWS:
-        raise UnknownExchange(name, (*NAMES, *ALIASES), planned=known in PLANNED)
+        raise UnknownExchange(name, (*NAMES, *ALIASES))
     module, maker = _ROWS[known]
     exchange = getattr(importlib.import_module(module), maker)()
     assert isinstance(exchange, Exchange)
