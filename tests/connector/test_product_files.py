@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from connector.addresses import completed
 from connector.config import ConnectorConfig, read_config
+from connector.fitting import fitted
 from marketlink.errors import SettingsError
 from marketlink.venues.registry import find
 
@@ -21,7 +21,7 @@ def test_a_file_names_production_and_is_taken_without_a_remark(path: Path) -> No
     exchange = find(path.stem)
     config, remarks = read_config(path, exchange.public, {})
     assert (config.stream_url, config.api_url, remarks) == (exchange.stream_root, exchange.rest_root, [])
-    filled = completed(config, exchange, path)
+    filled = fitted(config, exchange, path)
     assert filled.user_stream_url == exchange.private_root
 
 
@@ -42,7 +42,7 @@ def test_the_sources_own_spot_file_starts_unchanged(tmp_path: Path) -> None:
     exchange = find("binancespot")
     config, remarks = read_config(path, exchange.public, {})
     assert config.stream_url == "wss://stream.binance.com:9443"
-    assert completed(config, exchange, path).user_stream_url == "wss://ws-api.binance.com:443/ws-api/v3"
+    assert fitted(config, exchange, path).user_stream_url == "wss://ws-api.binance.com:443/ws-api/v3"
     assert remarks
 
 
@@ -52,7 +52,7 @@ def test_keys_beside_an_address_that_is_not_production_s_need_the_account_s_too(
     exchange = find("binancespot")
     config, _ = read_config(path, exchange.public, {})
     with pytest.raises(SettingsError, match="not production's"):
-        completed(config, exchange, path)
+        fitted(config, exchange, path)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -92,4 +92,4 @@ def test_the_account_s_stream_is_where_orders_over_the_websocket_api_go(tmp_path
         f'stream_url = "{roots.stream}"\napi_url = "{roots.rest}"\ntrade_ws_url = "{roots.trade_api}"\napi_key = "a"\nsecret = "b"\n'
     )
     config, _ = read_config(path, exchange.public, {})
-    assert completed(config, exchange, path).user_stream_url == roots.trade_api
+    assert fitted(config, exchange, path).user_stream_url == roots.trade_api

@@ -78,7 +78,7 @@ VALUES = {
     "stream_url": "wss://y", "api_url": "https://y", "market_api_url": "https://y", "secret_file": "secret", "ca_file": None,
     "user_stream_form": "path",
     "unknown_query_ms": "100,200", "shutdown": "keep", "watchdog": "required", "orphans": "cancel", "order_route": "ws",
-    "weight_reserve": "0.5", "cancel_on_register": "true", "risk": None, "testnet": None, "demo": None,
+    "time_unit": "microsecond", "weight_reserve": "0.5", "cancel_on_register": "true", "risk": None, "testnet": None, "demo": None,
 }  # fmt: skip
 
 
