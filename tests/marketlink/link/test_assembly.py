@@ -295,7 +295,9 @@ def test_error_of_any_length_is_heard() -> None:
 def in_place(assembler: Assembler, samples: list[Sample], reader: HeldReader) -> list[Heard]:
     """Take samples as a reader that holds them does; each lies in memory with something behind it."""
     while samples and (place := assembler.position) is not None:
-        lies = [sample + bytes(128) for sample in samples]
+        lies = [
+            sample + b"\xff" * 128 for sample in samples
+        ]  # not 0: that would mend a number whose last byte is cut off
         memory = np.frombuffer(b"".join(lies) + bytes(512), np.uint8)
         places = np.cumsum([0, *(len(one) for one in lies[:-1])])
         reader.state[:3] = *place, ME
