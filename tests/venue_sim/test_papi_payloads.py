@@ -16,7 +16,8 @@ from venue_sim.matching import BUY
 from venue_sim.orders import ConfigPush, NewOrder, OrderPush, OrderState, Push
 from venue_sim.trade_face import Place, PrivateAsk, Wrong
 from venue_sim.trading import Trading
-from venue_sim.venues.papi import PAPI, trade
+from venue_sim.venues.papi import PAPI
+from venue_sim.venues.papi import PAPI_TRADE as trade
 
 COINS = {"btcusdt": Instrument("btcusdt", "0.10", "0.001", "BTC", "USDT")}
 

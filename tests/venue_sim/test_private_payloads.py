@@ -14,7 +14,7 @@ from venue_sim.market import BookState, Instrument
 from venue_sim.matching import BUY
 from venue_sim.orders import NewOrder, OrderState
 from venue_sim.trading import Trading
-from venue_sim.venues.usdm import trade
+from venue_sim.venues.usdm import USDM_TRADE as trade
 
 COIN = Instrument("btcusdt", "0.10", "0.001", "BTC", "USDT")
 

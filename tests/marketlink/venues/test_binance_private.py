@@ -28,7 +28,7 @@ from venue_sim.face import Route
 from venue_sim.market import BookState, Instrument
 from venue_sim.matching import BUY, SELL, Tif
 from venue_sim.trading import NewOrder, Push, Trading
-from venue_sim.venues.usdm import trade as judge
+from venue_sim.venues.usdm import USDM_TRADE as judge
 from venue_sim.venues.usdm.streams import parse_target
 
 COINS = {"btcusdt": Instrument("btcusdt", "0.10", "0.001", "BTC", "USDT")}

@@ -44,7 +44,7 @@ from venue_sim.trade_face import (
     What,
 )
 from venue_sim.trading import NewOrder, OrderState, Trading
-from venue_sim.venues.usdm import trade as judge
+from venue_sim.venues.usdm import USDM_TRADE as judge
 
 COIN = Instrument("btcusdt", "0.10", "0.001", "BTC", "USDT")
 COINS = {"btcusdt": COIN}

@@ -54,7 +54,7 @@ from venue_sim.trade_face import (
     UserStream,
     What,
 )
-from venue_sim.venues.papi import trade as judge_face
+from venue_sim.venues.papi import PAPI_TRADE as judge_face
 from venue_sim.venues.papi.streams import parse_target
 
 from tests.conftest import ROOT

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from venue_sim.face import Face
 from venue_sim.trade_face import TradeFace
-from venue_sim.venues.bybit import messages, rest, streams, trade
+from venue_sim.venues.bybit import messages, rest, streams
+from venue_sim.venues.bybit.trade import BybitTrade
 
 BYBIT = Face("bybit", streams, messages, rest)
-BYBIT_TRADE: TradeFace = trade
+BYBIT_TRADE: TradeFace = BybitTrade()

@@ -29,86 +29,8 @@ from venue_sim.venues.usdm import private_answers as answers
 from venue_sim.venues.usdm import private_events as events
 from venue_sim.venues.usdm import private_requests as requests
 from venue_sim.venues.usdm import words
-from venue_sim.venues.usdm.private_answers import (
-    acknowledgement,
-    api_answer,
-    broken,
-    countdown,
-    denied,
-    done_all,
-    hedge,
-    listed,
-    logged_on,
-    no_such_order,
-    no_such_stream,
-    order,
-    orders,
-    pool_headers,
-    pools,
-    stream_ended,
-    stream_kept,
-    stream_key,
-    subscribed,
-    subscribed_already,
-    too_many_orders,
-    wrap,
-)
-from venue_sim.venues.usdm.private_events import again, key_expired, liquidation_id
-from venue_sim.venues.usdm.trade import (
-    api_login,
-    credentials,
-    late_rules,
-    on_stream,
-    order_pools,
-    weight_per_minute,
-)
+from venue_sim.venues.usdm.trade import BinanceTrade
 
-__all__ = [
-    "account",
-    "acknowledgement",
-    "again",
-    "api_answer",
-    "api_login",
-    "balance",
-    "broken",
-    "countdown",
-    "credentials",
-    "denied",
-    "done_all",
-    "hedge",
-    "key_expired",
-    "key_header",
-    "late_rules",
-    "liquidation_id",
-    "listed",
-    "logged_on",
-    "no_such_order",
-    "no_such_stream",
-    "on_stream",
-    "order",
-    "order_path",
-    "order_pools",
-    "orders",
-    "parse",
-    "parse_api",
-    "pool_headers",
-    "pools",
-    "positions",
-    "push",
-    "quick",
-    "stream_ended",
-    "stream_kept",
-    "stream_key",
-    "subscribed",
-    "subscribed_already",
-    "too_many_orders",
-    "trades",
-    "weight_per_minute",
-    "wrap",
-]
-
-key_header = "X-MBX-APIKEY"
-order_path = "/dapi/v1/order"
 _VERSIONS = {"/dapi/v1/balance": "/fapi/v2/balance", "/dapi/v1/account": "/fapi/v2/account"}
 _WEIGHTS: dict[type, int] = {QueryTrades: 20, QueryPositions: 1, QueryBalance: 1, QueryAccount: 5}
 
@@ -214,3 +136,18 @@ def push(push: Push, instruments: Mapping[str, Instrument]) -> list[PushText]:
 def quick(push: Push) -> PushText | None:
     """None: COIN-M has no TRADE_LITE [?]."""
     return None
+
+
+class CoinmTrade(BinanceTrade):
+    """See `TradeFace`."""
+
+    order_path: str = "/dapi/v1/order"
+
+    account = staticmethod(account)
+    balance = staticmethod(balance)
+    parse = staticmethod(parse)
+    parse_api = staticmethod(parse_api)
+    positions = staticmethod(positions)
+    push = staticmethod(push)
+    quick = staticmethod(quick)
+    trades = staticmethod(trades)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from venue_sim.face import Face
 from venue_sim.trade_face import TradeFace
-from venue_sim.venues.papi import rest, streams, trade
+from venue_sim.venues.papi import rest, streams
+from venue_sim.venues.papi.trade import PapiTrade
 from venue_sim.venues.usdm import messages
 
 PAPI = Face("papi", streams, messages, rest)
-PAPI_TRADE: TradeFace = trade
+PAPI_TRADE: TradeFace = PapiTrade()

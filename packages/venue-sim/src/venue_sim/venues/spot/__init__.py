@@ -5,7 +5,8 @@ from __future__ import annotations
 from venue_sim.accounts import Kind
 from venue_sim.face import Face, Habits
 from venue_sim.trade_face import TradeFace
-from venue_sim.venues.spot import messages, rest, streams, trade
+from venue_sim.venues.spot import messages, rest, streams
+from venue_sim.venues.spot.trade import SpotTrade
 
 SPOT = Face(
     "spot",
@@ -22,4 +23,4 @@ SPOT = Face(
         kills_are_orders=True,
     ),
 )
-SPOT_TRADE: TradeFace = trade
+SPOT_TRADE: TradeFace = SpotTrade()

@@ -1,85 +1,51 @@
-"""Spot's private language as one `TradeFace`."""
+"""Spot's private language as one `TradeFace`: signed and logged in as USD-M's is, in words of its own."""
 
 from __future__ import annotations
 
-from venue_sim.venues.spot.private_answers import (
-    account,
-    acknowledgement,
-    api_answer,
-    balance,
-    broken,
-    countdown,
-    denied,
-    done_all,
-    hedge,
-    listed,
-    logged_on,
-    no_such_order,
-    no_such_stream,
-    order,
-    orders,
-    pool_headers,
-    pools,
-    positions,
-    stream_ended,
-    stream_kept,
-    stream_key,
-    subscribed,
-    subscribed_already,
-    too_many_orders,
-    trades,
-    wrap,
-)
-from venue_sim.venues.spot.private_events import again, key_expired, liquidation_id, push, quick
-from venue_sim.venues.spot.private_requests import parse, parse_api
+from venue_sim.limits import OrderPool
+from venue_sim.venues.spot import private_answers as answers
+from venue_sim.venues.spot import private_events as events
+from venue_sim.venues.spot import private_requests as requests
 from venue_sim.venues.spot.rest import POOLS
-from venue_sim.venues.usdm.trade import api_login, credentials, late_rules, on_stream
+from venue_sim.venues.usdm.trade import BinanceTrade
 
-key_header = "X-MBX-APIKEY"
-order_path = "/api/v3/order"
-order_pools = POOLS
-weight_per_minute: int | None = None
 
-__all__ = [
-    "account",
-    "acknowledgement",
-    "again",
-    "api_answer",
-    "api_login",
-    "balance",
-    "broken",
-    "countdown",
-    "credentials",
-    "denied",
-    "done_all",
-    "hedge",
-    "key_expired",
-    "key_header",
-    "late_rules",
-    "liquidation_id",
-    "listed",
-    "logged_on",
-    "no_such_order",
-    "no_such_stream",
-    "on_stream",
-    "order",
-    "order_path",
-    "order_pools",
-    "orders",
-    "parse",
-    "parse_api",
-    "pool_headers",
-    "pools",
-    "positions",
-    "push",
-    "quick",
-    "stream_ended",
-    "stream_kept",
-    "stream_key",
-    "subscribed",
-    "subscribed_already",
-    "too_many_orders",
-    "trades",
-    "weight_per_minute",
-    "wrap",
-]
+class SpotTrade(BinanceTrade):
+    """See `TradeFace`."""
+
+    order_path: str = "/api/v3/order"
+    order_pools: tuple[OrderPool, ...] = POOLS
+
+    account = staticmethod(answers.account)
+    acknowledgement = staticmethod(answers.acknowledgement)
+    again = staticmethod(events.again)
+    api_answer = staticmethod(answers.api_answer)
+    balance = staticmethod(answers.balance)
+    broken = staticmethod(answers.broken)
+    countdown = staticmethod(answers.countdown)
+    denied = staticmethod(answers.denied)
+    done_all = staticmethod(answers.done_all)
+    hedge = staticmethod(answers.hedge)
+    key_expired = staticmethod(events.key_expired)
+    liquidation_id = staticmethod(events.liquidation_id)
+    listed = staticmethod(answers.listed)
+    logged_on = staticmethod(answers.logged_on)
+    no_such_order = staticmethod(answers.no_such_order)
+    no_such_stream = staticmethod(answers.no_such_stream)
+    order = staticmethod(answers.order)
+    orders = staticmethod(answers.orders)
+    parse = staticmethod(requests.parse)
+    parse_api = staticmethod(requests.parse_api)
+    pool_headers = staticmethod(answers.pool_headers)
+    pools = staticmethod(answers.pools)
+    positions = staticmethod(answers.positions)
+    push = staticmethod(events.push)
+    quick = staticmethod(events.quick)
+    stream_ended = staticmethod(answers.stream_ended)
+    stream_kept = staticmethod(answers.stream_kept)
+    stream_key = staticmethod(answers.stream_key)
+    subscribed = staticmethod(answers.subscribed)
+    subscribed_already = staticmethod(answers.subscribed_already)
+    too_many_orders = staticmethod(answers.too_many_orders)
+    trades = staticmethod(answers.trades)
+    wrap = staticmethod(answers.wrap)

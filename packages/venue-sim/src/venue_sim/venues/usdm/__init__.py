@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from venue_sim.face import Face
 from venue_sim.trade_face import TradeFace
-from venue_sim.venues.usdm import messages, rest, streams, trade
+from venue_sim.venues.usdm import messages, rest, streams
+from venue_sim.venues.usdm.trade import UsdmTrade
 
 USDM = Face("usdm", streams, messages, rest)
-USDM_TRADE: TradeFace = trade
+USDM_TRADE: TradeFace = UsdmTrade()
