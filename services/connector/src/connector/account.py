@@ -250,8 +250,9 @@ class Account:
 
     async def _check_protection(self) -> None:
         """Where the exchange protects a whole account, say whether it does so for this one; demanded, it must. Raises AccountUnusable."""
-        call, after_s = self._venue.protection(), int(self._settings.dead_man_s)
-        if call is None:
+        after_s = int(self._settings.dead_man_s)
+        call, protect = self._venue.protection(), self._venue.protect(after_s)
+        if call is None or protect is None:
             return
         backoff = Backoff(self._rng)
         while (body := await self._asked(call, "disconnect protection")) is None and after_s:  # noqa: ASYNC110
@@ -266,7 +267,7 @@ class Account:
                 "Have the exchange enable it, or leave dead_man_s out and guard the connector with a watchdog."
             )
         else:
-            while await self._asked(self._venue.protect(after_s), "setting disconnect protection") is None:  # noqa: ASYNC110
+            while await self._asked(protect, "setting disconnect protection") is None:  # noqa: ASYNC110
                 await asyncio.sleep(backoff.delay_s())
             log.info("the exchange cancels every order of the account when its stream is gone for %d s", after_s)
 

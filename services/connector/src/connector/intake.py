@@ -9,6 +9,7 @@ from marketlink.messages import OrderEvent, SubmitOrder
 from marketlink.notices import OrderProblem
 from marketlink.orders import Order, OrderType, Status
 from marketlink.times import SECOND_NS, Moment
+from marketlink.venues.base import Instrument
 from marketlink.venues.trading import Change, Placement, TradingVenue, Unmodifiable
 
 from connector.calls import Calls
@@ -21,7 +22,7 @@ from connector.lifecycle import Phase
 from connector.order_request import read_wanted, record_of, refused_order, tell
 from connector.owners import Owners
 from connector.positions import Positions
-from connector.risk import Look, Mode, Risk, View, reduces
+from connector.risk import Look, Mode, Risk, View, Wanted, reduces
 from connector.tracked import ZERO, Doubt, Terms, Tracked
 
 LOOK_BACK_NS: Final = 3600 * SECOND_NS
@@ -91,29 +92,22 @@ class Intake:
         broken = self._risk.check(wanted, view, now.mono)
         if broken is not None:
             return self._refuse(bot_id, request, "submit", f"{broken.rule}: {broken.text}")
-        client_id = self._ids.make(bot_id, order.order_id, now.wall)
-        tracked = Tracked(
-            client_id,
-            bot_id,
-            digest_of(bot_id),
-            order.order_id,
-            symbol,
-            Decimal(instrument.tick_text),
-            instrument.tick_size,
-            order.side,
-            order.order_type,
-            order.time_in_force,
-            Terms(wanted.price, wanted.qty),
-            local_ns=order.local_timestamp,
-            placed_ns=self._calls.exchange_ns(now),
-        )
+        tracked = self._tracked(bot_id, order, wanted, instrument, now)
+        tracked.placed_ns = self._calls.exchange_ns(now)
         tracked.sent_ns = tracked.even_ns = tracked.placed_ns
         self._ledger.add(tracked)
         self._risk.count(now.mono)
         self._counts.submitted += 1
         price = wanted.price if order.order_type is OrderType.LIMIT else None
         placement = Placement(
-            symbol, client_id, order.side, order.order_type, order.time_in_force, price, wanted.qty, wanted.reduce_only
+            symbol,
+            tracked.client_id,
+            order.side,
+            order.order_type,
+            order.time_in_force,
+            price,
+            wanted.qty,
+            wanted.reduce_only,
         )
         ask = self._calls.ask(self._venue.submit(placement), now, tracked)
         return [ask, Journal(record_of(tracked))]
@@ -149,30 +143,31 @@ class Intake:
         wanted, _ = read_wanted(symbol, order, instrument)
         if wanted is None:
             return []
-        tracked = Tracked(
+        tracked = self._tracked(bot_id, order, wanted, instrument, now)
+        tracked.phase, tracked.wants_cancel, tracked.adopted, tracked.inquired = Phase.SUBMIT_IN_DOUBT, True, True, True
+        tracked.placed_ns = max(0, self._comparing.settled_ns - LOOK_BACK_NS)
+        tracked.even_ns = tracked.placed_ns
+        tracked.doubt = Doubt("only its bot knows of it", now.mono, self._comparing.settled_ns)
+        self._ledger.add(tracked)
+        tracked.shown = None
+        return [Note(Level.INFO, f"order {order.order_id} of bot {bot_id} on {symbol}: the exchange is asked about it")]
+
+    def _tracked(self, bot_id: int, order: Order, wanted: Wanted, instrument: Instrument, now: Moment) -> Tracked:
+        """A bot's order under a client id of its own."""
+        return Tracked(
             self._ids.make(bot_id, order.order_id, now.wall),
             bot_id,
             digest_of(bot_id),
             order.order_id,
-            symbol,
+            wanted.symbol,
             Decimal(instrument.tick_text),
             instrument.tick_size,
             order.side,
             order.order_type,
             order.time_in_force,
             Terms(wanted.price, wanted.qty),
-            phase=Phase.SUBMIT_IN_DOUBT,
-            placed_ns=max(0, self._comparing.settled_ns - LOOK_BACK_NS),
             local_ns=order.local_timestamp,
-            wants_cancel=True,
-            adopted=True,
-            inquired=True,
         )
-        tracked.even_ns = tracked.placed_ns
-        tracked.doubt = Doubt("only its bot knows of it", now.mono, self._comparing.settled_ns)
-        self._ledger.add(tracked)
-        tracked.shown = None
-        return [Note(Level.INFO, f"order {order.order_id} of bot {bot_id} on {symbol}: the exchange is asked about it")]
 
     def _modify(self, bot_id: int, symbol: str, order: Order, now: Moment, closed: str, compared: bool) -> list[Effect]:
         tracked = self._ledger.find(bot_id, symbol, order.order_id)

@@ -437,8 +437,8 @@ class TradingVenue(Protocol):
     def with_protection(self) -> "TradingVenue":
         """The same, with an account's stream that protection watches."""
 
-    def protect(self, after_s: int) -> Call:
-        """The request that has it do so after so many seconds."""
+    def protect(self, after_s: int) -> Call | None:
+        """The request that has it do so after so many seconds; None as `protection`."""
 
     def server_time(self) -> Call:
         """The request for the exchange's time."""

@@ -261,9 +261,9 @@ class BinanceUsdmTrading:
         """There is none."""
         return self
 
-    def protect(self, after_s: int) -> Call:
+    def protect(self, after_s: int) -> Call | None:
         """There is none."""
-        raise NotImplementedError
+        return None
 
     def api_login(self, signer: Signer, time_ms: int, window_ms: int) -> bytes | None:
         """None: each request is signed."""

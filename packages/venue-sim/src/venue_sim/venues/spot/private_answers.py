@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from venue_sim.accounts import HoldingAccount
-from venue_sim.auth import Denied
 from venue_sim.face import Body, RequestId
 from venue_sim.filters import Broken, Rule
 from venue_sim.limits import OrderPool
@@ -19,6 +18,7 @@ from venue_sim.orders import Execution, OrderState
 from venue_sim.trading import Trading
 from venue_sim.venues.spot.rest import WEIGHT_PER_MINUTE, pool_row
 from venue_sim.venues.usdm import words
+from venue_sim.venues.usdm.private_answers import listed
 from venue_sim.venues.usdm.words import error
 
 _FILTERS = {
@@ -49,35 +49,13 @@ _RULES: dict[Rule, tuple[int, str]] = {
     Rule.NOT_LESS: (-2038, "The new quantity must be above what is executed and below the old one."),  # [?]
     Rule.POSITION_SIDE: (-2010, "This action is disabled on this account."),
 }
-_DENIED: dict[Denied, tuple[int, int, str]] = {
-    Denied.NO_KEY: (401, -2014, "API-key format invalid."),
-    Denied.UNKNOWN_KEY: (401, -2015, "Invalid API-key, IP, or permissions for action."),
-    Denied.NO_TIMESTAMP: (400, -1102, "Mandatory parameter 'timestamp' was not sent, was empty/null, or malformed."),
-    Denied.NO_SIGNATURE: (400, -1102, "Mandatory parameter 'signature' was not sent, was empty/null, or malformed."),
-    Denied.WINDOW_TOO_LONG: (400, -1131, "recvWindow must be less than 60000."),
-    Denied.TOO_EARLY: (400, -1021, "Timestamp for this request was 1000ms ahead of the server's time."),
-    Denied.TOO_LATE: (400, -1021, "Timestamp for this request is outside of the recvWindow."),
-    Denied.SIGNATURE: (400, -1022, "Signature for this request is not valid."),
-    Denied.NO_SESSION: (400, -4056, "HMAC_SHA256 API key is not supported."),
-}
 
 
 def api_answer(request_id: RequestId, answer: Body, used: int, pools: Sequence[tuple[OrderPool, int]]) -> bytes:
     """Write a REST answer as one of the WebSocket API."""
-    content = orjson.loads(answer.body) if answer.body else {}
-    weight = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1}
-    limits = [
-        {**weight, "limit": WEIGHT_PER_MINUTE, "count": used},
-        *({**pool_row(pool), "count": count} for pool, count in pools),
-    ]
-    word = "result" if answer.status == 200 else "error"
-    return orjson.dumps({"id": request_id, "status": answer.status, word: content, "rateLimits": limits})
-
-
-def denied(why: Denied) -> Body:
-    """Refuse a request that is not let in."""
-    status, code, text = _DENIED[why]
-    return error(code, text, status)
+    return words.api_answer(
+        request_id, answer, used, WEIGHT_PER_MINUTE, [(pool_row(pool), count) for pool, count in pools]
+    )
 
 
 def broken(broken: Broken) -> Body:
@@ -124,11 +102,6 @@ def no_such_order() -> Body:
 def wrap(key: str, data: bytes) -> bytes:
     """An event of an account on a connection of the WebSocket API."""
     return b'{"subscriptionId":0,"event":%b}' % data
-
-
-def listed(answers: Sequence[Body]) -> Body:
-    """Answer a batch: the exchange has none."""
-    return Body(200, b"[" + b",".join(answer.body for answer in answers) + b"]")
 
 
 def done_all(ended: Sequence[OrderState] = ()) -> Body:
@@ -256,54 +229,14 @@ def balance(account_: HoldingAccount, trading: Trading, version: int, now_ms: in
     return account(account_, trading, version, now_ms)
 
 
-def hedge(on: bool, version: int) -> Body:
-    """There is no such question."""
-    return _body({})
-
-
 def pools(pools: Sequence[OrderPool]) -> Body:
     """Answer the order limits."""
     return _body([pool_row(pool) for pool in pools])
 
 
-def countdown(symbol: str, after_ms: int) -> Body:
-    """There is none."""
-    return _body({})
-
-
-def stream_key(key: str) -> Body:
-    """There are no keys since 2026-02-20."""
-    return _body({})
-
-
-def stream_kept(key: str) -> Body:
-    """There are no keys since 2026-02-20."""
-    return stream_key(key)
-
-
-def stream_ended() -> Body:
-    """Answer an ended subscription."""
-    return _body({})
-
-
 def no_such_stream() -> Body:
     """Answer that a connection has no subscription."""
     return error(-2036, "User Data Stream subscription not active.")
-
-
-def logged_on(key: str, now_ms: int) -> Body:
-    """Answer a connection that has logged on."""
-    return _body({"apiKey": key, "authorizedSince": now_ms, "connectedSince": now_ms, "serverTime": now_ms})
-
-
-def subscribed(number: int) -> Body:
-    """Answer a connection that has subscribed to the account's events."""
-    return _body({"subscriptionId": number})
-
-
-def subscribed_already() -> Body:
-    """Refuse another subscription of the same connection."""
-    return error(-2035, "User Data Stream subscription already active.")
 
 
 def pool_headers(pools: Sequence[tuple[OrderPool, int]]) -> Mapping[str, str]:

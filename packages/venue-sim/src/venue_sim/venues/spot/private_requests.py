@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 
 import orjson
 
 from venue_sim.face import RequestId
-from venue_sim.filters import parse_decimal
 from venue_sim.market import Instrument
-from venue_sim.matching import BUY, SELL, SelfTrade, Tif
+from venue_sim.matching import SelfTrade, Tif
 from venue_sim.orders import NewOrder
 from venue_sim.trade_face import (
     ApiRequest,
@@ -20,23 +18,21 @@ from venue_sim.trade_face import (
     Cancel,
     CancelAll,
     Lower,
-    OrderRef,
     Place,
     PrivateAsk,
     QueryAccount,
     QueryOpen,
     QueryOrder,
     QueryPools,
-    QueryTrades,
     UserStream,
     What,
     Wrong,
 )
+from venue_sim.venues.usdm.private_requests import Bad, Parameters
 from venue_sim.venues.usdm.words import error
 
 _ROOT = "/api/v3/"
 _SESSION = "/api/v3/session/"  # of the WebSocket API only
-_SIDES = {"BUY": BUY, "SELL": SELL}
 _TIFS = {one.value: one for one in (Tif.GTC, Tif.IOC, Tif.FOK)}
 _MODES = {one.value: one for one in SelfTrade}
 _SYMBOL = re.compile(r"[A-Z0-9\-_.]{1,50}")
@@ -57,14 +53,6 @@ _API = {
 }
 
 
-class _Bad(Exception):
-    """A parameter that makes the request wrong."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code, self.text = code, text
-
-
 def parse(
     method: str, path: str, parameters: Mapping[str, str], symbols: Mapping[str, Instrument]
 ) -> PrivateAsk | None:
@@ -73,7 +61,7 @@ def parse(
         return None
     try:
         found = _parse(method, path.removeprefix(_ROOT), _Parameters(parameters, symbols))
-    except _Bad as bad:
+    except Bad as bad:
         return PrivateAsk(1, 0, Wrong(error(bad.code, bad.text)))
     return None if found is None else PrivateAsk(*found)
 
@@ -94,11 +82,7 @@ def _parse(method: str, name: str, ask: _Parameters) -> tuple[int, int, What] | 
         case "DELETE", "openOrders":
             return 1, 0, CancelAll(ask.symbol())
         case "GET", "myTrades":
-            first, start, end, of_order = (
-                ask.integer_or_none(word) for word in ("fromId", "startTime", "endTime", "orderId")
-            )
-            limit = min(ask.integer_or_none("limit") or 500, 1000)
-            return 20, 0, QueryTrades(ask.symbol(), first, start, end, of_order, limit)
+            return 20, 0, ask.trades()
         case "GET", "account":
             return 20, 0, QueryAccount(3)
         case "GET", "rateLimit/order":
@@ -115,86 +99,44 @@ def _parse(method: str, name: str, ask: _Parameters) -> tuple[int, int, What] | 
             return None
 
 
-class _Parameters:
-    """A request's parameters, read by name; what is missing or malformed raises `_Bad`."""
-
-    def __init__(self, parameters: Mapping[str, str], symbols: Mapping[str, Instrument]) -> None:
-        self._parameters = parameters
-        self._symbols = symbols
-
-    def text_or_none(self, name: str) -> str | None:
-        return self._parameters.get(name) or None
-
-    def text(self, name: str) -> str:
-        value = self.text_or_none(name)
-        if value is None:
-            raise _Bad(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
-        return value
+class _Parameters(Parameters):
+    """A request's parameters; spot is stricter about symbols, and has types of its own."""
 
     def symbol(self) -> str:
-        name = self.text("symbol")
-        if not _SYMBOL.fullmatch(name):
-            raise _Bad(-1100, "Illegal characters found in parameter 'symbol'; legal range is '^[A-Z0-9-_.]{1,50}$'.")
-        if name.lower() not in self._symbols:
-            raise _Bad(-1121, "Invalid symbol.")
-        return name.lower()
-
-    def symbol_or_none(self) -> str | None:
-        return None if self.text_or_none("symbol") is None else self.symbol()
-
-    def integer_or_none(self, name: str) -> int | None:
-        value = self.text_or_none(name)
-        if value is None:
-            return None
-        if not value.isascii() or not value.isdecimal() or len(value) > 20:
-            raise _Bad(-1100, f"Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'.")
-        return int(value)
-
-    def decimal(self, name: str) -> Decimal:
-        value = parse_decimal(self.text(name))
-        if value is None:
-            raise _Bad(
-                -1100,
-                f"Illegal characters found in parameter '{name}'; legal range is '^([0-9]{{1,20}})(\\.[0-9]{{1,20}})?$'.",
-            )
-        return value
-
-    def ref(self) -> OrderRef:
-        order_id, client_id = self.integer_or_none("orderId"), self.text_or_none("origClientOrderId")
-        if order_id is None and client_id is None:
-            raise _Bad(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
-        return OrderRef(self.symbol(), order_id, client_id)
+        """Read the symbol, which must be known and in capitals."""
+        if not _SYMBOL.fullmatch(self.text("symbol")):
+            raise Bad(-1100, "Illegal characters found in parameter 'symbol'; legal range is '^[A-Z0-9-_.]{1,50}$'.")
+        return super().symbol()
 
     def place(self) -> Place:
-        symbol, side, kind = self.symbol(), _SIDES.get(self.text("side")), self.text("type")
-        if side is None:
-            raise _Bad(-1117, "Invalid side.")
+        """Read a new order."""
+        symbol, side, kind = self.symbol(), self.side(), self.text("type")
         if kind not in ("LIMIT", "LIMIT_MAKER", "MARKET"):
-            raise _Bad(-1116, "Invalid orderType.")
+            raise Bad(-1116, "Invalid orderType.")
         tif, price = Tif.GTC, None
         if kind == "LIMIT":
             if self.text("timeInForce") not in _TIFS:
-                raise _Bad(-1115, "Invalid timeInForce.")
+                raise Bad(-1115, "Invalid timeInForce.")
             tif = _TIFS[self.text("timeInForce")]
         elif self.text_or_none("timeInForce") is not None:
-            raise _Bad(-1106, "Parameter 'timeInForce' sent when not required.")
+            raise Bad(-1106, "Parameter 'timeInForce' sent when not required.")
         if kind == "LIMIT_MAKER":
             tif = Tif.POST
         if kind != "MARKET":
             price = self.decimal("price")
         elif self.text_or_none("price") is not None:
-            raise _Bad(-1106, "Parameter 'price' sent when not required.")
+            raise Bad(-1106, "Parameter 'price' sent when not required.")
         if self.text_or_none("reduceOnly") is not None:
-            raise _Bad(-1104, "Not all sent parameters were read.")
+            raise Bad(-1104, "Not all sent parameters were read.")
         client_id = self.text_or_none("newClientOrderId") or ""
         if len(client_id) > 36:
-            raise _Bad(
+            raise Bad(
                 -1100,
                 "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[a-zA-Z0-9-_]{1,36}$'.",
             )
         mode = self._parameters.get("selfTradePreventionMode") or "EXPIRE_MAKER"
         if mode not in _MODES:
-            raise _Bad(-1130, "Data sent for parameter 'selfTradePreventionMode' is not valid.")
+            raise Bad(-1130, "Data sent for parameter 'selfTradePreventionMode' is not valid.")
         new = NewOrder(symbol, side, price, self.decimal("quantity"), client_id, tif, False, _MODES[mode])
         return Place(new, self._parameters.get("newOrderRespType", "FULL") != "ACK")
 

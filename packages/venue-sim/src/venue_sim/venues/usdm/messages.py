@@ -52,8 +52,8 @@ def window(stream: str) -> Window | None:
 
 
 def render_shown(symbol: str, stream: str, shown: Shown) -> Packet:
-    """Nothing is shown so."""
-    raise NotImplementedError(stream)
+    """Nothing is shown so: `window` says so of every stream. Raises ValueError."""
+    raise ValueError(f"{stream} shows no best levels")
 
 
 def render(symbol: str, message: Message, stream: str | None = None) -> Packet:

@@ -71,13 +71,7 @@ _DENIED: dict[Denied, tuple[int, int, str]] = {
 
 def api_answer(request_id: RequestId, answer: Body, used: int, pools: Sequence[tuple[OrderPool, int]]) -> bytes:
     """Write a REST answer as one of the WebSocket API."""
-    content = orjson.loads(answer.body) if answer.body else {}
-    limits = [
-        {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 2400, "count": used},
-        *({**_pool(pool), "count": count} for pool, count in pools),
-    ]
-    word = "result" if answer.status == 200 else "error"
-    return orjson.dumps({"id": request_id, "status": answer.status, word: content, "rateLimits": limits})
+    return words.api_answer(request_id, answer, used, 2400, [(_pool(pool), count) for pool, count in pools])
 
 
 def denied(why: Denied) -> Body:

@@ -157,7 +157,7 @@ class Parameters:
         value = self.text_or_none(name)
         if value is None:
             return None
-        if not value.isdecimal() or len(value) > 20:
+        if not value.isascii() or not value.isdecimal() or len(value) > 20:
             raise Bad(-1100, f"Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'.")
         return int(value)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import orjson
 
-from venue_sim.face import Body
+from venue_sim.face import Body, RequestId
 from venue_sim.market import Instrument
 from venue_sim.matching import BUY
 
@@ -40,3 +42,20 @@ def amount(amount: Fraction, instrument: Instrument) -> str:
     """A signed quantity with all its contract's digits."""
     digits = instrument.quantity_precision
     return money(amount, digits) if digits else str(round(amount))
+
+
+def api_answer(
+    request_id: RequestId, answer: Body, used: int, per_minute: int, pools: Sequence[tuple[Mapping[str, Any], int]]
+) -> bytes:
+    """Write a REST answer as one of the WebSocket API; `pools` are rows of limits on orders, and what counts against each."""
+    weight = {
+        "rateLimitType": "REQUEST_WEIGHT",
+        "interval": "MINUTE",
+        "intervalNum": 1,
+        "limit": per_minute,
+        "count": used,
+    }
+    content = orjson.loads(answer.body) if answer.body else {}
+    word = "result" if answer.status == 200 else "error"
+    limits = [weight, *({**row, "count": count} for row, count in pools)]
+    return orjson.dumps({"id": request_id, "status": answer.status, word: content, "rateLimits": limits})
