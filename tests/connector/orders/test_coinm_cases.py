@@ -4,7 +4,6 @@
 
 import pytest
 from marketlink.orders import Side
-from marketlink.venues.binance import COINM_TRADING
 
 from tests.connector.orders.test_cases_a_submit import *
 from tests.connector.orders.test_cases_b_fills import *
@@ -31,8 +30,7 @@ for name, case in list(globals().items()):
 
 @pytest.fixture(autouse=True)
 def _coinm(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = {**(World.__init__.__kwdefaults__ or {}), "venue": COINM_TRADING, "face": "coinm"}
-    monkeypatch.setattr(World.__init__, "__kwdefaults__", changed)
+    monkeypatch.setattr(World, "letter", "C")
 
 
 @pytest.mark.parametrize("first", ["ACCOUNT_UPDATE", "TRADE"])

@@ -1,7 +1,6 @@
 """Random troubles on the roads of Binance spot: all agree in the end (see `test_any_road`)."""
 
 import pytest
-from marketlink.venues.binance import SPOT_TRADING
 
 from tests.connector.orders.test_any_road import run
 from tests.connector.orders.world import World
@@ -9,8 +8,8 @@ from tests.connector.orders.world import World
 
 @pytest.fixture(autouse=True)
 def _spot(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = {**(World.__init__.__kwdefaults__ or {}), "venue": SPOT_TRADING, "face": "spot", "held": 1000}
-    monkeypatch.setattr(World.__init__, "__kwdefaults__", changed)
+    monkeypatch.setattr(World, "letter", "S")
+    monkeypatch.setattr(World, "held", 1000)
     modify, prices = World.modify, {}
     submit = World.submit
 

@@ -7,7 +7,6 @@ from decimal import Decimal
 import orjson
 import pytest
 from marketlink.orders import Side, Status, TimeInForce
-from marketlink.venues.binance import SPOT_TRADING
 from marketlink.venues.trading import Op
 
 from tests.connector.orders.test_cases_a_submit import *
@@ -20,7 +19,7 @@ from tests.connector.orders.test_cases_g_owners import *
 from tests.connector.orders.test_cases_h_account import *
 from tests.connector.orders.test_cases_i_limits import *
 from tests.connector.orders.test_cases_j_ending import *
-from tests.connector.orders.world import Seen, Venue, World, is_of_orders, kind_of, refusal
+from tests.connector.orders.world import Seen, World, is_of_orders, kind_of, refusal
 
 ELSEWHERE = {
     "test_case_006_new_and_filled_carry_equal_times": "column U; its own events",
@@ -61,8 +60,8 @@ def _spot(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> No
     if request.node.name.startswith("test_case_111") and "modify" in request.node.name:
         pytest.skip("prices stay")
     held = 1000 if request.node.name.startswith(SELLING[:2]) else 0
-    changed = {**(World.__init__.__kwdefaults__ or {}), "of": Venue(SPOT_TRADING, "spot"), "held": held}
-    monkeypatch.setattr(World.__init__, "__kwdefaults__", changed)
+    monkeypatch.setattr(World, "letter", "S")
+    monkeypatch.setattr(World, "held", held)
 
 
 def live(**changes: object) -> tuple[World, Seen]:
@@ -361,8 +360,9 @@ def test_a_deposit_moves_the_position_once() -> None:
         assert world.positions[-1].qty == 2.5
 
 
-def test_what_is_locked_is_part_of_the_position() -> None:
-    world = World(held=3).start(7)
+def test_what_is_locked_is_part_of_the_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(World, "held", 3)
+    world = World().start(7)
     world.submit(7, 1, side=Side.SELL, price_tick=1010, qty=2.0)
     world.settle()
     world.run(100)

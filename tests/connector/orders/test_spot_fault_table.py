@@ -1,7 +1,6 @@
 """The generated table of faults on Binance spot: every cell ends in the exchange's truth (see `fault_table`)."""
 
 import pytest
-from marketlink.venues.binance import SPOT_TRADING
 
 from tests.connector.orders.fault_table import OPERATIONS, cells, run
 from tests.connector.orders.world import World
@@ -9,8 +8,8 @@ from tests.connector.orders.world import World
 
 @pytest.fixture(autouse=True)
 def _spot(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = {**(World.__init__.__kwdefaults__ or {}), "venue": SPOT_TRADING, "face": "spot", "held": 1000}
-    monkeypatch.setattr(World.__init__, "__kwdefaults__", changed)
+    monkeypatch.setattr(World, "letter", "S")
+    monkeypatch.setattr(World, "held", 1000)
     modify = World.modify
     # Spot changes no price, and a quantity only downwards.
     monkeypatch.setattr(

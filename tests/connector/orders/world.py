@@ -33,7 +33,7 @@ from marketlink.run.limits import OrderBudget, WeightBudget
 from marketlink.times import Moment, MonoNs, WallNs
 from marketlink.venues.base import Instrument as LiveInstrument
 from marketlink.venues.base import OrderBounds, WeightLimit
-from marketlink.venues.binance.trade import PAPI_TRADING, USDM_TRADING
+from marketlink.venues.binance import COINM_TRADING, PAPI_TRADING, SPOT_TRADING, USDM_TRADING
 from marketlink.venues.bybit import LINEAR_TRADING
 from marketlink.venues.signing import HmacSigner
 from marketlink.venues.trading import ORDER_OPS, Op, OrderLimit, StreamStep, TradingVenue
@@ -107,10 +107,12 @@ def _in_bybits_words(values: dict[str, Any]) -> dict[str, Any]:
 
 VENUES = {
     "U": Venue(USDM_TRADING, "usdm"),
+    "S": Venue(SPOT_TRADING, "spot"),
+    "C": Venue(COINM_TRADING, "coinm"),
     "P": Venue(PAPI_TRADING, "papi"),
     "B": Venue(LINEAR_TRADING, "bybit", "BTCUSDT", _in_bybits_words, (OrderPool(1, 1_000),)),
 }
-"""By the letter that the order cases have for them. A new exchange is one more row: the cases run on it too (conftest)."""
+"""By the letter that the order cases have for them (C: COIN-M). A new exchange is one more row: the cases run on it too (conftest)."""
 
 
 class Still:
@@ -196,6 +198,8 @@ class World:
 
     letter: ClassVar[str] = "U"
     """Which of `VENUES` a world is of that does not say."""
+    held: ClassVar[int] = 0
+    """How much of the base asset there is where accounts hold assets, so that it can be sold."""
 
     def __init__(
         self,
@@ -205,10 +209,8 @@ class World:
         seed: int = 1,
         weight: int = 1_000_000,
         of: Venue | None = None,
-        held: int = 0,
         **settings: Any,
     ) -> None:
-        """`held`: of the base asset, where accounts hold assets, so that it can be sold."""
         of = of or VENUES[self.letter]
         public, trade = find_face(of.face)
         assert trade is not None
@@ -222,7 +224,9 @@ class World:
         if public.habits.accounts is Kind.INVERSE:
             account = InverseAccount("a", {"BTC": Fraction(200)}, instruments)
         if public.habits.accounts is Kind.ASSETS:
-            account = HoldingAccount("a", {"BTC": Fraction(held), "USDT": Fraction(1_000_000)}, instruments, NO_FEES)
+            account = HoldingAccount(
+                "a", {"BTC": Fraction(self.held), "USDT": Fraction(1_000_000)}, instruments, NO_FEES
+            )
         limits_there = Limits(kills_are_orders=public.habits.kills_are_orders)
         self.trading = Trading(instruments, {"a": account}, limits=limits_there)
         self.exchange.let_trade(self.trading, trade)
