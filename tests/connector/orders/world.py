@@ -573,6 +573,11 @@ class World:
     def modify(self, bot: int, number: int, price_tick: int, qty: float) -> None:
         self._ask(bot, number, req=Status.REPLACED, price_tick=price_tick, qty=qty)
 
+    def ask(self, bot: int, number: int) -> None:
+        """A bot asks what became of a submit of which it never heard."""
+        order = self.order(bot, number, req=Status.NONE)
+        self.carry(self.trader.on_order(bot, SubmitOrder(self.symbol, order), self.moment()))
+
     def _note_request(self, bot: int, number: int, req: Status) -> None:
         self.pending.setdefault((bot, number), self.now_ms)
         self.requested[(bot, number)] = req
