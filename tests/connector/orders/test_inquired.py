@@ -177,3 +177,15 @@ def test_a_bot_that_was_never_known_may_ask_too_but_only_of_what_it_registered()
     world.ask(7, 1)
     world.settle(1_000)
     assert seen.last.status is Status.EXPIRED
+
+
+def test_a_cancel_that_comes_when_the_end_is_told_hears_of_the_end_and_nothing_else() -> None:
+    world = World().start(7)
+    world.run(10_000)
+    seen = lost_submit(world)
+    world.ask(7, 1)
+    world.settle(1_000)
+    for ask in (world.cancel, lambda bot, number: world.modify(bot, number, 998, 1.0)):
+        ask(7, 1)
+        assert seen.problems[-1].state == "ended"
+    assert [one.status for one in seen.events] == [Status.EXPIRED]

@@ -122,13 +122,13 @@ class Intake:
             if not self._owners.of_before(bot_id):
                 return refused
             return [*refused, *self._inquire(bot_id, symbol, order, now, wants_cancel=True)]
-        if tracked.inquired:
-            tracked.wants_cancel = True
-            return self._refuse(bot_id, SubmitOrder(symbol, order), "cancel", "the exchange is being asked", keep=True)
         if tracked.done:
             text = f"the order has ended already: {tracked.final.name.lower()}"
             notice = OrderProblem(symbol, order.order_id, text, "cancel", None, tracked.client_id, "ended")
             return [tell(bot_id, notice)]
+        if tracked.inquired:
+            tracked.wants_cancel = True
+            return self._refuse(bot_id, SubmitOrder(symbol, order), "cancel", "the exchange is being asked", keep=True)
         if tracked.phase is Phase.CANCELING:
             return []  # it is on its way: its answer is the answer
         tracked.local_ns = order.local_timestamp
@@ -188,7 +188,7 @@ class Intake:
     def _modify(self, bot_id: int, symbol: str, order: Order, now: Moment, closed: str, compared: bool) -> list[Effect]:
         tracked = self._ledger.find(bot_id, symbol, order.order_id)
         request = SubmitOrder(symbol, order)
-        if tracked is None or tracked.inquired:
+        if tracked is None or (tracked.inquired and not tracked.done):
             return self._refuse(bot_id, request, "modify", "this connector knows no such order", keep=True)
 
         def back(text: str) -> list[Effect]:
