@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from data_convert import save
 from marketlink.events import EVENT_DTYPE, EXCH, LOCAL, Events
-from obi_mm.backtest import Day, Models, Progress, Result, day_of, describe, load_days, run_backtest
+from obi_mm.backtest import Progress, Result, describe, run_backtest
 from obi_mm.config import Config, change_config
+from obi_mm.days import Day, day_of, load_days
 from obi_mm.decisions import read_log
 from obi_mm.errors import ConfigError, DataError, OutputExists
 from obi_mm.layout import WARMING
+from obi_mm.models import Models
 from obi_mm.outputs import FILES, check_output, write_results
 from obi_mm.rows import ClearsSpelledOut
 from obi_mm.strategy import Strategy
@@ -70,7 +72,7 @@ def test_more_orders_than_there_is_room_for_at_first(
 
 def test_equity_is_balance_and_position_less_fees(golden_result: Result) -> None:
     last = golden_result.records[-1]
-    assert equity_of(golden_result.records)[-1] == pytest.approx(
+    assert equity_of(golden_result.records, golden_result.models)[-1] == pytest.approx(
         last["balance"] + last["position"] * last["price"] - last["fee"]
     )
     assert golden_result.figures["fee"] < 0  # a rebate, which adds to the equity
@@ -152,7 +154,7 @@ def test_data_that_can_not_be_used_is_refused_by_name(tmp_path: Path, market: Ev
         load_days([tmp_path / "empty.npz"], 0.1, 0.001, "local")
     for number, part in enumerate((market[5000:6000], market[:1000])):
         save(part.copy(), tmp_path / f"{number}.npz")
-    with pytest.raises(DataError, match="order of time"):
+    with pytest.raises(DataError, match="overlaps"):
         load_days([tmp_path / "0.npz", tmp_path / "1.npz"], 0.1, 0.001, "local")
     only_local = market[:10].copy()
     only_local["ev"] &= ~np.uint64(EXCH)

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from obi_mm.backtest import Models, Result, describe
+from obi_mm.backtest import Result, describe
 from obi_mm.cli import app
 from obi_mm.config import Config, Symbol
 from obi_mm.errors import ConfigError
+from obi_mm.models import Models
 from obi_mm.outputs import write_results
 from obi_mm.watch import parse_symbols
 from typer.testing import CliRunner

@@ -3,9 +3,11 @@ import hashlib
 import numpy as np
 import pytest
 from marketlink.events import Events
-from obi_mm.backtest import Day, Models, Result, run_backtest
+from obi_mm.backtest import Result, run_backtest
 from obi_mm.config import Config
+from obi_mm.days import Day
 from obi_mm.layout import QUOTING
+from obi_mm.models import Models
 
 from tests.obi_mm.golden_market import GOLDEN_CONFIG, START_NS
 from tests.obi_mm.source_rules import Outcome, run_source

@@ -9,9 +9,9 @@ from data_convert import save
 from hypothesis import given
 from hypothesis import strategies as st
 from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, EVENT_DTYPE, EXCH, LOCAL, SELL, TRADE, Events
-from obi_mm.backtest import load_days, load_snapshot
 from obi_mm.cli import app
 from obi_mm.config import Config
+from obi_mm.days import load_days, load_snapshot
 from obi_mm.errors import DataError
 from obi_mm.sizes import check_sizes, common_step, not_whole
 from obi_mm.strategy import Strategy

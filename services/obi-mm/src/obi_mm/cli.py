@@ -36,7 +36,17 @@ QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 EntryOption = Annotated[int, typer.Option(metavar="NS", help="Order entry latency.")]
 ResponseOption = Annotated[int, typer.Option(metavar="NS", help="Order response latency.")]
 LatencyFile = Annotated[
-    Path | None, typer.Option(metavar="NPZ", help="Order latencies over time (hftbacktest's format) instead.")
+    list[Path] | None,
+    typer.Option(
+        metavar="NPZ", help="Order latencies over time (hftbacktest's format) instead; repeat it, in order, for days."
+    ),
+]
+ContractOption = Annotated[
+    str, typer.Option(help="linear, or inverse: it settles in the base asset, as COIN-M's contracts do.")
+]
+ContractSize = Annotated[
+    float,
+    typer.Option(help="What one contract is: of the base asset (linear), of the currency of the price (inverse)."),
 ]
 QueueOption = Annotated[
     str, typer.Option(help="Queue model: risk-adverse, log-prob, log-prob2, power-prob, power-prob2, power-prob3.")
@@ -65,7 +75,7 @@ def _edge() -> Iterator[None]:
     from data_convert.errors import ConvertError
     from marketlink.errors import MarketlinkError, SettingsError
 
-    from obi_mm.errors import IdTaken, ObiError
+    from obi_mm.errors import IdTaken, ObiError, SweepStopped
 
     try:
         yield
@@ -75,6 +85,9 @@ def _edge() -> Iterator[None]:
     except IdTaken as error:
         print(f"obi-mm: {error}", file=sys.stderr)
         raise typer.Exit(3) from error
+    except SweepStopped as error:
+        print(f"obi-mm: {error}", file=sys.stderr)
+        raise typer.Exit(128 + error.number) from error
     except (ObiError, MarketlinkError, ConvertError) as error:
         print(f"obi-mm: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
@@ -115,6 +128,8 @@ def backtest(
     taker_fee: TakerOption = 0.0007,
     book: BookOption = "auto",
     clock: ClockOption = "local",
+    contract: ContractOption = "linear",
+    contract_size: ContractSize = 1.0,
     record_seconds: Annotated[float, typer.Option(help="Time between two records.")] = 1.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but send nothing.")] = False,
     symbol: Annotated[str, typer.Option(help="Name for the decision log; by default the first file's.")] = "",
@@ -125,18 +140,20 @@ def backtest(
     from obi_mm.commands import run_one
 
     with _edge():
-        from obi_mm.backtest import Models
+        from obi_mm.models import Models
 
         models = Models(
             entry_latency_ns=entry_latency,
             response_latency_ns=response_latency,
-            latency_file=None if latency_file is None else str(latency_file),
+            latency_files=tuple(str(path) for path in latency_file or ()),
             queue=queue,
             queue_n=queue_n,
             maker_fee=maker_fee,
             taker_fee=taker_fee,
             book=book,
             clock=clock,
+            contract=contract,
+            contract_size=contract_size,
             record_ns=round(record_seconds * 1e9),
         )
         run_one(
@@ -172,6 +189,8 @@ def sweep(
     taker_fee: TakerOption = 0.0007,
     book: BookOption = "auto",
     clock: ClockOption = "local",
+    contract: ContractOption = "linear",
+    contract_size: ContractSize = 1.0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
     cluster: Annotated[str, typer.Option(metavar="ADDRESS", help="Run on a Dask cluster instead.")] = "",
     rank: Annotated[str, typer.Option(help="Figure that orders the rows.")] = "equity",
@@ -179,19 +198,21 @@ def sweep(
 ) -> None:
     """Backtest each file with every combination of a grid; goes on where it was interrupted."""
     with _edge():
-        from obi_mm.backtest import Models
+        from obi_mm.models import Models
         from obi_mm.sweeping import sweep_all
 
         models = Models(
             entry_latency_ns=entry_latency,
             response_latency_ns=response_latency,
-            latency_file=None if latency_file is None else str(latency_file),
+            latency_files=tuple(str(path) for path in latency_file or ()),
             queue=queue,
             queue_n=queue_n,
             maker_fee=maker_fee,
             taker_fee=taker_fee,
             book=book,
             clock=clock,
+            contract=contract,
+            contract_size=contract_size,
         )
         sweep_all(
             grid,
