@@ -9,7 +9,6 @@ import pytest
 from tests.connector.orders.fault_table import OPERATIONS, Row, as_csv, cells, file_of, run
 from tests.connector.orders.world import World
 
-
 EVERY = 5
 """Of the other exchanges' cells, one of so many is run on every change, and all in the soak."""
 

@@ -92,6 +92,21 @@ def test_one_that_executed_while_nobody_knew_of_it_is_told_with_its_executions(q
     assert float(world.trader.positions["btcusdt"].qty) == world.true_position()
 
 
+def test_one_that_is_found_by_its_id_alone_is_told_to_the_bot_that_is_there_already() -> None:
+    world = World().start(7)
+    seen = world.submit(7, 1)
+    world.settle()
+    world.records[:] = [one for one in world.records if one["t"] == "bot"]
+    told = len(seen.events)
+    world.kill(100, bots_first=True)
+    world.run(2_000)
+    assert [one.status for one in seen.events[told:]] == [Status.NEW]
+    world.trade("99.00", "0.4")
+    world.settle()
+    assert seen.executed == pytest.approx(0.4)
+    world.check()
+
+
 def test_another_bots_order_of_the_number_and_strangers_executions_are_left_alone() -> None:
     world = World().start(7, 8)
     other = world.submit(8, 1)

@@ -640,18 +640,22 @@ class World:
         self.exchange.push(pushes, self.now_ns)
         self._pushed()
 
-    def kill(self, for_ms: float = 100) -> None:
-        """SIGKILL and restart: all that this process knew is gone but for its journal."""
+    def kill(self, for_ms: float = 100, *, bots_first: bool = False) -> None:
+        """SIGKILL and restart: all that this process knew is gone but for its journal. `bots_first`: bots register before it has compared."""
         self._close_stream()
         self.restarts += 1
         self.pending.clear()  # what was on its way to it is gone
         self.trader = self._new_trader()
         self.run_dead(for_ms)
         self.carry(self.trader.restore(read_records(self.records)))
-        self._open_stream()
-        self.run(300)
+        if not bots_first:
+            self._open_stream()
+            self.run(300)
         for bot, symbol in self.bots:
             self._registered(bot, symbol)
+        if bots_first:
+            self._open_stream()
+            self.run(300)
 
     def stop(self, within_ms: float = 10_000) -> bool:
         """End in order, as the shell does; True: everything of ours was seen to be gone."""

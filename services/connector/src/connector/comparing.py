@@ -268,6 +268,7 @@ class Comparing:
         tracked.told, tracked.even_ns, tracked.terms_ns = tracked.filled, report.time_ns, 0
         tracked.exch_ns = report.time_ns
         self._ledger.add(tracked)
+        tracked.shown = None  # its bot, which may be there already and in doubt of it, is told
         return tracked
 
 
