@@ -114,9 +114,14 @@ class Account:
         """End the journal."""
         self._journal.close()
 
-    async def run(self, tasks: asyncio.TaskGroup) -> None:
-        """Hold the account's stream until cancelled. Raises AccountUnusable."""
+    def begin(self, tasks: asyncio.TaskGroup) -> None:
+        """Take requests from here on, each a task of its own; what restored orders ask does not wait for `run`."""
         self._tasks = tasks
+
+    async def run(self) -> None:
+        """Hold the account's stream until cancelled. Raises AccountUnusable."""
+        tasks = self._tasks
+        assert tasks is not None
         await self._measure_clock()
         await self._check_mode()
         await self._check_protection()
