@@ -2,7 +2,7 @@
 
 import pytest
 from marketlink.orders import Status
-from marketlink.private import OrderEnd
+from marketlink.private import ForeignOrder, OrderEnd
 from marketlink.venues.trading import Op
 
 from tests.connector.orders.world import Seen, World
@@ -104,6 +104,25 @@ def test_one_that_is_found_by_its_id_alone_is_told_to_the_bot_that_is_there_alre
     world.trade("99.00", "0.4")
     world.settle()
     assert seen.executed == pytest.approx(0.4)
+    world.check()
+
+
+def test_an_own_order_that_had_ended_before_is_nobody_elses() -> None:
+    world = World().start(7)
+    seen = world.submit(7, 1)
+    world.settle()
+    world.trade("99.00", "1.0")
+    world.settle()
+    assert seen.last.status is Status.FILLED
+    world.kill(100)
+    world.travel()
+    world.cut_stream(100)
+    world.run(8_000)
+    assert not [one for one in world.told if isinstance(one.event, ForeignOrder)]
+    assert world.trader.counts.foreign == 0
+    world.by_hand("BUY", "1")
+    world.run(1_000)
+    assert world.trader.counts.foreign == 1
     world.check()
 
 
