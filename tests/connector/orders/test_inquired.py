@@ -109,20 +109,20 @@ def test_one_that_is_found_by_its_id_alone_is_told_to_the_bot_that_is_there_alre
 
 def test_an_own_order_that_had_ended_before_is_nobody_elses() -> None:
     world = World().start(7)
-    seen = world.submit(7, 1)
+    ended = world.submit(7, 1)
     world.settle()
     world.trade("99.00", "1.0")
     world.settle()
-    assert seen.last.status is Status.FILLED
+    assert ended.last.status is Status.FILLED
+    seen = world.submit(7, 2)
+    world.settle()
+    world._close_stream()
+    world.trade("99.00", "1.0")
     world.kill(100)
-    world.travel()
-    world.cut_stream(100)
-    world.run(8_000)
+    world.settle(8_000)
+    assert seen.last.status is Status.FILLED
     assert not [one for one in world.told if isinstance(one.event, ForeignOrder)]
     assert world.trader.counts.foreign == 0
-    world.by_hand("BUY", "1")
-    world.run(1_000)
-    assert world.trader.counts.foreign == 1
     world.check()
 
 
