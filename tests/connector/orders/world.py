@@ -641,7 +641,7 @@ class World:
         self._pushed()
 
     def kill(self, for_ms: float = 100, *, bots_first: bool = False) -> None:
-        """SIGKILL and restart: all that this process knew is gone but for its journal. `bots_first`: bots register before it has compared."""
+        """SIGKILL and restart: all that this process knew is gone but for its journal. `bots_first`: before it has compared."""
         self._close_stream()
         self.restarts += 1
         self.pending.clear()  # what was on its way to it is gone
