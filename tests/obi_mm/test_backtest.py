@@ -79,6 +79,47 @@ def test_equity_is_balance_and_position_less_fees(golden_result: Result) -> None
     assert golden_result.figures["equity"] > golden_result.figures["equity_before_fees"]  # type: ignore[operator]
 
 
+def test_fills_behind_the_last_full_record_are_in_the_account(
+    market: Events, golden_config: Config, golden_result: Result
+) -> None:
+    at = next(one for one in golden_result.fills["time_ns"].tolist() if one % 1_000_000_000)
+    day = day_of(market[market["exch_ts"] <= at].copy(), ClearsSpelledOut(0.1, 0.001), "local", "cut")
+    cut = run([day], golden_config)
+    assert cut.fills["time_ns"][-1] == at
+    last, before = cut.records[-1], cut.records[-2]
+    assert before["timestamp"] < at < last["timestamp"]
+    assert last["num_trades"] == len(cut.fills) > before["num_trades"]
+    assert cut.figures["trades"] == len(cut.fills)
+    value = cut.fills["tick"] * cut.fills["lots"] * 0.1 * 0.001
+    assert last["balance"] == pytest.approx(-(cut.fills["side"] * value).sum())
+    assert cut.figures["position"] == pytest.approx((cut.fills["side"] * cut.fills["lots"]).sum() * 0.001)
+    assert set(np.diff(cut.records["timestamp"]).tolist()) == {1_000_000_000}
+
+
+@pytest.mark.parametrize("record_ns", [1_000_000_000, 3_000_000_000, 10_000_000_000, 20_000_000_000])
+def test_sharpe_and_sortino_are_hftbacktests_own(golden_day: Day, golden_config: Config, record_ns: int) -> None:
+    from hftbacktest.stats import LinearAssetRecord
+
+    result = run([golden_day], golden_config, record_ns=record_ns)
+    theirs = LinearAssetRecord(result.records).stats().splits[0]
+    assert result.figures["sharpe"] == pytest.approx(theirs["SR"], rel=1e-9)
+    assert result.figures["sortino"] == pytest.approx(theirs["Sortino"], rel=1e-9)
+
+
+def test_fees_are_an_ordinary_accounts_the_strategys_or_those_said(golden_day: Day, golden_config: Config) -> None:
+    assert Models().with_fees(Config().fees) == Models(maker_fee=0.0002, taker_fee=0.0005)
+    assert Models(taker_fee=0.0).with_fees(golden_config.fees) == Models(maker_fee=-0.00005, taker_fee=0.0)
+    short = day_of(golden_day.rows[:120_000].copy(), ClearsSpelledOut(0.1, 0.001), "local", "x")
+    by_file = run([short], change_config(golden_config, {"fees.maker": 0.001, "fees.taker": 0.002}, "test"))
+    said = run([short], golden_config, maker_fee=0.001, taker_fee=0.002)
+    assert by_file.records.tobytes() == said.records.tobytes()
+    assert by_file.figures["fee"] > 0  # type: ignore[operator]
+    assert by_file.models == said.models
+    for wrong in (0.5, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="maker-fee"):
+            Models(maker_fee=wrong)
+
+
 def test_two_files_in_a_row_are_one_run(market: Events, golden_config: Config, golden_result: Result) -> None:
     spelled = ClearsSpelledOut(0.1, 0.001)
     half = len(market) // 2

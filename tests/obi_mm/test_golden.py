@@ -63,7 +63,7 @@ def test_the_product_sees_the_imbalance_that_the_source_sees(golden_result: Resu
 def test_the_product_never_exceeds_its_position_limit(golden_result: Result) -> None:
     assert np.abs(golden_result.records["position"]).max() <= 0.05 + 1e-12
     assert golden_result.figures["trades"] == 1610
-    assert golden_result.figures["equity"] == pytest.approx(32.6372667)
+    assert golden_result.figures["equity"] == pytest.approx(32.6312667)
 
 
 def test_the_same_run_gives_the_same_bytes(golden_result: Result, golden_day: Day, golden_config: Config) -> None:

@@ -78,6 +78,7 @@ class Engine:
     ) -> None:
         from hftbacktest import BacktestAsset, binding, build_hashmap_backtest, build_roivec_backtest
 
+        models = models.with_fees(config.fees)
         self._kept: list[Any] = [day.rows for day in days]
         prices = [(day.low, day.high) for day in days]
         asset = BacktestAsset().data(list(self._kept)).tick_size(tick_size).lot_size(lot_size)
@@ -149,6 +150,8 @@ def run_backtest(
     told the simulated time now and then. Raises ConfigError, DataError.
     """
     engine = _engine()
+    models = models.with_fees(config.fees)
+    assert models.maker_fee is not None and models.taker_fee is not None  # noqa: PT018
 
     if strategy is None:
         strategy = Strategy(config, tick_size, lot_size)
@@ -172,7 +175,8 @@ def run_backtest(
     account: Real = np.zeros(engine.ACCOUNT)
     runner = Engine(days, config, tick_size, lot_size, models, snapshot)
     try:
-        runner.elapse(0)
+        if code := runner.elapse(0):
+            raise DataError("data", f"the engine does not begin, code {code}")
         now_ns = first_ns
         while True:
             now_ns += _STRETCH * min(models.record_ns, rules.update_ns)
@@ -244,7 +248,7 @@ def describe(
         "lot_size": lot_size,
         "config": config.sections(),
         "config_digest": config.digest(),
-        "models": asdict(models),
+        "models": asdict(models.with_fees(config.fees)),
         "versions": versions(),
     }
 

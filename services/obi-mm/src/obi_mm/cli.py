@@ -52,8 +52,13 @@ QueueOption = Annotated[
     str, typer.Option(help="Queue model: risk-adverse, log-prob, log-prob2, power-prob, power-prob2, power-prob3.")
 ]
 QueueN = Annotated[float, typer.Option(help="Exponent of the power-prob models.")]
-MakerOption = Annotated[float, typer.Option(help="Fee on value traded as maker; negative is a rebate.")]
-TakerOption = Annotated[float, typer.Option(help="Fee on value traded as taker.")]
+MakerOption = Annotated[
+    float | None,
+    typer.Option(help="Fee on value traded as maker; negative is a rebate. Default: fees.maker of the configuration."),
+]
+TakerOption = Annotated[
+    float | None, typer.Option(help="Fee on value traded as taker. Default: fees.taker of the configuration.")
+]
 BookOption = Annotated[
     str,
     typer.Option(
@@ -124,8 +129,8 @@ def backtest(
     latency_file: LatencyFile = None,
     queue: QueueOption = "power-prob3",
     queue_n: QueueN = 3.0,
-    maker_fee: MakerOption = -0.00005,
-    taker_fee: TakerOption = 0.0007,
+    maker_fee: MakerOption = None,
+    taker_fee: TakerOption = None,
     book: BookOption = "auto",
     clock: ClockOption = "local",
     contract: ContractOption = "linear",
@@ -185,8 +190,8 @@ def sweep(
     latency_file: LatencyFile = None,
     queue: QueueOption = "power-prob3",
     queue_n: QueueN = 3.0,
-    maker_fee: MakerOption = -0.00005,
-    taker_fee: TakerOption = 0.0007,
+    maker_fee: MakerOption = None,
+    taker_fee: TakerOption = None,
     book: BookOption = "auto",
     clock: ClockOption = "local",
     contract: ContractOption = "linear",
@@ -351,6 +356,18 @@ def live(
     state_max_age: Annotated[
         float, typer.Option(metavar="SECONDS", help="An older state is not gone on from.")
     ] = 600.0,
+    log_interval: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, help="How often a line is logged where there is no live view.")
+    ] = 10.0,
+    strategy_id: Annotated[
+        str, typer.Option(metavar="NAME", help="What this run is called in its decision log and summary.")
+    ] = "obi_mm",
+    recording_service: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Of the source's order-recorder, which is not there: orders are in the decision log."
+        ),
+    ] = "",
     duration: Annotated[float | None, typer.Option(metavar="SECONDS", help="End after so many seconds.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the decision log that is there.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
@@ -380,6 +397,9 @@ def live(
             force=force,
             plain=plain,
             as_json=as_json,
+            log_every_s=log_interval,
+            strategy_id=strategy_id,
+            recording_service=recording_service,
         )
     raise typer.Exit(code)
 

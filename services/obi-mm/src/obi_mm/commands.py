@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from obi_mm.backtest import Progress, describe, run_backtest
+from obi_mm.backtest import Progress, Result, describe, run_backtest
 from obi_mm.config import check_instrument, load_config
 from obi_mm.days import load_days, load_snapshot
 from obi_mm.errors import ConfigError
@@ -60,10 +60,19 @@ def run_one(
         f"simulated {figures['simulated_seconds']:,.0f} s, {figures['decisions']:,} decisions, {figures['trades']:,} trades"
     )
     print(
-        f"equity {figures['equity']:,.4f} after fees of {figures['fee']:,.4f} (negative: received), "
+        f"equity {figures['equity']:,.4f} after {fee_words(result)}, "
         f"position {figures['position']:,.6g}, largest drawdown {figures['max_drawdown']:,.4f}"
     )
     print(f"report: {output / 'report.html'}")
+
+
+def fee_words(result: Result) -> str:
+    """Say what fees came to, and whose they are."""
+    fee = result.figures["fee"]
+    assert isinstance(fee, float)
+    coins = " of the base asset" if result.models.contract == "inverse" else ""
+    shown = f"{abs(fee):,.4f}" if not coins else f"{abs(fee):,.8f}"
+    return f"rebates of {shown}{coins} received" if fee < 0 else f"fees of {shown}{coins} paid"
 
 
 def write_sample(path: Path, hours: float, seed: int, force: bool) -> None:

@@ -54,7 +54,9 @@ C_POSITION, C_NET, C_MADE, C_TOOK, C_TRADED = range(15, 20)
 in lots, bought less sold in ticks * lots, traded as maker and as taker in ticks * lots, traded in lots."""
 C_SCRATCH = 20
 """Room for two numbers that the engine writes."""
-CURSOR = 22
+C_OVER = 22
+"""1 once the data has ended: what was on its way has arrived then too."""
+CURSOR = 23
 
 
 class Money(NamedTuple):
@@ -331,6 +333,7 @@ def run(
 ) -> int:
     """Run until `until_ns`, the end of the data, or the end of the room; returns which.
 
+    The last record is the first of its grid behind the data: what was on its way then is in it.
     `bid_qty`, `ask_qty` and `first_tick` are an array book's own; a hash map's are not looked at.
     """
     book = hft.book_of(hbt, roi)
@@ -345,17 +348,20 @@ def run(
         ):
             return FULL
         now_ns = hft.current_ns(hbt, roi)
-        if stop_ns - 1 > now_ns:
+        if stop_ns - 1 > now_ns and cursor[C_OVER] == 0:
             code = hft.elapse(hbt, roi, stop_ns - 1 - now_ns)
             cursor[C_NOW] = hft.current_ns(hbt, roi)
             if code == 1:
-                return ENDED
-            if code != 0:
+                cursor[C_OVER] = 1
+            elif code != 0:
                 cursor[C_CODE] = code
                 return FAILED
         n = read_orders(hbt, roi, rules.lot_size, table, fills, cursor, account)
         if n < 0:
             return FULL
+        if cursor[C_OVER]:  # the last record has the fills behind the one before
+            fine = record(hbt, book, roi, rules, money, table, n, record_ns, records, cursor, account)
+            return ENDED if fine else DIFFERS
         if stop_ns == cursor[C_RECORD] and not record(
             hbt, book, roi, rules, money, table, n, record_ns, records, cursor, account
         ):

@@ -30,7 +30,7 @@ font-variant-numeric:tabular-nums}
 _CARDS = (
     ("equity", "equity after fees", ",.4f"),
     ("equity_before_fees", "equity before fees", ",.4f"),
-    ("fee", "fees (negative: rebate)", ",.4f"),
+    ("fee", "fees paid (negative: received)", ",.4f"),
     ("max_drawdown", "largest drawdown", ",.4f"),
     ("sharpe", "Sharpe, a year", ",.2f"),
     ("sortino", "Sortino, a year", ",.2f"),

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from obi_mm.layout import QUOTING, STOPPED, Log, Real
+from obi_mm.layout import QUOTING, STOPPED, Log, Real, Whole
 from obi_mm.models import Models
 
 SAMPLE_NS = 10_000_000_000
-"""Sharpe and Sortino are over equity every ten seconds, as in hftbacktest's statistics."""
+"""Sharpe and Sortino are over equity every ten seconds, on the grid of hftbacktest's statistics."""
 DAY_NS = 86_400_000_000_000
 TRADING_DAYS = 252
 FEE_SIGNS = {
@@ -53,12 +53,23 @@ def equity_of(records: Log, models: Models) -> Real:
     return equity
 
 
+def sampled(records: Log) -> tuple[Whole, int]:
+    """Return which records Sharpe and Sortino are over, the last of every ten seconds since the epoch, and the time between them, ns.
+
+    That is the grid of hftbacktest's statistics (`resample("10s")`), which take the first two samples' distance for all.
+    """
+    windows = records["timestamp"] // SAMPLE_NS
+    last_of = np.flatnonzero(np.append(np.diff(windows) != 0, True)) if len(windows) else np.zeros(0, np.int64)
+    between_ns = int(windows[last_of[1]] - windows[last_of[0]]) * SAMPLE_NS if len(last_of) > 1 else SAMPLE_NS
+    return last_of, between_ns
+
+
 def summarize(records: Log, decisions: Log, counts: Counts, models: Models) -> dict[str, object]:
     """Return the figures, fit for JSON; None where there is nothing to compute one from."""
     equity, record_ns = equity_of(records, models), models.record_ns
-    every = max(1, SAMPLE_NS // record_ns)
-    changes = np.diff(equity[::every])
-    per_year = TRADING_DAYS * DAY_NS / (every * record_ns)
+    last_of, between_ns = sampled(records)
+    changes = np.diff(equity[last_of])
+    per_year = TRADING_DAYS * DAY_NS / between_ns
     spread = float(np.std(changes, ddof=1)) if len(changes) > 1 else 0.0
     downside = math.sqrt(float(np.mean(np.minimum(changes, 0.0) ** 2))) if len(changes) else 0.0
     mean = float(np.mean(changes)) if len(changes) else 0.0
