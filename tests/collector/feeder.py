@@ -23,7 +23,9 @@ def line(seed: int, n: int) -> bytes:
 
 def main() -> None:
     directory, seed = Path(sys.argv[1]), int(sys.argv[2])
-    writer = Writer(directory, keeper=Manifests("killed", write_s=0.05))
+    manifests = Manifests("killed", write_s=0.05)
+    manifests.start()
+    writer = Writer(directory, keeper=manifests)
     writer._file(("x", DAY))
     writer.start()
     journal = os.open(directory / f"journal-{seed}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

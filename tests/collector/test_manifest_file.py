@@ -14,6 +14,7 @@ from collector.manifest_file import (
     read_manifest,
     recordings,
 )
+from collector.members import pack
 from collector.record import Content
 from collector.rotation import DAY_NS
 from collector.writer import Writer, WriterSettings
@@ -33,9 +34,11 @@ def record(folder: Path, lines: list[Line], **facts: object) -> Manifests:
     writer = Writer(folder, SMALL, content=Content.DIRECT, clock=clock, keeper=manifests)
     writer.open(SYMBOL)
     writer.start()
+    manifests.start()
     for line in lines:
         writer.put(SYMBOL, DAY, text_of([line]))
     writer.close()
+    manifests.close()
     return manifests
 
 
@@ -126,18 +129,65 @@ def test_it_is_written_now_and_then_and_not_with_every_member(tmp_path: Path) ->
     clock = ManualClock(START_NS)
     manifests = Manifests("binancefutures", clock=clock)
     path = write(tmp_path, recorded(range(3)))
-    manifests.appended(path, b"", b"", path.stat().st_size)
+    manifests.appended(path, changed=False)
+    manifests.turn()
     before = stated_in(path)["lines"]
-    data = path.read_bytes()
-    longer = write(tmp_path, recorded(range(5))).read_bytes()
-    manifests.appended(
-        path, text_of(recorded(range(5)))[len(text_of(recorded(range(3)))) :], longer[len(data) :], len(longer)
-    )
-    manifests.on_time()
+    with path.open("ab") as file:
+        file.write(pack(text_of(recorded(range(3, 5)))))
+    manifests.appended(path, changed=False)
+    manifests.turn()
     assert stated_in(path)["lines"] == before
     clock.advance(31_000_000_000)
-    manifests.on_time()
+    manifests.turn()
     assert stated_in(path)["lines"] != before
+    assert differences(true_of(path), stated_in(path)) == []
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    steps=st.lists(st.sampled_from(["append", "turn", "part", "rewrite", "replace", "close"]), max_size=12),
+    seed=st.integers(0, 99),
+)
+def test_whatever_happens_to_the_file_between_turns_it_is_exact_at_the_end(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[str], seed: int
+) -> None:
+    """Members come whole or in parts, the file is cut and written anew in place or in another file of the name."""
+    folder = tmp_path_factory.mktemp("m")
+    manifests = Manifests("binancefutures", clock=ManualClock(START_NS))
+    path = write(folder, recorded(range(3)))
+    manifests.appended(path, changed=False)
+    for number, step in enumerate(steps):
+        member = pack(text_of(recorded(range(10 * number + seed, 10 * number + seed + 4))))
+        match step:
+            case "append":
+                with path.open("ab") as file:
+                    file.write(member)
+                manifests.appended(path, changed=False)
+            case "part":  # a turn in the middle of a write
+                with path.open("ab", buffering=0) as file:
+                    file.write(member[: len(member) // 2])
+                    manifests.appended(path, changed=False)
+                    manifests.turn()
+                    file.write(member[len(member) // 2 :])
+                manifests.appended(path, changed=False)
+            case "rewrite":
+                with path.open("r+b") as file:
+                    file.truncate(0)
+                    file.write(member)
+                manifests.appended(path, changed=True)
+            case "replace":
+                path.unlink()
+                path.write_bytes(member)
+                manifests.appended(path, changed=True)
+            case "close":
+                manifests.closed(path)
+                manifests.turn()
+            case _:
+                manifests.turn()
+    manifests.appended(path, changed=False)
+    manifests.closed(path)
+    manifests.turn()
+    assert differences(true_of(path), stated_in(path)) == []
 
 
 def test_the_clock_is_bounded_by_the_quickest_answer() -> None:

@@ -1,6 +1,6 @@
 """A manifest beside each recording: `{symbol}_{YYYYMMDD}.manifest.json`, what the file holds, derived from it (docs/formats.md section 3).
 
-    recording opened ──► manifest read, its checksums compared, the members behind it counted ──► member by member ──► written now and then
+    recording opened ──► manifest read, its checksums compared ──► what is behind it is counted ──► written now and then
 
 It is only ever written whole, under another name first. It may lag behind the recording, and after a kill it does: whoever reads it next
 goes on counting where it ends. What a recording itself does not say (`runs`: version, sizes, clock) is kept from manifest to manifest.
@@ -10,7 +10,10 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from errno import ENOTDIR
 from importlib.metadata import version
@@ -33,6 +36,9 @@ WRITE_S: Final = 30.0
 SUFFIX: Final = ".manifest.json"
 _RECORDING: Final = re.compile(r"(?P<symbol>.+)_(?P<day>\d{8})\.gz")
 _PART: Final = 1 << 20
+_PIECE: Final = 1 << 14  # text that is counted in one go: half a millisecond in which no other thread runs
+_PAUSE_S: Final = 0.0002
+_LOOK_S: Final = 1.0
 Run = dict[str, Any]
 
 
@@ -103,12 +109,7 @@ def count(recording: Path, known: Mapping[str, Any] | None = None) -> tuple[Tall
     try:
         data = View(fd, os.fstat(fd).st_size)
         tally = _trusted(key[1], data, known) or Tally(key[1])
-        begin = tally.file_bytes
-        for text, end in walk(data, begin):
-            tally.feed(text)
-            if end is not None:
-                tally.end_member(_parts(data, begin, end))
-                begin = end
+        _count_on(tally, data)
         return tally, len(data)
     finally:
         os.close(fd)
@@ -147,10 +148,22 @@ def make_manifest(recording: Path, known: Mapping[str, Any] | None = None) -> tu
     return tally, size, document(recording, tally, runs_of(known or read_manifest(recording)), content_words(recording))
 
 
-class Manifests:
-    """Keeps the manifests of the recordings that one writer writes. Of its worker's thread only, but for `state`.
+@dataclass(slots=True)
+class _Counted:
+    """A recording that is being written, as far as it was counted. `place`: device and inode of the file."""
 
-    A manifest that can't be written never ends a recording: it is told once, and made by the next run or by `collector repair`.
+    place: tuple[int, int]
+    tally: Tally
+    runs: list[Run]
+    content: str | None = None
+    due: MonoNs | None = None
+
+
+class Manifests:
+    """Keeps the manifests of the recordings that one writer writes: a thread of its own reads what was written, and counts it.
+
+    Neither receiving nor writing waits for it, and between small pieces it gives way to them. A manifest that can't be written never
+    ends a recording: it is told once, and made by the next run or by `collector repair`.
     """
 
     def __init__(self, source: str, *, clock: Clock | None = None, write_s: float = WRITE_S) -> None:
@@ -158,66 +171,111 @@ class Manifests:
         self._run: Run = {"source": source, "software": f"collector {version('collector')}"}
         self._facts: dict[str, Run] = {}
         self._began_ns = self._clock.wall_ns()
-        self._files: dict[Path, Tally] = {}
-        self._runs: dict[Path, list[Run]] = {}
-        self._content: dict[Path, str | None] = {}
-        self._due: dict[Path, MonoNs] = {}
-        self._failed: set[Path] = set()  # could not be read: not tried again at each append
+        self._lock = threading.Lock()
+        self._news: dict[Path, bool] = {}  # recordings with new members, and whether they are closed
+        self._changed: set[Path] = set()
+        self._counted: dict[Path, _Counted] = {}
         self._told: set[Path] = set()
+        self._look_s = min(_LOOK_S, write_s)
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="collector-manifests", daemon=True)
 
     def state(self, symbol: str, **facts: Any) -> None:
         """Note what is known of this run and no line says: sizes, the clock; it replaces what was noted under the same name."""
         self._facts[symbol] = {**self._facts.get(symbol, {}), **facts}
 
-    def appended(self, recording: Path, text: bytes, member: bytes, size: int) -> None:
-        """Count a member that was appended to a recording, which is `size` bytes long now; at the first also what is before it."""
-        tally = self._files.get(recording)
-        if tally is None or tally.file_bytes + len(member) != size:  # the first, or somebody else changed the file
-            self._begin(recording)
-            return
-        tally.feed(text)
-        tally.end_member([member])
-        if self._content[recording] is None:
-            found = content_of(text)
-            self._content[recording] = None if found is None else found.value
-        self._due.setdefault(recording, after(self._clock.mono_ns(), self._write_ns))
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def appended(self, recording: Path, *, changed: bool) -> None:
+        """Hear that a member was appended; `changed`: what was before it is not what it was."""
+        with self._lock:
+            self._news[recording] = False
+            if changed:
+                self._changed.add(recording)
 
     def closed(self, recording: Path) -> None:
-        """Write a manifest for the last time, and forget the recording."""
-        if recording in self._files:
-            self._write(recording)
-        for kept in (self._files, self._runs, self._content, self._due):
-            kept.pop(recording, None)
+        """Hear that a recording is closed."""
+        with self._lock:
+            self._news[recording] = True
 
-    def on_time(self) -> None:
-        """Write the manifests that are due."""
+    def close(self, within_s: float = 5.0) -> None:
+        """Count what is left and write all manifests. What takes longer is left to the next run or `collector repair`, and said."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(within_s)
+            if self._thread.is_alive():
+                log.warning("manifests are behind their recordings: `collector repair` makes them exact")
+
+    def turn(self) -> None:
+        """Count what was written since the last turn, and write the manifests that are due."""
+        with self._lock:
+            news, self._news = self._news, {}
+            changed, self._changed = self._changed, set()
+        for recording, is_closed in news.items():
+            if recording in changed:
+                self._counted.pop(recording, None)
+            try:
+                self._go_on(recording)
+            except OSError as error:
+                self._tell(recording, error)
+            if is_closed and recording in self._counted:
+                self._write(recording)
+                del self._counted[recording]
         now_ns = self._clock.mono_ns()
-        for recording in [path for path, due_ns in self._due.items() if due_ns <= now_ns]:
+        for recording, counted in self._counted.items():
+            if counted.due is not None and counted.due <= now_ns:
+                self._write(recording)
+
+    def _work(self) -> None:
+        try:
+            while not self._ending.wait(self._look_s):
+                self.turn()
+            self.turn()
+            for recording in self._counted:
+                self._write(recording)
+        except Exception as error:
+            log.exception("manifests are no longer written: %s", error)
+
+    def _give_way(self) -> None:
+        if not self._ending.is_set():
+            time.sleep(_PAUSE_S)
+
+    def _go_on(self, recording: Path) -> None:
+        fd = os.open(recording, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            found = os.fstat(fd)
+            place, data = (found.st_dev, found.st_ino), View(fd, found.st_size)
+            counted = self._counted.get(recording)
+            begins = counted is None or counted.place != place or counted.tally.file_bytes > found.st_size
+            if counted is None or begins:
+                counted = self._counted[recording] = self._begin(recording, data, place)
+            _count_on(counted.tally, data, self._give_way)
+        finally:
+            os.close(fd)
+        if counted.content is None:
+            counted.content = content_words(recording)
+        if counted.due is None:
+            counted.due = after(self._clock.mono_ns(), self._write_ns)
+        if begins:
             self._write(recording)
 
-    def _begin(self, recording: Path) -> None:
-        if recording in self._failed:
-            return
-        try:
-            known = read_manifest(recording)
-            tally, _ = count(recording, known)
-            content = content_words(recording)
-        except OSError as error:
-            self._failed.add(recording)
-            self._tell(recording, error)
-            return
-        self._files[recording], self._content[recording] = tally, content
+    def _begin(self, recording: Path, data: View, place: tuple[int, int]) -> _Counted:
+        key = key_of(recording)
+        assert key is not None
+        known = read_manifest(recording)
         before = [run for run in runs_of(known) if run.get("started_ns") != self._began_ns]
-        self._runs[recording] = [*before, {"started_ns": self._began_ns, **self._run}]
-        self._write(recording)
+        runs = [*before, {"started_ns": self._began_ns, **self._run}]
+        return _Counted(place, _trusted(key[1], data, known) or Tally(key[1]), runs)
 
     def _write(self, recording: Path) -> None:
-        self._due.pop(recording, None)
+        counted = self._counted[recording]
+        counted.due = None
         symbol, _, _ = recording.name.rpartition("_")
-        runs = self._runs[recording]
-        runs[-1] = {**runs[-1], **self._facts.get(symbol, {})}
+        counted.runs[-1] = {**counted.runs[-1], **self._facts.get(symbol, {})}
         try:
-            write_manifest(recording, document(recording, self._files[recording], runs, self._content[recording]))
+            write_manifest(recording, document(recording, counted.tally, counted.runs, counted.content))
         except OSError as error:
             self._tell(recording, error)
 
@@ -256,6 +314,22 @@ def _trusted(day: Day, data: View, known: Mapping[str, Any] | None) -> Tally | N
             return None
         end += entry.file_bytes
     return tally if end == tally.file_bytes else None
+
+
+def _count_on(tally: Tally, data: View, give_way: Callable[[], None] | None = None) -> None:
+    """Count the whole members behind what was counted; `give_way` is called between pieces of them."""
+    begin = tally.file_bytes
+    for text, end in walk(data, begin):
+        at = 0
+        while at < len(text):
+            to = len(text) if give_way is None else (text.find(b"\n", at + _PIECE) + 1 or len(text))
+            tally.feed(text[at:to])
+            at = to
+            if give_way is not None:
+                give_way()
+        if end is not None:
+            tally.end_member(_parts(data, begin, end))
+            begin = end
 
 
 def _parts(data: View, begin: int, end: int) -> Iterator[bytes]:

@@ -33,6 +33,7 @@ from collector.writer import Writer
 log = logging.getLogger("collector")
 
 ENDED, FAILED, USAGE = 0, 1, 2
+MANIFESTS_S: Final = 5.0  # the end waits so long for manifests that are behind
 _WAIT_S: Final = 0.2
 
 
@@ -96,6 +97,7 @@ def run(settings: Settings, stop: Stop) -> int:
         on_failed=lambda: stop.ask("write error"),
         is_ending=lambda: stop.is_asked,
     )
+    manifests.start()
     source: dict[str, object] = {}
     code = ENDED
     try:
@@ -119,6 +121,7 @@ def run(settings: Settings, stop: Stop) -> int:
         if isinstance(error, WriteStalled):
             log.error("%s", error)
         code = code or FAILED
+    manifests.close(MANIFESTS_S if code == ENDED else 0.5)
     reason = stop.reason if code == ENDED else "error"
     report = summary(writer.counts, (mono_ns() - began_ns) / SECOND_NS, reason, code, source)
     log.info("ended (%s): %s lines in %d files", reason, f"{report['lines']:,}", len(writer.counts))

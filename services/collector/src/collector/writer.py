@@ -63,16 +63,13 @@ class _Pending:
 
 
 class Keeper(Protocol):
-    """Who is told what is in the files: `collector.manifest_file.Manifests`. Of the worker's thread."""
+    """Who is told what is in the files: `collector.manifest_file.Manifests`."""
 
-    def appended(self, recording: Path, text: bytes, member: bytes, size: int) -> None:
-        """Hear of a member; the file is `size` bytes long with it."""
+    def appended(self, recording: Path, *, changed: bool) -> None:
+        """Hear that a member was appended; `changed`: what was before it is not what it was."""
 
     def closed(self, recording: Path) -> None:
         """Hear that a file is closed."""
-
-    def on_time(self) -> None:
-        """Let time pass."""
 
 
 class Writer:
@@ -282,7 +279,7 @@ class Writer:
         counts.text_bytes += len(text)
         counts.file_bytes += len(member)
         counts.members += 1
-        self._keep(lambda keeper: keeper.appended(file.path, text, member, file.size))
+        self._keep(lambda keeper: keeper.appended(file.path, changed=displaced or shorter))
 
     def _keep(self, tell: Callable[[Keeper], None]) -> None:
         """Tell the keeper, whose faults are no reason to end a recording."""
@@ -310,7 +307,6 @@ class Writer:
         idle_ns = int(self._settings.idle_close_s * SECOND_NS)
         for key in finished(self._last_line, self._clock.mono_ns(), idle_ns):
             self._close_file(key)
-        self._keep(lambda keeper: keeper.on_time())
 
     def _close_all(self) -> None:
         for key in list(self._files):
