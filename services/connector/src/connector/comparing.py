@@ -40,7 +40,9 @@ class Comparing:
         self, venue: TradingVenue, ids: ClientIds, ledger: Ledger, owners: Owners, calls: Calls, counts: Counts
     ) -> None:
         self._venue, self._ids, self._ledger, self._owners, self._calls = venue, ids, ledger, owners, calls
-        self._foreign: dict[str, None] = {}  # exchange ids of orders that are not ours, or had ended before, oldest first
+        self._foreign: dict[
+            str, None
+        ] = {}  # exchange ids of orders that are not ours, or had ended before, oldest first
         self._clean: dict[str, int] = {}  # by symbol: when the exchange last listed no open order of ours
         self._empty: dict[str, int] = {}  # ... and none of anybody
         self._counts = counts
