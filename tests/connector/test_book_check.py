@@ -194,7 +194,7 @@ def test_a_simulated_exchange_is_found_right_from_outside(venue: tuple[str, str,
             capture_output=True,
             text=True,
             check=False,
-            timeout=100,
+            timeout=150,
             env=rig.environment,
         )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -23,7 +23,7 @@ from connector.effects import Effect, FetchSnapshot, Note, Resubscribe
 
 log = logging.getLogger("connector")
 _TICK_S = 0.1
-_CLOSE_WITHIN_S = 15.0
+_CLOSE_WITHIN_S = 30.0
 _QUIET_S = 3.0
 
 
