@@ -9,13 +9,14 @@ from data_convert import save
 from marketlink.events import EVENT_DTYPE, EXCH, LOCAL, Events
 from obi_mm.backtest import Progress, Result, describe, run_backtest
 from obi_mm.config import Config, change_config
-from obi_mm.days import Day, day_of, load_days
+from obi_mm.days import Day, day_of
 from obi_mm.decisions import read_log
 from obi_mm.errors import ConfigError, DataError, OutputExists
 from obi_mm.layout import WARMING
 from obi_mm.models import Models
 from obi_mm.outputs import FILES, check_output, write_results
 from obi_mm.rows import ClearsSpelledOut
+from obi_mm.stored import look_over
 from obi_mm.strategy import Strategy
 from obi_mm.summary import equity_of
 
@@ -188,15 +189,15 @@ def test_hftbacktests_own_statistics_take_the_records(golden_result: Result) -> 
 
 def test_data_that_can_not_be_used_is_refused_by_name(tmp_path: Path, market: Events) -> None:
     with pytest.raises(DataError, match=r"nothing\.npz"):
-        load_days([tmp_path / "nothing.npz"], 0.1, 0.001, "local")
+        look_over([tmp_path / "nothing.npz"], 0.1, 0.001, "local")
     empty: Events = np.zeros(3, EVENT_DTYPE)
     save(empty, tmp_path / "empty.npz")
     with pytest.raises(DataError, match="no rows"):
-        load_days([tmp_path / "empty.npz"], 0.1, 0.001, "local")
+        look_over([tmp_path / "empty.npz"], 0.1, 0.001, "local")
     for number, part in enumerate((market[5000:6000], market[:1000])):
         save(part.copy(), tmp_path / f"{number}.npz")
     with pytest.raises(DataError, match="overlaps"):
-        load_days([tmp_path / "0.npz", tmp_path / "1.npz"], 0.1, 0.001, "local")
+        look_over([tmp_path / "0.npz", tmp_path / "1.npz"], 0.1, 0.001, "local")
     only_local = market[:10].copy()
     only_local["ev"] &= ~np.uint64(EXCH)
     assert (only_local["ev"] & LOCAL).all()

@@ -12,11 +12,12 @@ from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, EVENT_DTYPE, EXCH, LOCAL,
 from obi_mm.backtest import Result, run_backtest
 from obi_mm.cli import app
 from obi_mm.config import Config, change_config
-from obi_mm.days import day_of, load_days, load_latencies, load_snapshot
+from obi_mm.days import day_of, load_latencies, load_snapshot
 from obi_mm.errors import ConfigError, DataError
 from obi_mm.inputs import Inputs
 from obi_mm.models import Models, check_contract, symbol_of
 from obi_mm.rows import ClearsSpelledOut
+from obi_mm.stored import look_over
 from obi_mm.summary import equity_of
 from typer.testing import CliRunner
 
@@ -34,7 +35,7 @@ def load(tmp_path: Path, *parts: Events) -> list[Events]:
     for number, part in enumerate(parts):
         paths.append(tmp_path / f"{number}.npz")
         save(part, paths[-1], force=True)
-    return [day.rows for day in load_days(paths, 0.1, 0.001, "local")[0]]
+    return [day.load().rows for day in look_over(paths, 0.1, 0.001, "local")[0]]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_a_day_that_is_named_twice_or_lies_in_another_is_an_error(tmp_path: Path
     save(cut(0, 40_000), tmp_path / "a.npz")
     (tmp_path / "b.npz").symlink_to(tmp_path / "a.npz")
     with pytest.raises(DataError, match=r"b\.npz: is named twice"):
-        load_days([tmp_path / "a.npz", tmp_path / "b.npz"], 0.1, 0.001, "local")
+        look_over([tmp_path / "a.npz", tmp_path / "b.npz"], 0.1, 0.001, "local")
     with pytest.raises(DataError, match=r"1\.npz: overlaps the file in front of it by .* one day twice"):
         load(tmp_path, cut(0, 40_000), cut(0, 40_000))
     with pytest.raises(DataError, match="overlaps"):
@@ -103,11 +104,11 @@ def test_rows_that_were_on_the_way_at_midnight_are_put_behind_it_and_counted(tmp
     paths = [tmp_path / "a.npz", tmp_path / "b.npz"]
     for path, part in zip(paths, (first, second), strict=True):
         save(part, path)
-    days, repairs = load_days(paths, 0.1, 0.001, "local")
+    days, repairs = look_over(paths, 0.1, 0.001, "local")
     assert [(repair.path, repair.rows, repair.most_ns) for repair in repairs] == [(str(paths[1]), early, most)]
     assert f"{early:,} rows" in repairs[0].words()
-    assert (days[1].rows["local_ts"] == np.maximum(second["local_ts"], ends)).all()
-    assert (days[1].rows["exch_ts"] == second["exch_ts"]).all()
+    assert (days[1].load().rows["local_ts"] == np.maximum(second["local_ts"], ends)).all()
+    assert (days[1].load().rows["exch_ts"] == second["exch_ts"]).all()
     result = CliRunner().invoke(
         app, ["backtest", "--data", *map(str, paths), "--output", str(tmp_path / "out"), "--quiet"]
     )

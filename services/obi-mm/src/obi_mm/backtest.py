@@ -16,6 +16,7 @@ from obi_mm.days import Day, load_latencies, prices_of
 from obi_mm.errors import ConfigError, DataError
 from obi_mm.layout import ACTION_COLUMNS, DECISION_DTYPE, ORDER_COLUMNS, Log, Real, Table
 from obi_mm.models import Models
+from obi_mm.stored import NEVER, Passing, StoredDay
 from obi_mm.strategy import MOST_ORDERS, Strategy
 from obi_mm.summary import Counts, summarize
 from obi_mm.versions import versions
@@ -27,6 +28,8 @@ That costs about as much time as arrays save on as many rows; it does not count 
 _STRETCH = 2_048
 """Stops between two looks at the progress."""
 _FILL_ROOM = 1 << 14
+_LONGEST_TAIL_NS = 30 * 86_400_000_000_000
+"""An engine that goes on for so long behind the data has lost it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Engine:
 
     def __init__(
         self,
-        days: Sequence[Day],
+        days: Sequence[Day | StoredDay],
         config: Config,
         tick_size: float,
         lot_size: float,
@@ -79,7 +82,17 @@ class Engine:
         from hftbacktest import BacktestAsset, binding, build_hashmap_backtest, build_roivec_backtest
 
         models = models.with_fees(config.fees)
-        self._kept: list[Any] = [day.rows for day in days]
+        stored = [day for day in days if isinstance(day, StoredDay)]
+        self._passing = Passing(stored) if stored else None
+        if self._passing is None:
+            # One array: where several are short, the engine's two clocks lose each other's in its cache.
+            loaded = [day.rows for day in days if isinstance(day, Day)]
+            self._kept: list[Any] = loaded if len(loaded) == 1 else [np.concatenate(loaded)]
+        else:
+            assert len(stored) == len(days), "days are in files or in memory"
+            while self._passing.reach(days[0].first_ns) <= days[0].first_ns:
+                pass
+            self._kept = [self._passing.rows]
         prices = [(day.low, day.high) for day in days]
         asset = BacktestAsset().data(list(self._kept)).tick_size(tick_size).lot_size(lot_size)
         kind = asset.inverse_asset if models.contract == "inverse" else asset.linear_asset
@@ -98,7 +111,7 @@ class Engine:
             self._kept.append(snapshot)
             prices.append(prices_of(snapshot))
             asset = asset.initial_snapshot(snapshot)
-        span = array_span(prices, sum(len(day.rows) for day in days), config, tick_size, models.book)
+        span = array_span(prices, sum(day.count for day in days), config, tick_size, models.book)
         self.roi = span is not None
         self.bid_qty: Real = np.zeros(0)
         self.ask_qty: Real = np.zeros(0)
@@ -119,6 +132,15 @@ class Engine:
         """What `engine.run` takes first."""
         return self.address, self.roi, self.bid_qty, self.ask_qty, self.first_tick
 
+    def reach(self, until_ns: int) -> int:
+        """Have the rows until a time; returns up to which, excluded, the engine may be let go, which may be less."""
+        return NEVER if self._passing is None else self._passing.reach(until_ns)
+
+    def leave(self, now_ns: int) -> None:
+        """Let go of rows that the engine, whose time this is, does not look at again."""
+        if self._passing is not None:
+            self._passing.leave(now_ns)
+
     def elapse(self, duration_ns: int) -> int:
         """Let time pass; 0 until the data ends."""
         return int(self._elapse(self.address, duration_ns))
@@ -133,7 +155,7 @@ class Engine:
 
 
 def run_backtest(
-    days: Sequence[Day],
+    days: Sequence[Day | StoredDay],
     config: Config,
     tick_size: float,
     lot_size: float,
@@ -177,9 +199,11 @@ def run_backtest(
     try:
         if code := runner.elapse(0):
             raise DataError("data", f"the engine does not begin, code {code}")
-        now_ns = first_ns
+        now_ns, more = first_ns, True
         while True:
-            now_ns += _STRETCH * min(models.record_ns, rules.update_ns)
+            if more:
+                wanted_ns = now_ns + _STRETCH * min(models.record_ns, rules.update_ns)
+                now_ns = min(wanted_ns, runner.reach(wanted_ns) - 1)
             end = engine.run(
                 *runner.arguments,
                 money,
@@ -204,7 +228,8 @@ def run_backtest(
                 raise DataError("data", f"at {at} the fills add up to another account than the engine's")
             if end == engine.ENDED:
                 break
-            if end == engine.FULL:  # make room wherever little is left, and go on with the same stop
+            more = end != engine.FULL
+            if not more:  # make room wherever little is left, and go on with the same stop
                 if cursor[engine.C_FILLS] + MOST_ORDERS >= len(fills):
                     fills = _twice(fills)
                 if cursor[engine.C_ACTIONS] + MOST_ORDERS > len(log_actions):
@@ -215,8 +240,11 @@ def run_backtest(
                     records = _twice(records)
                 if len(table) < cursor[engine.C_SENT]:
                     table = _twice(table)
-                now_ns -= _STRETCH * min(models.record_ns, rules.update_ns)
-            elif progress is not None:
+                continue
+            runner.leave(int(cursor[engine.C_NOW]))
+            if now_ns > last_ns + _LONGEST_TAIL_NS:
+                raise DataError("data", "the engine does not end where the data does")
+            if progress is not None:
                 progress(first_ns, min(now_ns, last_ns), last_ns)
     finally:
         runner.close()

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from obi_mm.backtest import Progress, Result, describe, run_backtest
 from obi_mm.config import check_instrument, load_config
-from obi_mm.days import load_days, load_snapshot
+from obi_mm.days import load_snapshot
 from obi_mm.errors import ConfigError
 from obi_mm.models import CLOCKS, Models, check_contract, symbol_of
 from obi_mm.outputs import check_output, write_results
+from obi_mm.stored import look_over
 
 
 def run_one(
@@ -33,7 +34,7 @@ def run_one(
     config = load_config(config_path).of_symbol(symbol_of(name))
     check_instrument(config, tick_size, lot_size, str(config_path or "defaults"))
     check_output(output, force)
-    days, repairs = load_days(data, tick_size, lot_size, models.clock)
+    days, repairs = look_over(data, tick_size, lot_size, models.clock)
     for repair in repairs:
         print(f"obi-mm: {repair.words()}", file=sys.stderr)
     start = None if snapshot is None else load_snapshot(snapshot, tick_size, lot_size)

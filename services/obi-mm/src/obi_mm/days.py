@@ -12,7 +12,7 @@ from data_convert.arrays.order_latency import LATENCY_DTYPE
 from marketlink.events import EXCH, LOCAL, Events
 
 from obi_mm.errors import DataError
-from obi_mm.inputs import Inputs, Repair, check_names, check_values
+from obi_mm.inputs import check_names, check_values
 from obi_mm.rows import ClearsSpelledOut, on_exchange_clock
 from obi_mm.sizes import check_sizes
 
@@ -27,25 +27,10 @@ class Day:
     low: float
     high: float
 
-
-def load_days(
-    paths: Sequence[str | Path], tick_size: float, lot_size: float, clock: str
-) -> tuple[list[Day], list[Repair]]:
-    """Read event files, in order of time, as the engine takes them, and what of them was put right; raises DataError."""
-    check_names(paths)
-    spelled, inputs = ClearsSpelledOut(tick_size, lot_size), Inputs(tick_size, lot_size)
-    days: list[Day] = []
-    for path in paths:
-        try:
-            events = load(path)
-        except ConvertError as error:
-            raise DataError(path, str(error)) from error
-        inputs.begin(path)
-        checked = inputs.take(events)
-        inputs.end()
-        check_sizes(checked, tick_size, lot_size, path)
-        days.append(day_of(checked, spelled, clock, str(path)))
-    return days, inputs.repairs
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.rows)
 
 
 def day_of(events: Events, spelled: ClearsSpelledOut, clock: str, name: str) -> Day:

@@ -107,6 +107,11 @@ class Inputs:
         self._path, self._row = "", 0
         self._moved, self._most_ns = 0, 0
 
+    @property
+    def floors(self) -> tuple[int, int]:
+        """Before which times of the exchange's and the local clock no row of this file may be: the end of the one before."""
+        return int(self._floors[0]), int(self._floors[1])
+
     def begin(self, path: str | Path) -> None:
         """Begin the next file."""
         self._path, self._row = str(path), 0
@@ -133,13 +138,11 @@ class Inputs:
 
     def _at_the_seam(self, events: Events) -> Events:
         """Raise the times of a file's first rows to the end of the file before; raises DataError where they are too old for that."""
-        for clock, (flag, name) in enumerate(((EXCH, "exch_ts"), (LOCAL, "local_ts"))):
-            floor = int(self._floors[clock])
-            mine = (events["ev"] & flag) != 0
-            early = mine & (events[name] < floor)
-            if not early.any():
+        for flag, name, floor in _clocks(self.floors):
+            early = events[name][((events["ev"] & flag) != 0) & (events[name] < floor)]
+            if not len(early):
                 continue
-            most_ns = floor - int(events[name][early].min())
+            most_ns = floor - int(early.min())
             if most_ns > SEAM_NS:
                 what = "exchange" if flag == EXCH else "local"
                 raise DataError(
@@ -147,11 +150,9 @@ class Inputs:
                     f"overlaps the file in front of it by {most_ns / 1e9:,.1f} s on the {what} clock: is it one day twice? "
                     "Name files in order of time, each time once",
                 )
-            events = events.copy()
-            events[name][early] = floor
-            self._moved += int(np.count_nonzero(early))
+            self._moved += len(early)
             self._most_ns = max(self._most_ns, most_ns)
-        return events
+        return raised(events, self.floors)
 
     def _words(self, events: Events, faults: Whole) -> str:
         kind = int(min(np.flatnonzero(faults[:, _COUNT]), key=lambda one: faults[one, _ROW]))
@@ -174,6 +175,20 @@ class Inputs:
                 return f"row {row:,}: {float(found['px']):.6g} is no price for ticks of {tick_size:.12g}{more}"
             case _:
                 return f"row {row:,}: {float(found['qty']):.6g} is no quantity for lots of {lot_size:.12g}{more}"
+
+
+def raised(events: Events, floors: tuple[int, int]) -> Events:
+    """Return rows none of which is before the floors of the two clocks; the very array where none was."""
+    for flag, name, floor in _clocks(floors):
+        early = ((events["ev"] & flag) != 0) & (events[name] < floor)
+        if early.any():
+            events = events.copy()
+            events[name][early] = floor
+    return events
+
+
+def _clocks(floors: tuple[int, int]) -> tuple[tuple[int, str, int], ...]:
+    return (EXCH, "exch_ts", floors[0]), (LOCAL, "local_ts", floors[1])
 
 
 def check_values(events: Events, tick_size: float, lot_size: float, path: str | Path) -> None:

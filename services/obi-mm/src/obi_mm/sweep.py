@@ -1,6 +1,7 @@
 """Days times parameters: the cells of a sweep, one run each, on any `concurrent.futures.Executor`.
 
-The processes of the default pool are forked from one that has loaded the days and the compiled loop, and share both.
+The processes of the default pool are forked from one that has loaded the days and the compiled loop, and share both; days that do
+not fit into memory stay in their files, and each run reads them as it goes.
 A Dask cluster's workers load them once each. Finished cells are appended to a file and never run again.
 """
 
@@ -16,21 +17,26 @@ import tomllib
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
+from marketlink.events import EVENT_DTYPE
+
 from obi_mm.backtest import run_backtest
 from obi_mm.config import Config, change_config, check_instrument
-from obi_mm.days import Day, load_days
+from obi_mm.days import Day
 from obi_mm.errors import ConfigError, DataError
 from obi_mm.inputs import check_names
 from obi_mm.models import Models, check_contract
+from obi_mm.stored import StoredDay, look_over
 from obi_mm.versions import code_digest
 
 MOST_CELLS = 1_000_000
+MOST_DAYS = 4096
 _LOOK_S = 0.2
 """How often a worker looks whether the sweep is still there."""
 FIGURES = (
@@ -191,7 +197,7 @@ def prepare(cells: Sequence[Cell], threads: int) -> None:
             pass
     cell = cells[0]
     day = _day(cell.path, cell.tick_size, cell.lot_size, cell.models.clock)
-    start = replace(day, rows=day.rows[:1], last_ns=day.first_ns)
+    start = day.start() if isinstance(day, StoredDay) else replace(day, rows=day.rows[:1], last_ns=day.first_ns)
     run_backtest([start], cell.config, cell.tick_size, cell.lot_size, cell.models)
 
 
@@ -259,9 +265,23 @@ def ranked(rows: Iterable[Row], by: str) -> list[Row]:
     return sorted(rows, key=order)
 
 
-@lru_cache(maxsize=64)
-def _day(path: str, tick_size: float, lot_size: float, clock: str) -> Day:
-    return load_days([path], tick_size, lot_size, clock)[0][0]
+@lru_cache(maxsize=MOST_DAYS)
+def _day(path: str, tick_size: float, lot_size: float, clock: str) -> Day | StoredDay:
+    """Load a day, or, where it would take more than half of the memory that is left, leave it in its file."""
+    day = look_over([path], tick_size, lot_size, clock)[0][0]
+    return day.load() if 2 * day.count * EVENT_DTYPE.itemsize < available_bytes() else day
+
+
+def available_bytes() -> int:
+    """Return how much memory is left, of the machine and of what this process is allowed; a lot where that can't be told."""
+    left = 1 << 40
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        left = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    with suppress(OSError, ValueError):
+        folder = Path("/sys/fs/cgroup")
+        left = min(left, int((folder / "memory.max").read_text()) - int((folder / "memory.current").read_text()))
+    return left
 
 
 def _key(path: Path, config: Config, models: Models, tick_size: float, lot_size: float) -> str:
