@@ -66,7 +66,7 @@ def connect(
     With them it carries out bots' orders; docs/connector.md has every key, docs/trading.md what happens when.
 
     A connector that runs is asked by its NAME: connector halt NAME, resume NAME, status NAME; connector watchdog NAME CONFIG guards it.
-    These words, doctor and book can't be a NAME.
+    connector book VENUE SYMBOL checks a live book. These words and doctor can't be a NAME.
 
     Exit codes: 0 ended by SIGINT or SIGTERM, 1 could not go on, 2 wrong arguments or configuration, 3 a connector of this
     name is already running, 4 orders are open at the end, or not known to be closed, 5 the account can't be used. A second
@@ -109,6 +109,33 @@ def run_watchdog(name: str, exchange: str, config_path: Path, silence_s: float, 
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             acted = runner.run(main())
     raise typer.Exit(EXIT_ACTED if acted else 0)
+
+
+def run_book(
+    venue: str,
+    symbol: str,
+    log_level: str,
+    duration_s: float,
+    show_every: int,
+    levels: int,
+    stream_root: str,
+    rest_root: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Check a live book; see `connector book --help`."""
+    from marketlink.errors import MarketlinkError
+
+    from connector.book_shell import Wanted, check_book
+
+    with _said(log_level):
+        wanted = Wanted(find(venue), symbol, duration_s, show_every, levels, stream_root, rest_root, as_json)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            try:
+                right = runner.run(check_book(wanted))
+            except* MarketlinkError as group:
+                raise group.exceptions[0] from None
+    raise typer.Exit(0 if right else EXIT_FAILED)
 
 
 def _check_name(name: str) -> None:

@@ -91,6 +91,35 @@ def watchdog(
     run_watchdog(name, exchange, config_path, silence_s, log_level)
 
 
+@app.command()
+def book(
+    venue: Annotated[str, typer.Argument(metavar="VENUE", help="Exchange.")],
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="Symbol, e.g. btcusdt.")],
+    duration: Annotated[float, typer.Option(metavar="SECONDS", help="Look for so long.", min=0.1)] = 60.0,
+    show_every: Annotated[
+        int, typer.Option(metavar="N", help="Show the top of the book each N updates; 0: never.", min=0)
+    ] = 50,
+    levels: Annotated[int, typer.Option(help="Levels of each side to show.", min=1)] = 5,
+    stream_url: Annotated[
+        str, typer.Option(metavar="ROOT", help="Root of the websocket address; production's by default.")
+    ] = "",
+    api_url: Annotated[
+        str, typer.Option(metavar="ROOT", help="Root of the REST address; production's by default.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON and nothing else.")] = False,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.", envvar="CONNECTOR_LOG")] = "info",
+) -> None:
+    """Keep one live book and judge it: in step, bid below ask, equal to the best-quote stream and to a closing snapshot.
+
+    Nothing is published and no key is needed. SIGINT ends it early, with the verdict.
+
+    Exit codes: 0 the book is the exchange's, 1 it is not, or could not be judged, 2 wrong arguments.
+    """
+    from connector.cli import run_book
+
+    run_book(venue, symbol, log_level, duration, show_every, levels, stream_url, api_url, as_json=as_json)
+
+
 def _words(facts: dict[str, Any]) -> str:
     if "mode" not in facts:
         return "serves data only, carries out no orders"
