@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from collector.config import BadUsage, Settings, check, read_words
+from collector.config import BadUsage, Settings, check, read_words, with_files
 from collector.errors import UnknownExchange
 
 
@@ -56,3 +56,12 @@ def test_file_in_the_place_of_the_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").touch()
     with pytest.raises(BadUsage, match="directory"):
         check(Settings(tmp_path / "x", "", ("a",)))
+
+
+def test_symbols_come_from_a_file_by_lines_blanks_and_commas(tmp_path: Path) -> None:
+    listed = tmp_path / "symbols.txt"
+    listed.write_text("btcusdt, ethusdt # the two\n\nSOLUSDT\n# none\n")
+    words = with_files(["binancefutures", "bnbusdt", f"@{listed}"])
+    assert read_words(words, "")[1] == ("bnbusdt", "btcusdt", "ethusdt", "solusdt")
+    with pytest.raises(BadUsage, match="can't be read: No such file"):
+        with_files([f"@{tmp_path}/none.txt"])

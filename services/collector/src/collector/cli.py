@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from marketlink.errors import SettingsError
+from marketlink.logs import Wish
 
-from collector.config import COMMANDS, SUPPORTED, BadUsage, Settings, as_typed, check, read_words
+from collector.config import COMMANDS, SUPPORTED, BadUsage, Settings, as_typed, check, read_words, with_files
 from collector.descriptors import fill_standard_places
 from collector.errors import CollectorError
 from collector.stopping import Stop
@@ -64,7 +66,13 @@ def collect(
     ] = 0.0,
     lot_size: Annotated[float, typer.Option(help="As --tick-size, for quantities.")] = 0.0,
     json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout at the end.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Warnings and errors only.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")] = False,
+    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="More in the log.")] = 0,
+    log_level: Annotated[
+        str, typer.Option(metavar="LEVEL", help="debug, info, warning or error.", envvar="COLLECTOR_LOG")
+    ] = "info",
+    log_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Log there instead of to stderr.")] = None,
+    log_json: Annotated[bool, typer.Option("--log-json", help="A log line is a JSON object.")] = False,
     version_wanted: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -73,6 +81,7 @@ def collect(
     try:
         if ipc == "":
             raise BadUsage("--ipc needs the name of a connector, and was given an empty one")
+        words = with_files(words)
         exchange, symbols = read_words(words, ipc or "")
         settings = check(
             Settings(
@@ -91,13 +100,19 @@ def collect(
                 quiet=quiet,
             )
         )
-    except CollectorError as error:
+        wish = Wish(log_level, verbose, quiet, log_file, log_json)
+        _ = wish.number  # a word that is no level is a mistake of the command line
+    except (CollectorError, SettingsError) as error:
         raise typer.BadParameter(str(error)) from error
     stop = Stop()
     stop.listen()  # before numpy and others start threads, see there
     from collector.shell import run, set_up_logs
 
-    set_up_logs(quiet)
+    try:
+        set_up_logs(wish)
+    except SettingsError as error:
+        print(f"collector: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
     raise typer.Exit(run(settings, stop))
 
 

@@ -72,6 +72,21 @@ def as_typed(words: Sequence[str], symbols: Sequence[str]) -> tuple[str, ...]:
     return tuple(typed[symbol] for symbol in symbols)
 
 
+def with_files(words: Sequence[str]) -> list[str]:
+    """Put what is in a file in the place of `@FILE`: symbols by blanks, commas or lines; `#` begins a remark. Raises BadUsage."""
+    found: list[str] = []
+    for word in words:
+        if not word.startswith("@") or len(word) == 1:
+            found.append(word)
+            continue
+        try:
+            text = Path(word[1:]).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadUsage(f"{word[1:]} can't be read: {getattr(error, 'strerror', None) or error}") from None
+        found.append(" ".join(line.partition("#")[0] for line in text.splitlines()))
+    return found
+
+
 def _split(words: Sequence[str]) -> list[str]:
     return [name for word in words for name in re.split(r"[,\s]+", word) if name]
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from marketlink.errors import LinkError, MarketlinkError, SettingsError
 from marketlink.link.port import BotPort
-from marketlink.logs import formatter
+from marketlink.logs import Wish, set_up_as
 from marketlink.times import SECOND_NS, MonoNs, after
 from marketlink.venues.base import Instrument
 from marketlink.venues.registry import find
@@ -258,9 +258,6 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return group
 
 
-def set_up_logs(quiet: bool) -> None:
-    """Log to stderr, in UTC; on a terminal with room for a status line."""
-    handler = TerminalHandler(sys.stderr) if sys.stderr.isatty() else logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING if quiet else logging.INFO, force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+def set_up_logs(wish: Wish) -> None:
+    """Log to stderr, in UTC, on a terminal with room for a status line; or into a file. Raises SettingsError."""
+    set_up_as(wish, TerminalHandler(sys.stderr) if sys.stderr.isatty() else logging.StreamHandler(sys.stderr))

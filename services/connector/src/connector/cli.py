@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from marketlink.logs import Wish
 from marketlink.venues.registry import NAMES, Exchange, find
 
 from connector import __version__
@@ -25,6 +26,7 @@ from connector.exits import (
     EXIT_USAGE,
     RESERVED,
 )
+from connector.log_options import FileOption, JsonOption, LevelOption, QuietOption, VerboseOption
 
 if TYPE_CHECKING:
     from marketlink.venues.trading import Signer
@@ -47,7 +49,11 @@ def connect(
     ],
     exchange: Annotated[str, typer.Argument(metavar="CONNECTOR", help=f"Exchange: {', '.join(NAMES)}.")],
     config_path: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML file; see below.")],
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.", envvar="CONNECTOR_LOG")] = "info",
+    log_level: LevelOption = "info",
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+    log_file: FileOption = None,
+    log_json: JsonOption = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -66,20 +72,21 @@ def connect(
     With them it carries out bots' orders; docs/connector.md has every key, docs/trading.md what happens when.
 
     A connector that runs is asked by its NAME: connector halt NAME, resume NAME, status NAME; connector watchdog NAME CONFIG guards it.
-    connector book VENUE SYMBOL checks a live book. These words and doctor can't be a NAME.
+    connector book VENUE SYMBOL checks a live book; venues, symbols VENUE, config new VENUE and config show CONFIG tell what there is
+    and what is set. These words and doctor can't be a NAME.
 
     Exit codes: 0 ended by SIGINT or SIGTERM, 1 could not go on, 2 wrong arguments or configuration, 3 a connector of this
     name is already running, 4 orders are open at the end, or not known to be closed, 5 the account can't be used. A second
     signal ends it at once.
     """
-    with _said(log_level):
+    with said(Wish(log_level, verbose, quiet, log_file, log_json)):
         _check_name(name)
         code = _run(name, find(exchange), config_path)
     if code:
         raise typer.Exit(code)
 
 
-def run_watchdog(name: str, exchange: str, config_path: Path, silence_s: float, log_level: str) -> None:
+def run_watchdog(name: str, exchange: str, config_path: Path, silence_s: float, wish: Wish) -> None:
     """Run a watchdog; see `connector watchdog --help`."""
     from marketlink.errors import AlreadyRunning, SettingsError
 
@@ -87,7 +94,7 @@ def run_watchdog(name: str, exchange: str, config_path: Path, silence_s: float, 
     from connector.fitting import fitted
     from connector.watchdog import Watchdog
 
-    with _said(log_level):
+    with said(wish):
         _check_name(name)
         found = find(exchange)
         config, _ = read_config(config_path, found.public, tests=found.tests)
@@ -114,7 +121,7 @@ def run_watchdog(name: str, exchange: str, config_path: Path, silence_s: float, 
 def run_book(
     venue: str,
     symbol: str,
-    log_level: str,
+    wish: Wish,
     duration_s: float,
     show_every: int,
     levels: int,
@@ -128,7 +135,7 @@ def run_book(
 
     from connector.book_shell import Wanted, check_book
 
-    with _said(log_level):
+    with said(wish):
         wanted = Wanted(find(venue), symbol, duration_s, show_every, levels, stream_root, rest_root, as_json)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             try:
@@ -147,17 +154,17 @@ def _check_name(name: str) -> None:
 
 
 @contextlib.contextmanager
-def _said(log_level: str) -> Iterator[None]:
+def said(wish: Wish) -> Iterator[None]:
     """Log to stderr, and turn what makes going on impossible into a sentence and an exit code."""
     from marketlink import logs
     from marketlink.errors import AlreadyRunning, MarketlinkError, SettingsError
 
     from connector.errors import AccountUnusable
 
-    level = logging.getLevelNamesMapping().get(log_level.upper())
-    if level is None:
-        _quit(f"--log-level: {log_level!r} is no level; use debug, info, warning or error", EXIT_USAGE)
-    logs.set_up(level, sys.stderr)
+    try:
+        logs.set_up_as(wish, logging.StreamHandler(sys.stderr))
+    except SettingsError as error:
+        _quit(str(error), EXIT_USAGE)
     try:
         yield
     except AlreadyRunning as error:

@@ -1,12 +1,19 @@
-"""What can be asked of a running connector by its name: halt, resume, status."""
+"""The commands: what can be asked of a running connector by its name, and what needs none that runs."""
 
+import json
 import time
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from marketlink.logs import Wish
 
 from connector.exits import EXIT_FAILED, EXIT_USAGE
+from connector.log_options import FileOption, JsonOption, LevelOption, QuietOption, VerboseOption
+
+if TYPE_CHECKING:
+    from marketlink.venues.base import Instrument
+    from marketlink.venues.registry import Exchange
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the connector's link.")]
@@ -16,6 +23,7 @@ StateDir = Annotated[
         help="The state_dir of its configuration, where no connector of the name runs.", envvar="CONNECTOR_STATE_DIR"
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 WaitS = Annotated[float, typer.Option(help="Wait so long for the connector to say that it has done it, s.")]
 
 
@@ -75,7 +83,11 @@ def watchdog(
     silence_s: Annotated[
         float, typer.Option(help="A connector without a heartbeat for so long stands still, s.", min=0.5)
     ] = 3.0,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.", envvar="CONNECTOR_LOG")] = "info",
+    log_level: LevelOption = "info",
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+    log_file: FileOption = None,
+    log_json: JsonOption = False,
 ) -> None:
     """Guard a connector from a process of its own: when it dies or stands still, its orders are cancelled.
 
@@ -88,7 +100,7 @@ def watchdog(
     """
     from connector.cli import run_watchdog
 
-    run_watchdog(name, exchange, config_path, silence_s, log_level)
+    run_watchdog(name, exchange, config_path, silence_s, Wish(log_level, verbose, quiet, log_file, log_json))
 
 
 @app.command()
@@ -107,7 +119,11 @@ def book(
         str, typer.Option(metavar="ROOT", help="Root of the REST address; production's by default.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON and nothing else.")] = False,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.", envvar="CONNECTOR_LOG")] = "info",
+    log_level: LevelOption = "info",
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+    log_file: FileOption = None,
+    log_json: JsonOption = False,
 ) -> None:
     """Keep one live book and judge it: in step, bid below ask, equal to the best-quote stream and to a closing snapshot.
 
@@ -117,7 +133,127 @@ def book(
     """
     from connector.cli import run_book
 
-    run_book(venue, symbol, log_level, duration, show_every, levels, stream_url, api_url, as_json=as_json)
+    wish = Wish(log_level, verbose, quiet, log_file, log_json)
+    run_book(venue, symbol, wish, duration, show_every, levels, stream_url, api_url, as_json=as_json)
+
+
+@app.command()
+def venues(as_json: AsJson = False) -> None:
+    """List the exchanges: their names, other names, whether orders can be sent, and their networks for tests."""
+    from marketlink.venues.registry import ALIASES, NAMES, find
+
+    rows = []
+    for name in NAMES:
+        found = find(name)
+        others = [alias for alias, of in ALIASES.items() if of == name]
+        rows.append({"name": name, "aliases": others, "orders": found.trading is not None, "tests": list(found.tests)})
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    for row in rows:
+        also = f", also {', '.join(map(str, row['aliases']))}" if row["aliases"] else ""  # type: ignore[call-overload]
+        tests = f", {' and '.join(map(str, row['tests']))}" if row["tests"] else ""  # type: ignore[call-overload]
+        typer.echo(f"{row['name']}: {'data and orders' if row['orders'] else 'data only'}{tests}{also}")
+
+
+@app.command()
+def symbols(
+    venue: Annotated[str, typer.Argument(metavar="VENUE", help="Exchange.")],
+    api_url: Annotated[
+        str, typer.Option(metavar="ROOT", help="Root of the REST address; production's by default.")
+    ] = "",
+    every: Annotated[bool, typer.Option("--all", help="Those too that do not trade now.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List an exchange's symbols with tick size and lot size, one a line: `connector symbols VENUE | cut -f1 > FILE` for a collector.
+
+    Exit codes: 0, 1 the exchange could not be asked, 2 wrong arguments.
+    """
+    from connector.cli import said
+
+    with said(Wish("warning")):
+        import asyncio
+
+        from marketlink.venues.registry import find
+
+        listed = asyncio.run(_listed(find(venue), api_url))
+        rows = [each for each in listed if every or each.trading]
+        if as_json:
+            facts = [
+                {"symbol": each.symbol, "tick_size": each.tick_text, "lot_size": each.lot_text, "trading": each.trading}
+                for each in rows
+            ]
+            typer.echo(json.dumps(facts))
+        else:
+            for each in rows:
+                words = [each.symbol, each.tick_text, each.lot_text, *([] if each.trading else ["not trading"])]
+                typer.echo("\t".join(words))
+
+
+async def _listed(exchange: "Exchange", api_url: str) -> "list[Instrument]":
+    from marketlink.run.http import VenueHttp, fetch_info
+    from marketlink.run.limits import WeightBudget
+
+    venue = exchange.public
+    async with VenueHttp(venue, api_url or exchange.rest_root, WeightBudget(venue.weight_limit)) as http:
+        found = (await fetch_info(venue, http)).instruments
+    return [found[name] for name in sorted(found)]
+
+
+config_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Configurations: a new one, and what one says."
+)
+app.add_typer(config_app, name="config")
+
+
+@config_app.command("new")
+def config_new(
+    venue: Annotated[str, typer.Argument(metavar="VENUE", help="Exchange.")],
+    testnet: Annotated[bool, typer.Option("--testnet", help="For its test network.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="For its demo network.")] = False,
+) -> None:
+    """Print a configuration with every key, its default and what it is for. Exit codes: 0, 2 wrong arguments."""
+    from connector.cli import said
+
+    with said(Wish("warning")):
+        from marketlink.venues.registry import find
+
+        from connector.config_text import new_config
+
+        try:
+            typer.echo(new_config(find(venue), "testnet" if testnet else "demo" if demo else ""), nl=False)
+        except ValueError as error:
+            _quit(str(error), EXIT_USAGE)
+
+
+@config_app.command("show")
+def config_show(
+    config_path: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML file.")],
+    exchange: Annotated[str, typer.Option(help="Exchange that it is for.")] = "binancefutures",
+) -> None:
+    """Print what a configuration and the environment say together, key by key and from where; secrets are hidden.
+
+    Exit codes: 0, 2 it can't be used.
+    """
+    from connector.cli import said
+
+    with said(Wish("warning")):
+        import os
+        import tomllib
+
+        from marketlink.venues.registry import find
+
+        from connector.config import read_config
+        from connector.config_text import show_config
+
+        found = find(exchange)
+        config, remarks = read_config(config_path, found.public, tests=found.tests)
+        given = dict.fromkeys(tomllib.loads(config_path.read_text()), str(config_path))
+        names = [*type(config).model_fields]
+        given |= {name: f"CONNECTOR_{name.upper()}" for name in names if f"CONNECTOR_{name.upper()}" in os.environ}
+        typer.echo(show_config(config, given), nl=False)
+        for remark in remarks:
+            typer.echo(f"# {remark}")
 
 
 def _words(facts: dict[str, Any]) -> str:

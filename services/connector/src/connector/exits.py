@@ -8,6 +8,6 @@ EXIT_ALREADY_RUNNING: Final = 3
 EXIT_ORDERS_LEFT: Final = 4
 EXIT_ACCOUNT: Final = 5
 EXIT_ACTED: Final = 6
-COMMANDS: Final = ("halt", "resume", "status", "watchdog", "book")
+COMMANDS: Final = ("halt", "resume", "status", "watchdog", "book", "venues", "symbols", "config")
 RESERVED: Final = (*COMMANDS, "doctor")
 """First words: refused as NAME. Those that are no commands yet are kept for such."""
