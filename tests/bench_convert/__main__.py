@@ -1,45 +1,28 @@
-"""Run hftbacktest's converter and this one side by side and print every ratio beside its goal."""
+"""Run hftbacktest's converter, plain loops and this converter in turns and print every ratio beside its goal."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench_convert import collector
+from tests.bench_convert import collector, recordings
 from tests.bench_convert.inputs import build
+from tests.bench_convert.rounds import Measured, Side, in_turns, run
 
-WORKER = Path(__file__).with_name("worker.py")
-SMALL_ROWS = 400_000
+SMALL_ROWS = 20_000
 LARGE = 4
 """How much longer the long input is."""
-
-
-def run(who: str, how: str, repeats: int, out: Path, files: list[Path], **environment: str) -> dict[str, Any]:
-    """Measure in a fresh process; `wall` is its whole life."""
-    begin = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, str(WORKER), who, how, str(repeats), str(out), *map(str, files)],
-        # Users have their packages' bytecode on disk; without it every start would read all sources again.
-        env={**{k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{who} {how} failed:\n{done.stderr}")
-    return {**json.loads(done.stdout.splitlines()[-1]), "wall": time.perf_counter() - begin}
+MOST_BYTES = 300e6
+COLD_S = 2.0
 
 
 def savez_size(npz: Path, folder: Path) -> int:
@@ -49,13 +32,133 @@ def savez_size(npz: Path, folder: Path) -> int:
     return (folder / "savez.npz").stat().st_size
 
 
+class Bench:
+    """The table, and what every measurement has in common."""
+
+    def __init__(self, folder: Path, cores: int, rounds: int) -> None:
+        self.folder, self.cores, self.rounds = folder, cores, rounds
+        self.out = folder / "out.npz"
+        self.table = Table(
+            "", "other", "this", "ratio: least, middle, most", "goal", "", "memory", title=f"{cores} processor(s)"
+        )
+
+    def line(self, name: str, first: Side, second: Side, goal: float | None, most: float | None = None) -> Measured:
+        """Measure two sides in turns and add the row: their ratio is to be at least `goal`.
+
+        `most`: the inverse is shown, and to be at most that.
+        """
+        found = in_turns(first, second, self.out, self.cores, self.rounds)
+        low, middle, high = found.ratio.least, found.ratio.middle, found.ratio.most
+        if most is not None:
+            low, middle, high = 1 / high, 1 / middle, 1 / low
+        shown = "" if goal is None and most is None else f"≤ {most:g}x" if most is not None else f"≥ {goal:g}x"
+        met = None if not shown else middle <= most if most is not None else middle >= (goal or 0)
+        self.add(
+            name,
+            f"{found.first.middle:,.2f} s",
+            f"{found.second.middle:,.2f} s",
+            f"{low:.2f} {middle:.2f} {high:.2f}",
+            shown,
+            met,
+            found.peaks[1],
+        )
+        return found
+
+    def add(
+        self, name: str, first: str, second: str, ratio: str, goal: str, met: bool | None, peak: float | None = None
+    ) -> None:
+        """Add a row."""
+        verdict = "" if met is None else "met" if met else "MISSED"
+        self.table.add_row(name, first, second, ratio, goal, verdict, f"{peak / 1e6:,.0f} MB" if peak else "")
+
+    def flat(self, name: str, peak: float) -> None:
+        """Add a row of memory that must not grow."""
+        self.add(name, "", f"{peak / 1e6:,.0f} MB", "", f"≤ {MOST_BYTES / 1e6:,.0f} MB", peak <= MOST_BYTES)
+
+    def tardis(self, files: list[Path], warm: int) -> None:
+        """Arrays and files of a day, over inflating alone and over the peer."""
+        ours = Side("ours", "arrays", files, warm)
+        most = 1.1 if self.cores == 1 else 1.0
+        self.line("arrays, over inflating alone", Side("floor", "", files, warm), ours, None, most)
+        self.line("arrays", Side("peer", "arrays", files), ours, None)
+        for compress, goal in (("fast", 10), ("default", 7)):
+            own = Side("ours", "npz", files, warm, environment={"BENCH_COMPRESS": compress})
+            found = self.line(f"npz ({compress})", Side("peer", "npz", files, 2), own, goal)
+        self.flat("  memory", found.peaks[1])
+        for compress in ("fast", "default"):
+            own = Side("ours", "npz", files, 1, True, {"BENCH_COMPRESS": compress})
+            self.line(f"npz ({compress}), a process of its own", Side("peer", "npz", files, 1, True), own, None)
+
+    def long(self, files: list[Path], rows: int) -> None:
+        """Files of a long day."""
+        for compress, goal in (("fast", 14), ("default", 8)):
+            own = Side("ours", "npz", files, 1, environment={"BENCH_COMPRESS": compress})
+            found = self.line(f"{rows:,} rows, npz ({compress})", Side("peer", "npz", files, 1), own, goal)
+        self.flat("  memory", found.peaks[1])
+
+    def recorded(self, steps: int, warm: int) -> None:
+        """Recordings: the collector's beside the peer, the others beside plain loops."""
+        path, what = collector.recording(self.folder)
+        ours = Side("ours", "collector", [path], warm)
+        self.line(f"collector JSON ({what})", Side("peer", "collector", [path]), ours, 15)
+        for source in recordings.SOURCES:
+            path = self.folder / f"{source}_btcusdt_20231114.gz"
+            if not path.exists():
+                recordings.write(path, source, steps)
+            name = f"{source}, beside orjson line by line"
+            found = self.line(name, Side("loop", source, [path]), Side("ours", source, [path], warm), 10)
+            self.flat("  memory", found.peaks[1])
+
+    def cold(self, small: list[Path], files: list[Path]) -> None:
+        """First conversions, nothing compiled yet: of little, and of a day beside the same when all is."""
+        caches = iter(range(1 << 30))
+
+        def empty() -> dict[str, str]:
+            return {"NUMBA_CACHE_DIR": str(self.folder / f"cache_{self.cores}_{next(caches)}")}
+
+        seconds = sorted(
+            run(Side("ours", "npz", small, 1, True, empty()), self.out, self.cores)["seconds"]
+            for _ in range(self.rounds)
+        )
+        middle = seconds[len(seconds) // 2]
+        shown = f"{seconds[0]:.2f} {middle:.2f} {seconds[-1]:.2f}"
+        self.add("nothing compiled, a small file", "", f"{middle:.2f} s", shown, f"≤ {COLD_S:g} s", middle <= COLD_S)
+        warm = Side("ours", "npz", files, 1, True)
+        pairs = [
+            run(Side("ours", "npz", files, 1, True, empty()), self.out, self.cores)["seconds"]
+            / run(warm, self.out, self.cores)["seconds"]
+            for _ in range(self.rounds)
+        ]
+        pairs.sort()
+        middle = pairs[len(pairs) // 2]
+        shown = f"{pairs[0]:.2f} {middle:.2f} {pairs[-1]:.2f}"
+        self.add("nothing compiled, the whole day, over warm", "", "", shown, "≤ 1.5x", middle <= 1.5)
+
+    def sizes(self, files: list[Path]) -> None:
+        """Sizes beside numpy's."""
+        run(Side("ours", "npz", files, 1), self.out, self.cores)
+        numpy_size = savez_size(self.out, self.folder)
+        for compress, goal in (("fast", 1.35), ("default", 1.10), ("small", 0.97)):
+            run(Side("ours", "npz", files, 1, environment={"BENCH_COMPRESS": compress}), self.out, self.cores)
+            size = self.out.stat().st_size
+            ratio = size / numpy_size
+            shown = [f"{value / 1e6:.2f} MB" for value in (numpy_size, size)]
+            self.add(f"size ({compress}) of numpy's", *shown, f"{ratio:.3f}", f"≤ {goal:g}x", ratio <= goal)
+
+
 def main() -> None:
     """Build inputs, measure, print."""
     parser = argparse.ArgumentParser(prog="make bench-convert")
     parser.add_argument("--rows", type=int, default=5_240_000, help="rows of the input (5,240,000)")
-    parser.add_argument("--repeats", type=int, default=3, help="warm runs, of which the best counts (3)")
-    parser.add_argument("--skip-large", action="store_true", help="leave out the input that is four times as long")
-    parser.add_argument("--skip-size", action="store_true", help="do not compare file sizes")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of every measurement (3)")
+    parser.add_argument(
+        "--warm", type=int, default=4, help="conversions a process, the best behind the first counts (4)"
+    )
+    parser.add_argument("--steps", type=int, default=recordings.STEPS, help="steps of the books that are recorded")
+    parser.add_argument(
+        "--cores", type=int, nargs="*", default=[1, 2], help="processors to be used, one after the other"
+    )
+    parser.add_argument("--only", nargs="*", help="of tardis, long, recorded, cold, sizes (all)")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-convert-"))
     try:
@@ -64,81 +167,29 @@ def main() -> None:
         shutil.rmtree(folder)
 
 
-def memory(line: Callable[..., None], name: str, peer: dict[str, Any], ours: dict[str, Any]) -> None:
-    """Add the row of the most memory either had."""
-    shown = [f"{who['peak'] / 1e6:,.0f} MB" for who in (peer, ours)]
-    line(name, *shown, f"{peer['peak'] / ours['peak']:.1f}x", "≤ 300 MB", ours["peak"] <= 300e6)
-
-
 def measure(asked: argparse.Namespace, folder: Path) -> None:
-    """Measure everything and print the table."""
-    console = Console(width=118)
+    """Measure everything asked for and print a table for every number of processors."""
+    console = Console(width=150)
     trades, depth, what, rows = build(folder, asked.rows)
-    small_trades, small_depth, _, small_rows = build(folder, min(asked.rows, SMALL_ROWS))
-    files, small, out = [trades, depth], [small_trades, small_depth], folder / "out.npz"
+    small = list(build(folder, min(asked.rows, SMALL_ROWS))[:2])
+    files = [trades, depth]
     size = sum(path.stat().st_size for path in files)
-    console.print(
-        f"{what}: {rows:,} rows, {size / 1e6:.1f} MB gz; {os.cpu_count()} cores; best of {asked.repeats} warm"
-    )
-    table = Table("", "hftbacktest", "this", "ratio", "goal", "", title="conversion")
-
-    def line(name: str, peer: str, ours: str, ratio: str, goal: str, met: bool | None) -> None:
-        table.add_row(name, peer, ours, ratio, goal, "" if met is None else "met" if met else "MISSED")
-
-    def add(name: str, peer: float, ours: float, goal: float | None) -> None:
-        ratio = peer / ours
-        shown = f"≥ {goal:g}x" if goal is not None else ""
-        line(name, f"{peer:,.2f} s", f"{ours:,.2f} s", f"{ratio:.1f}x", shown, None if goal is None else ratio >= goal)
-
-    floor = run("floor", "", 1, out, files)["seconds"]
-    warm = asked.repeats + 1
-    run("peer", "arrays", 1, out, small)
-    run("ours", "npz", 1, out, small)
-    peer = run("peer", "arrays", warm, out, files)
-    fitted = run("peer", "arrays", warm, out, files, BENCH_BUFFER_ROWS=str(2 * rows + 1000))
-    ours = run("ours", "arrays", warm, out, files)
-    add("warm, arrays only", peer["seconds"], ours["seconds"], 10)
-    add("  the peer's buffer made to fit", fitted["seconds"], ours["seconds"], None)
-    over = ours["seconds"] / floor
-    line("  over inflating alone", f"{floor:.2f} s", f"{ours['seconds']:.2f} s", f"{over:.1f}x", "≤ 1.5x", over <= 1.5)
-    peer_npz = run("peer", "npz", 2, out, files)
-    for compress, goal in (("fast", 15), ("default", 15)):
-        ours_npz = run("ours", "npz", warm, out, files, BENCH_COMPRESS=compress)
-        add(f"warm, npz ({compress})", peer_npz["seconds"], ours_npz["seconds"], goal)
-    fresh_peer = run("peer", "npz", 1, out, files)
-    for compress in ("fast", "default"):
-        fresh = run("ours", "npz", 1, out, files, BENCH_COMPRESS=compress)
-        add(f"fresh process, npz ({compress})", fresh_peer["wall"], fresh["wall"], 5)
-    memory(line, "peak memory", fresh_peer, fresh)
-    cold = {}
-    for who in ("peer", "ours"):
-        cache = folder / f"cache_{who}"
-        cold[who] = run(who, "npz", 1, out, small, NUMBA_CACHE_DIR=str(cache))["wall"]
-    add(f"fresh process, empty numba cache, {small_rows:,} rows", cold["peer"], cold["ours"], 1)
-    collector.measure(run, add, folder, asked.repeats)
-    if not asked.skip_large:
-        *long, _, long_rows = build(folder, LARGE * asked.rows)
-        long_files = [long[0], long[1]]
-        long_peer = run("peer", "npz", 1, out, long_files)
-        for compress in ("fast", "default"):
-            long_ours = run("ours", "npz", 1, out, long_files, BENCH_COMPRESS=compress)
-            add(f"{long_rows:,} rows, npz ({compress})", long_peer["seconds"], long_ours["seconds"], 12)
-        memory(line, "  peak memory", long_peer, long_ours)
-        out.unlink()
-    if not asked.skip_size:
-        run("ours", "npz", 1, out, small)
-        numpy_size = savez_size(out, folder)
-        for compress, goal in (("fast", 1.35), ("default", 1.10), ("small", 0.97)):
-            run("ours", "npz", 1, out, small, BENCH_COMPRESS=compress)
-            size = out.stat().st_size
-            ratio = size / numpy_size
-            shown = [f"{value / 1e6:.2f} MB" for value in (numpy_size, size)]
-            line(f"size, {compress}, of numpy's", *shown, f"{ratio:.3f}x", f"≤ {goal:g}x", ratio <= goal)
-    console.print(table)
-    million = ours["rows"] / ours["seconds"] / 1e6
-    console.print(
-        f"{ours['rows']:,} events out, {million:.1f} M events/s warm, equal rows: {peer['rows'] == ours['rows']}"
-    )
+    there = len(os.sched_getaffinity(0))
+    console.print(f"{what}: {rows:,} rows, {size / 1e6:.1f} MB gz; {there} processors; {asked.rounds} rounds in turns")
+    large = None if asked.only and "long" not in asked.only else build(folder, LARGE * asked.rows)
+    for cores in [cores for cores in asked.cores if cores <= there]:
+        bench = Bench(folder, cores, asked.rounds)
+        parts: dict[str, Callable[[], None]] = {
+            "tardis": lambda: bench.tardis(files, asked.warm),  # noqa: B023 - called before the next one is made
+            "long": lambda: bench.long([large[0], large[1]], large[3]) if large else None,  # noqa: B023
+            "recorded": lambda: bench.recorded(asked.steps, asked.warm),  # noqa: B023
+            "cold": lambda: bench.cold(small, files),  # noqa: B023
+            "sizes": lambda: bench.sizes(files),  # noqa: B023
+        }
+        for name, part in parts.items():
+            if not asked.only or name in asked.only:
+                part()
+        console.print(bench.table)
 
 
 if __name__ == "__main__":

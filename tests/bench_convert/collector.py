@@ -1,4 +1,4 @@
-"""The collector's recordings: the real capture, or one made here, through hftbacktest's converter and this one."""
+"""The collector's recording: the real capture, or one made here."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import gzip
 import json
 import os
 import random
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tests.bench_convert.inputs import ROOT
 
 CAPTURE = "usdm_btcusdt_20240808.gz"
 MESSAGES = 40_000
 _FIRST_NS = 1_700_000_000_000_000_000
-
-Run = Callable[..., dict[str, Any]]
-"""`run(who, how, repeats, out, files, **environment)` measures in a fresh process."""
 
 
 def recording(folder: Path) -> tuple[Path, str]:
@@ -55,16 +50,3 @@ def generated(path: Path) -> Path:
         for i, value in enumerate(values):
             out.write(f"{_FIRST_NS + 2_000_000 + i * 1_000_000} {json.dumps(value, separators=(',', ':'))}\n".encode())
     return path
-
-
-def measure(run: Run, add: Callable[[str, float, float, float | None], None], folder: Path, repeats: int) -> None:
-    """Add the rows of this input to the table: warm in one process, and fresh with nothing compiled."""
-    path, what = recording(folder)
-    out = folder / "collector.npz"
-    warm = {who: run(who, "collector", repeats + 1, out, [path]) for who in ("peer", "ours")}
-    add(f"collector JSON, warm, arrays only ({what})", warm["peer"]["seconds"], warm["ours"]["seconds"], 12)
-    cold = {}
-    for who in ("peer", "ours"):
-        cache = folder / f"collector_cache_{who}"
-        cold[who] = run(who, "collector", 1, out, [path], NUMBA_CACHE_DIR=str(cache))["wall"]
-    add("  fresh process, empty numba cache", cold["peer"], cold["ours"], None)

@@ -1,4 +1,7 @@
-"""One measurement in a process of its own: `worker.py WHO HOW REPEATS OUT TRADES DEPTH`; prints JSON."""
+"""One measurement in a process of its own: `worker.py WHO HOW REPEATS OUT FILE...`; prints JSON.
+
+WHO is peer (hftbacktest), ours, floor (inflating alone) or loop (orjson line by line). BENCH_CORES: processors it may use.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,21 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
-STARTED = time.perf_counter()
+if "BENCH_CORES" in os.environ:  # before anything counts them
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(os.environ["BENCH_CORES"])])
 
 
 def once(who: str, how: str, files: list[str], out: str) -> int:
     """Convert; return the number of rows."""
-    if how == "collector":
+    if who == "floor":
+        return inflate(files)
+    if who == "loop":
+        from tests.bench_convert.loops import read
+
+        return read(how, files[0])
+    if how in ("collector", "bybit", "hyperliquid", "link"):
         return recorded(who, files[0])
     if who == "peer":
         from hftbacktest.data.utils import tardis
@@ -35,7 +46,7 @@ def once(who: str, how: str, files: list[str], out: str) -> int:
 
 
 def recorded(who: str, file: str) -> int:
-    """Convert a collector's recording to an array; return the number of rows."""
+    """Convert a recording to an array; return the number of rows."""
     if who == "peer":
         from hftbacktest.data.utils import binancefutures
 
@@ -46,21 +57,15 @@ def recorded(who: str, file: str) -> int:
     return len(convert_recording(file).events)
 
 
-def inflate(files: list[str]) -> float:
-    """The time to inflate the inputs with isal in one thread."""
-    from pathlib import Path
-
+def inflate(files: list[str]) -> int:
+    """Inflate the inputs with isal, one after the other in one thread; return the bytes of text."""
     from data_convert.files.readers import ReadStats, text_blocks
 
-    best = float("inf")
-    for _ in range(5):
-        begin = time.perf_counter()
-        for file in files:
-            stats = ReadStats(Path(file), size_bytes=os.path.getsize(file))
-            for _block in text_blocks(Path(file), stats):
-                pass
-        best = min(best, time.perf_counter() - begin)
-    return best
+    size = 0
+    for file in files:
+        stats = ReadStats(Path(file), size_bytes=os.path.getsize(file))
+        size += sum(len(block) for block, _ in text_blocks(Path(file), stats))
+    return size
 
 
 def peak_bytes() -> int:
@@ -72,9 +77,6 @@ def peak_bytes() -> int:
 def main() -> None:
     """Measure and print."""
     who, how, repeats, out, *files = sys.argv[1:]
-    if who == "floor":
-        print(json.dumps({"seconds": inflate(files)}))
-        return
     seconds, rows = [], 0
     for _ in range(int(repeats)):
         begin = time.perf_counter()
@@ -85,4 +87,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
     main()

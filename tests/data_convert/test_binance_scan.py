@@ -343,15 +343,15 @@ def test_a_recording_that_always_deviates_is_not_tried_line_by_line():
 
     scanner = BinanceScanner(decoder, builder)
     tries = []
-    scan = scanner._scan
-    scanner._scan = lambda *arguments: tries.append(0) or scan(*arguments)
+    scan = scanner.scan
+    scanner.scan = lambda *arguments: tries.append(0) or scan(*arguments)
     assert scanner.take(text + bytes(32), 0, len(text), 0, 0, odd) == 3000
     assert left == list(range(1, 3001))
     assert len(tries) < 200
 
 
 def test_little_text_is_read_without_the_kernel(tmp_path, monkeypatch):
-    monkeypatch.setattr(ingest, "BinanceScanner", None)
+    monkeypatch.setattr(ingest, "make_scanner", None)
     path = tmp_path / "x.jsonl"
     path.write_text(f"{STAMP} {frame('a@b', e='c')}\n" * 5000)
     assert path.stat().st_size < ingest.SCAN_FROM

@@ -26,8 +26,13 @@ def inner(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return _compiled(function, inner=True)
 
 
-def _compiled(function: Callable[_P, _R], inner: bool) -> Callable[_P, _R]:
-    options: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
+def tight(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Compile into the kernels that call it: for what is small, and called for every few bytes."""
+    return _compiled(function, inner=True, forceinline=True)
+
+
+def _compiled(function: Callable[_P, _R], inner: bool, **more: bool) -> Callable[_P, _R]:
+    options: Any = {"cache": True, "nogil": True, "error_model": "numpy", **more}
     options |= {"no_cpython_wrapper": inner, "no_cfunc_wrapper": inner}
     try:
         compiled: Callable[_P, _R] = njit(**options)(function)

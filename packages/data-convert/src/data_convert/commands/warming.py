@@ -68,9 +68,10 @@ def _conversions(folder: Path) -> Iterator[str]:
     fuse_tardis_file([*sample, quotes], array, force=True)
     fuse_tardis_file([sample[0], levels], array, force=True)
     yield "fuse"
-    recording = folder / "btcusdt_20231114.jsonl"
-    recording.write_text("".join(_frames()))
-    convert_recording(recording)
+    for frames in (_frames, _bybit_frames, _hyperliquid_frames, _link_lines):
+        recording = folder / "btcusdt_20231114.jsonl"
+        recording.write_text("".join(frames()))
+        convert_recording(recording)
     yield "collector"
     trades, ticker = folder / "BTCUSDT-trades-2023-11-14.csv", folder / "BTCUSDT-bookTicker-2023-11-14.csv"
     trades.write_text(
@@ -97,4 +98,35 @@ def _frames() -> Iterator[str]:
             f'"b":[["{99 + i % 7}.5","{i % 3}.25"]],"a":[["{107 + i % 7}.5","1.5"]]}}}}\n'
             f'{head}trade","data":{{"e":"trade","E":{ms},"T":{ms},"s":"BTCUSDT","t":{i},"p":"100.5","q":"0.25","X":"MARKET",'
             f'"m":true}}}}\n'
+        )
+
+
+def _bybit_frames() -> Iterator[str]:
+    """Yield lines of a recording of Bybit, more than are decoded one by one."""
+    for i in range(_FRAMES):
+        ms, kind = _START_MS + i, "delta" if i else "snapshot"
+        yield (
+            f'{ms}000000 {{"topic":"orderbook.50.BTCUSDT","type":"{kind}","ts":{ms},"data":{{"s":"BTCUSDT",'
+            f'"b":[["{99 + i % 7}.5","1.25"]],"a":[["{107 + i % 7}.5","1.5"]],"u":{i + 10},"seq":{i + 10}}},"cts":{ms}}}\n'
+        )
+
+
+def _hyperliquid_frames() -> Iterator[str]:
+    """Yield lines of a recording of Hyperliquid, more than are decoded one by one."""
+    for i in range(_FRAMES):
+        ms = _START_MS + i
+        yield (
+            f'{ms}000000 {{"channel":"l2Book","data":{{"coin":"BTC","time":{ms},"levels":[[{{"px":"{99 + i % 7}.5",'
+            f'"sz":"1.25","n":1}}],[{{"px":"{107 + i % 7}.5","sz":"1.5","n":2}}]]}}}}\n'
+        )
+
+
+def _link_lines() -> Iterator[str]:
+    """Yield lines of a connector, more than are decoded one by one."""
+    for i in range(2 * _FRAMES):
+        ms = _START_MS + i
+        word = "depthUpdate" if i else "depthSnapshot"
+        yield (
+            f'{ms}000000 {{"e":"{word}","E":{ms},"s":"BTCUSDT","b":[["{99 + i % 7}.5","1.25"]],"a":[],'
+            f'"ns":{ms}000000,"u":{i + 1},"more":0}}\n'
         )

@@ -20,9 +20,11 @@ from data_convert.recordings.venues.binance import DirectDecoder
 from data_convert.recordings.venues.binance_scan import BinanceScanner
 from data_convert.recordings.venues.bybit import BybitDecoder
 from data_convert.recordings.venues.decoder import Counted, Decoder
+from data_convert.recordings.venues.frame_scan import BybitScanner, HyperliquidScanner, LinkScanner
 from data_convert.recordings.venues.hyperliquid import BOOK_LEVELS, HyperliquidDecoder
 from data_convert.recordings.venues.link import LinkDecoder
 from data_convert.recordings.venues.mexc import MexcDecoder
+from data_convert.recordings.venues.scanning import Scanner
 from data_convert.report.counted import EXAMPLES, BadCounter, file_report
 from data_convert.report.values import BadLines, FileReport
 
@@ -142,6 +144,20 @@ def make_decoder(
             return DirectDecoder(time, {"binance-futures": False, "binance-spot": True}.get(venue), also)
 
 
+def make_scanner(decoder: Decoder, builder: MessagesBuilder) -> Scanner | None:
+    """Return what takes the lines of a decoder in blocks, None for one whose lines are always taken one by one."""
+    match decoder:
+        case DirectDecoder():
+            return BinanceScanner(decoder, builder)
+        case BybitDecoder():
+            return BybitScanner(decoder, builder)
+        case HyperliquidDecoder():
+            return HyperliquidScanner(decoder, builder)
+        case LinkDecoder():
+            return LinkScanner(decoder, builder)
+    return None
+
+
 def choose_source(paths: Sequence[Path], dialect: str, venue: str) -> Source:
     """Tell the source from the options, from the lines where these leave it open. Raises FormatError."""
     if dialect == "link":
@@ -220,7 +236,7 @@ def ingest(
         files.append(file_report(stats))
         if not stats.lines:
             warnings.append(f"{path} holds no line")
-    decoder.finish(intake.builder)
+    intake.finish()
     bad, broken = intake.bad.listed(), intake.changes.listed()
     return Ingested(intake.builder, decoder, source, tuple(files), lines, intake.empty, bad, warnings, broken)
 
@@ -269,25 +285,25 @@ class _Changes:
 
 
 class _Intake:
-    """Lines into messages, one by one or, from SCAN_FROM bytes of Binance's frames on, in blocks."""
+    """Lines into messages, one by one or, from SCAN_FROM bytes on, in blocks; those of MEXC always one by one."""
 
     def __init__(self, decoder: Decoder, source: Source, strict: bool) -> None:
         self.builder, self.bad, self.changes = MessagesBuilder(), BadCounter(), _Changes(source)
         self.empty = 0
         self._decoder, self._source, self._strict = decoder, source, strict
-        self._scanner: BinanceScanner | None = None
+        self._scanner: Scanner | None = None
 
     def file(self, index: int, path: Path, stats: ReadStats) -> Iterator[None]:
         """Read one file; yields now and then, for progress to be shown."""
-        if isinstance(self._decoder, DirectDecoder):
-            yield from self._in_blocks(self._decoder, index, path, stats)
+        if not isinstance(self._decoder, MexcDecoder):
+            yield from self._in_blocks(index, path, stats)
             return
         for number, line, whole in read_lines(path, stats):
             self._line(index, stats, number, line, whole)
             if number % 4096 == 0:
                 yield
 
-    def _in_blocks(self, decoder: DirectDecoder, index: int, path: Path, stats: ReadStats) -> Iterator[None]:
+    def _in_blocks(self, index: int, path: Path, stats: ReadStats) -> Iterator[None]:
         def take(number: int, line: bytes) -> None:
             self._line(index, stats, number, line, True)
 
@@ -296,6 +312,7 @@ class _Intake:
             for text, start, stop, whole, damage in held:
                 stats.damage += damage
                 if not whole:
+                    self._before_line()
                     stats.lines += 1
                     self._line(index, stats, stats.lines, text, False)
                 elif self._scanner is not None:
@@ -312,12 +329,21 @@ class _Intake:
                 held.append(piece)
                 size = sum(p.stop - p.start for p in held)
                 if self._scanner is None and size >= SCAN_FROM and not affordable(size, _NS_A_BYTE):
-                    self._scanner = BinanceScanner(decoder, self.builder)
+                    self._scanner = make_scanner(self._decoder, self.builder)
                 if self._scanner is not None:
                     flush()
                 yield
             few(sum(p.stop - p.start for p in held), _NS_A_BYTE)
             flush()
+
+    def finish(self) -> None:
+        """Hand over what is still held."""
+        self._before_line()
+        self._decoder.finish(self.builder)
+
+    def _before_line(self) -> None:
+        if self._scanner is not None:
+            self._scanner.finish()
 
     def _line(self, index: int, stats: ReadStats, number: int, line: bytes, whole: bool) -> None:
         if not line.strip():

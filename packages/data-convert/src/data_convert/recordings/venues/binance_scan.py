@@ -8,7 +8,6 @@ and their order are the decoder's own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -19,27 +18,22 @@ from data_convert.events import Ints
 from data_convert.messages.columns import Block, MessagesBuilder
 from data_convert.recordings.venues.binance import DirectDecoder
 from data_convert.recordings.venues.binance_template import HEAD, QUOTE, REGISTERS, Template, frame_template
+from data_convert.recordings.venues.scanning import LineScanner
 
 _SHORTEST_LEVEL: Final = len('["1","1"],')
 _SHORTEST_LINE: Final = len('1700000000000000000 {"stream":"","data":{"":0}}\n')
 _MOST_STREAMS: Final = 4096
 _MOST_TRIES: Final = 16
 """Odd lines of one stream of which a template is made, where it is a new one."""
-_PATIENCE: Final = 32
-"""After so many odd lines in a row ..."""
-_REST: Final = 1024
-"""... so many lines are decoded without trying the kernel."""
-
-OddLine = Callable[[int, bytes], None]
-"""Decodes the line of a number (without its end)."""
 
 
-class BinanceScanner:
+class BinanceScanner(LineScanner):
     """Takes whole lines of one file after another into a builder, as `decoder` would. Loads numba."""
 
     def __init__(self, decoder: DirectDecoder, builder: MessagesBuilder) -> None:
         from data_convert.recordings.venues import binance_kernels
 
+        super().__init__()
         self._kernels = at = binance_kernels
         self._decoder, self._builder = decoder, builder
         self._tries: Counter[bytes] = Counter()
@@ -52,33 +46,8 @@ class BinanceScanner:
         self._registers = at.Registers(np.zeros(REGISTERS, np.int64), np.zeros(2))
         self._room = 0
         self._block = Block.with_room(0, 0)
-        self._odd = 0
 
-    def take(self, text: bytes, start: int, stop: int, file: int, line: int, odd_line: OddLine) -> int:
-        """Take text[start:stop], whole lines behind line number `line` of a file; return the last line's number.
-
-        32 more bytes of `text` can be read. What the kernel does not take is handed to `odd_line`.
-        """
-        data = np.frombuffer(text, np.uint8)
-        self._make_room(stop - start)
-        pos = start
-        while pos < stop:
-            if self._odd < _PATIENCE:
-                pos, line, whole = self._scan(data, pos, stop, file, line)
-                if whole:
-                    break
-            for _ in range(1 if self._odd < _PATIENCE else _REST):
-                end = text.index(b"\n", pos)
-                piece = text[pos : end - 1 if text[end - 1 : end] == b"\r" and end > pos else end]
-                line, pos = line + 1, end + 1
-                odd_line(line, piece)
-                self._meet(piece)
-                if pos >= stop:
-                    break
-            self._odd = 0 if self._odd >= _PATIENCE else self._odd + 1
-        return line
-
-    def _scan(self, data: npt.NDArray[np.uint8], pos: int, stop: int, file: int, line: int) -> tuple[int, int, bool]:
+    def scan(self, data: npt.NDArray[np.uint8], pos: int, stop: int, file: int, line: int) -> tuple[int, int, bool]:
         """Run the kernel and hand what it wrote to the builder; return (place, line number, whether all was taken)."""
         at, state, builder, block = self._kernels, self._state, self._builder, self._block
         state[:] = 0
@@ -91,7 +60,6 @@ class BinanceScanner:
         if messages or quotes:
             builder.extend(block, messages, int(state[at.ROWS]), quotes)
         if int(state[at.LINE]) != line:
-            self._odd = 0
             self._count()
         return int(state[at.POS]), int(state[at.LINE]), bool(whole)
 
@@ -106,13 +74,13 @@ class BinanceScanner:
                 decoder.notes[note] += lines
         hits[:] = 0
 
-    def _make_room(self, size: int) -> None:
+    def make_room(self, size: int) -> None:
         """Make the columns large enough for whatever `size` bytes can hold."""
         if size > self._room:
             self._room = size
             self._block = Block.with_room(size // _SHORTEST_LINE + 1, size // _SHORTEST_LEVEL + 1)
 
-    def _meet(self, line: bytes) -> None:
+    def meet(self, line: bytes) -> None:
         """Make a template of a line the decoder has seen, so that the kernel takes what is like it."""
         begin = line.find(b" ") + 1
         if not line.startswith(HEAD, begin):

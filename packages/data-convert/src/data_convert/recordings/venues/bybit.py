@@ -8,7 +8,7 @@ comparable to the `T` of trades. Topics are fused into one book (data_convert.re
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, SELL, TRADE
 from data_convert.messages.columns import NO_ID, MessagesBuilder, What
 from data_convert.recordings.venues.decimals import decimal, integer, levels, load_object, millis_to_ns, text
 from data_convert.recordings.venues.fusing import ASK, BID, Row
-from data_convert.recordings.venues.windows import Change, Levels, Replace, Windows
+from data_convert.recordings.venues.windows import Change, HeldBook, Levels, Replace, Windows
 
 _SIDE: Final = {BID: BUY, ASK: SELL}
 _TRADE_SIDE: Final = {"Buy": BUY, "Sell": SELL}
@@ -26,12 +26,11 @@ GAP_REASON: Final = "update ids"
 
 
 @dataclass(slots=True)
-class _Symbol:
+class _Symbol(HeldBook):
+    """A book and the depths of the topics that began with a snapshot."""
+
     windows: Windows = field(default_factory=Windows)
-    last_u: dict[int, int] = field(default_factory=dict)
     anchored: set[int] = field(default_factory=set)
-    broken: set[int] = field(default_factory=set)
-    has_seq: bool | None = None
 
 
 class BybitDecoder:
@@ -44,7 +43,9 @@ class BybitDecoder:
         self.streams: Counter[str] = Counter()
         self.filtered: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
-        self._matching, self._depth = time == "T", depth
+        self.matching, self.depth = time == "T", depth
+        self.before_book: Callable[[str], None] = _nobody
+        """Called with the symbol before its book is changed: it may be held elsewhere."""
         self._symbols: dict[str, _Symbol] = {}
 
     def take(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, payload: bytes) -> None:
@@ -69,6 +70,10 @@ class BybitDecoder:
     def finish(self, builder: MessagesBuilder) -> None:
         """Nothing is held: every line is a whole message."""
 
+    def held_book(self, symbol: str) -> HeldBook | None:
+        """Return the book of a symbol, None before it has one."""
+        return self._symbols.get(symbol)
+
     def _book(
         self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, frame: dict[str, Any], depth: int
     ) -> None:
@@ -80,14 +85,15 @@ class BybitDecoder:
         if frame.get("type") not in ("snapshot", "delta"):
             raise BadLine("field 'type' is neither snapshot nor delta", repr(frame.get("type"))[:60])
         exch_ns = self._book_ns(frame)
-        state = self._symbols.get(name, _Symbol())
+        self.before_book(name)
+        state = self._symbols.get(name) or _Symbol()
         if state.has_seq is False or "seq" not in data:
             if state.has_seq:
                 raise BadLine("field 'seq' is missing")
             version = exch_ns
         else:
             version = integer(data["seq"], "seq")
-        if self._depth is not None and depth != self._depth:
+        if self.depth is not None and depth != self.depth:
             self.filtered[f"orderbook.{depth}, not the topic chosen"] += 1
             return
         self._symbols[name], state.has_seq = state, "seq" in data if state.has_seq is None else state.has_seq
@@ -96,20 +102,20 @@ class BybitDecoder:
         if frame["type"] == "snapshot" or last == 1:
             restart = depth != 1 or known is None or last == 1
             state.last_u[depth] = last
-            state.broken.discard(depth)
+            state.lost.discard(depth)
             state.anchored.add(depth)
             add.result(state.windows.snapshot(depth, _there(bids), _there(asks), version, restart))
             return
-        if depth in state.broken:
+        if depth in state.lost:
             self.notes[f"orderbook.{depth} updates behind a gap, before their snapshot"] += 1
-            if self._depth is not None:
+            if self.depth is not None:
                 add.rows(What.UPDATE, DEPTH, _rows(bids, asks))
             return
         if known is not None and last <= known:
             self.notes[f"orderbook.{depth} updates duplicate or old"] += 1
             return
         if known is not None and last != known + 1:
-            state.broken.add(depth)
+            state.lost.add(depth)
             builder.reasons[len(builder)] = f"{GAP_REASON}: orderbook.{depth} u {known}, then {last}"
             builder.add(What.GAP, name, place, local_ns, exch_ns, _NO_IDS, ((), (), ()))
             left = state.windows.lose(depth)
@@ -120,12 +126,12 @@ class BybitDecoder:
         if depth not in state.anchored:
             self.notes[f"orderbook.{depth} updates before their snapshot"] += 1
         change = state.windows.delta(depth, bids, asks, version)
-        add.result(Change(_rows(bids, asks)) if self._depth is not None else change)
+        add.result(Change(_rows(bids, asks)) if self.depth is not None else change)
 
     def _book_ns(self, frame: dict[str, Any]) -> int:
-        if self._matching and "cts" in frame:
+        if self.matching and "cts" in frame:
             return millis_to_ns(frame["cts"], "cts")
-        if self._matching:
+        if self.matching:
             self.notes["order books without cts, dated by ts"] += 1
         return millis_to_ns(frame.get("ts"), "ts")
 
@@ -134,7 +140,7 @@ class BybitDecoder:
         if not isinstance(data, list) or not all(isinstance(trade, dict) for trade in data):
             raise BadLine("field 'data' is no list of trades", repr(data)[:60])
         trades = [(self._trade(trade), trade) for trade in data]
-        frame_ns = None if self._matching else millis_to_ns(frame.get("ts"), "ts")
+        frame_ns = None if self.matching else millis_to_ns(frame.get("ts"), "ts")
         for (name, exch_ns, side, price, quantity), trade in trades:
             if trade.get("BT") is True:
                 self.filtered["block trade"] += 1
@@ -190,3 +196,7 @@ def _there(pairs: Levels) -> Levels:
 
 def _rows(bids: Levels, asks: Levels) -> list[Row]:
     return [(side, price, quantity) for side, pairs in ((BID, bids), (ASK, asks)) for price, quantity in pairs]
+
+
+def _nobody(symbol: str) -> None:
+    """Hold no book."""

@@ -36,7 +36,7 @@ class FusedBook:
         self._tick, self._lot = tick_size, lot_size
         self._levels: tuple[dict[float, _Level], dict[float, _Level]] = ({}, {})
         self._order: tuple[list[float], list[float]] = ([], [])
-        self._best_version = [0, 0]
+        self.best_version = [0, 0]
 
     def levels(self, side: int) -> list[tuple[float, float]]:
         """Return (price, quantity) of one side, the best first."""
@@ -47,7 +47,7 @@ class FusedBook:
         at, own, other = self._position(side, price), self._order[side], self._order[1 - side]
         touches = not own or at <= own[0]
         crosses = bool(other) and other[0] <= -at
-        if (touches and version < self._best_version[side]) or (crosses and version < self._best_version[1 - side]):
+        if (touches and version < self.best_version[side]) or (crosses and version < self.best_version[1 - side]):
             return []
         level = self._levels[side].get(at)
         if level is not None and version < level.version:
@@ -56,15 +56,15 @@ class FusedBook:
             if level is None:
                 return []
             if at == own[0]:
-                self._best_version[side] = version
+                self.best_version[side] = version
             self._remove(side, at)
             return [(side, level.price, 0.0)]
         rows: list[Row] = []
         if touches:
-            self._best_version[side] = version
+            self.best_version[side] = version
             if crosses:
                 rows += self._remove_through(1 - side, -at)
-                self._best_version[1 - side] = version
+                self.best_version[1 - side] = version
         same = level is not None and level.quantity == quantity
         self._set(side, at, price, quantity, version)
         return rows if quiet and same else [*rows, (side, price, quantity)]
@@ -75,14 +75,14 @@ class FusedBook:
             return []
         at, own, other = self._position(side, price), self._order[side], self._order[1 - side]
         crosses = bool(other) and other[0] <= -at
-        if version < self._best_version[side] or (crosses and version < self._best_version[1 - side]):
+        if version < self.best_version[side] or (crosses and version < self.best_version[1 - side]):
             return []
-        self._best_version[side] = version
+        self.best_version[side] = version
         if own and own[0] == at and self._levels[side][at].quantity == quantity:
             return []
         rows = [] if not crosses else self._remove_through(1 - side, -at)
         if crosses:
-            self._best_version[1 - side] = version
+            self.best_version[1 - side] = version
         rows += self._remove_before(side, at)
         self._set(side, at, price, quantity, version)
         return [*rows, (side, price, quantity)]
@@ -92,9 +92,27 @@ class FusedBook:
         if price is None:
             self._levels[side].clear()
             self._order[side].clear()
-            self._best_version[side] = 0
+            self.best_version[side] = 0
         else:
             self._remove_through(side, self._position(side, price))
+
+    def dump(self, side: int) -> tuple[list[float], list[float], list[int]]:
+        """Return prices, quantities and versions of one side, the best first."""
+        levels = [self._levels[side][at] for at in self._order[side]]
+        return (
+            [level.price for level in levels],
+            [level.quantity for level in levels],
+            [level.version for level in levels],
+        )
+
+    def load(self, side: int, levels: list[tuple[float, float]], versions: list[int], best_version: int) -> None:
+        """Replace one side by levels, the best first, and their versions."""
+        order = [self._position(side, price) for price, _ in levels]
+        made = (_Level(*level, version) for level, version in zip(levels, versions, strict=True))
+        self._order[side][:] = order
+        self._levels[side].clear()
+        self._levels[side].update(zip(order, made, strict=True))
+        self.best_version[side] = best_version
 
     def missing_from(self, side: int, prices: set[float], edge: float | None, version: int) -> list[float]:
         """Return the prices not newer than `version`, out to `edge`, that are not in `prices`."""

@@ -8,6 +8,7 @@ not in the next book is deleted once, whatever became of the number of levels.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Final
 
 from data_convert.errors import BadLine
@@ -15,10 +16,11 @@ from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, SELL, TRADE
 from data_convert.messages.columns import NO_ID, MessagesBuilder, What
 from data_convert.recordings.venues.decimals import decimal, integer, load_object, millis_to_ns, text
 from data_convert.recordings.venues.fusing import ASK, BID
-from data_convert.recordings.venues.windows import Levels, Replace, Windows
+from data_convert.recordings.venues.windows import HeldBook, Levels, Replace, Windows
 
 BOOK_LEVELS: Final = 20
 _SIDE: Final = {BID: BUY, ASK: SELL}
+NOT_CHOSEN: Final = "l2Book or bbo, not the stream chosen"
 _REPLIES: Final = frozenset({"subscriptionResponse", "pong", "error"})
 
 
@@ -29,8 +31,10 @@ class HyperliquidDecoder:
         self.streams: Counter[str] = Counter()
         self.filtered: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
-        self._depth = depth
-        self._windows: dict[str, Windows] = {}
+        self.depth = depth
+        self.before_book: Callable[[str], None] = _nobody
+        """Called with the symbol before its book is changed: it may be held elsewhere."""
+        self._books: dict[str, HeldBook] = {}
 
     def take(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, payload: bytes) -> None:
         """Decode one line's JSON into `builder`; raise BadLine, leaving `builder` as it was."""
@@ -55,6 +59,10 @@ class HyperliquidDecoder:
     def finish(self, builder: MessagesBuilder) -> None:
         """Nothing is held: every line is a whole message."""
 
+    def held_book(self, coin: str) -> HeldBook | None:
+        """Return the book of a coin, None before it has one."""
+        return self._books.get(coin)
+
     def _book(
         self,
         builder: MessagesBuilder,
@@ -66,11 +74,12 @@ class HyperliquidDecoder:
     ) -> None:
         coin, time = text(data.get("coin"), "coin"), data.get("time")
         exch_ns = millis_to_ns(time, "time")
-        if self._depth is not None and depth != self._depth:
-            self.filtered["l2Book or bbo, not the stream chosen"] += 1
+        if self.depth is not None and depth != self.depth:
+            self.filtered[NOT_CHOSEN] += 1
             return
-        windows = self._windows.setdefault(coin, Windows())
-        result = windows.snapshot(depth, *sides, exch_ns, restart=False)
+        self.before_book(coin)
+        book = self._books.setdefault(coin, HeldBook(Windows(), has_seq=False))
+        result = book.windows.snapshot(depth, *sides, exch_ns, restart=False)
         if not result.rows:
             return
         what, kind = (What.SNAPSHOT, DEPTH_SNAPSHOT) if isinstance(result, Replace) else (What.UPDATE, DEPTH)
@@ -116,3 +125,7 @@ def _levels(value: object) -> Levels:
     if any(not price > 0 for price, _ in found):
         raise BadLine("field 'px' holds a price that is not positive and finite", repr(value)[:60])
     return [(price, quantity) for price, quantity in found if quantity > 0]
+
+
+def _nobody(symbol: str) -> None:
+    """Hold no book."""

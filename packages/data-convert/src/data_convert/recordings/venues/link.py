@@ -23,7 +23,7 @@ _DEPTH_KINDS: Final = frozenset({DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT})
 
 
 @dataclass(slots=True)
-class _Block:
+class PartialBatch:
     """Lines that are one message, while they are gathered."""
 
     symbol: str
@@ -37,7 +37,18 @@ class _Block:
     qty: list[float] = field(default_factory=list)
     seen: set[tuple[int, float]] = field(default_factory=set)
 
+    @property
+    def cut(self) -> int:
+        """Rows up to its last full clear: what stands before it in its own batch is undone by it."""
+        return max((i + 1 for i, ev in enumerate(self.ev) if ev == _FULL_CLEAR), default=0)
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether its rows are the whole book."""
+        return _is_replacement(self.ev)
+
     def add(self, row: _Row, local_ns: int, exch_ns: int) -> None:
+        """Add the row of one line."""
         # One message, one time: a registration reply carries each level's own old time, and sorting by it would
         # move levels in front of the clear that they follow.
         self.local_ns, self.exch_ns = max(self.local_ns, local_ns), max(self.exch_ns, exch_ns)
@@ -67,7 +78,7 @@ class LinkDecoder:
         self.streams: Counter[str] = Counter()
         self.filtered: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
-        self._block: _Block | None = None
+        self.batch: PartialBatch | None = None
 
     def take(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, payload: bytes) -> None:
         """Decode one line's JSON into `builder`; raise BadLine, leaving `builder` as it was."""
@@ -97,26 +108,24 @@ class LinkDecoder:
         self._flush(builder)
 
     def _depth(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, exch_ns: int, row: _Row) -> None:
-        if self._block is not None and not _continues(self._block, row):
+        if self.batch is not None and not _continues(self.batch, row):
             self._flush(builder)
-        if self._block is None:
-            self._block = _Block(row.symbol, place)
-        self._block.add(row, local_ns, exch_ns)
-        loose_update = row.more is None and not _is_replacement(self._block.ev)
+        if self.batch is None:
+            self.batch = PartialBatch(row.symbol, place)
+        self.batch.add(row, local_ns, exch_ns)
+        loose_update = row.more is None and not _is_replacement(self.batch.ev)
         if row.more == 0 or loose_update:
             self._flush(builder)
 
     def _flush(self, builder: MessagesBuilder) -> None:
-        block, self._block = self._block, None
+        block, self.batch = self.batch, None
         if block is None:
             return
         if block.more:
             self.notes[f"batches torn ({block.more} lines of one missing before line {block.place[1]} is whole)"] += 1
-        anchor = _is_replacement(block.ev)
-        # What stands before a full clear of its own batch is undone by it.
-        keep = range(max((i + 1 for i, ev in enumerate(block.ev) if ev == _FULL_CLEAR), default=0), len(block.ev))
-        rows = ([block.ev[i] for i in keep], [block.px[i] for i in keep], [block.qty[i] for i in keep])
-        what = What.SNAPSHOT if anchor else What.UPDATE
+        cut = block.cut
+        rows = (block.ev[cut:], block.px[cut:], block.qty[cut:])
+        what = What.SNAPSHOT if block.whole else What.UPDATE
         ids = (NO_ID, block.last_id, NO_ID)
         builder.add(what, block.symbol, block.place, block.local_ns, block.exch_ns, ids, rows)
 
@@ -193,7 +202,7 @@ def _depth_row(word: str, symbol: str, data: dict[str, Any]) -> _Row:
     return _Row(symbol, ev, price, quantity, last_id, more)
 
 
-def _continues(block: _Block, row: _Row) -> bool:
+def _continues(block: PartialBatch, row: _Row) -> bool:
     """Tell whether `row` belongs to the block before it."""
     if row.symbol != block.symbol:
         return False

@@ -34,7 +34,9 @@ class Change:
 
 
 @dataclass(slots=True)
-class _Window:
+class Window:
+    """What one stream states: levels of both sides, by price."""
+
     sides: tuple[dict[float, float], dict[float, float]] = field(default_factory=lambda: ({}, {}))
     version: int = 0
     anchored: bool = False
@@ -44,25 +46,25 @@ class Windows:
     """The windows of one symbol; every method returns what the book of all of them makes of a statement."""
 
     def __init__(self) -> None:
-        self._windows: dict[int, _Window] = {}
-        self._book = FusedBook()
+        self.windows: dict[int, Window] = {}
+        self.book = FusedBook()
 
     def snapshot(self, depth: int, bids: Levels, asks: Levels, version: int, restart: bool) -> Replace | Change:
         """Take a whole window; `restart` when the stream begins anew with it, rather than repeating itself."""
-        known = self._windows.get(depth)
-        self._windows[depth] = _Window((dict(bids), dict(asks)), version, anchored=True)
+        known = self.windows.get(depth)
+        self.windows[depth] = Window((dict(bids), dict(asks)), version, anchored=True)
         first = known is None or not known.anchored
-        if depth == self._deepest() and (first or restart):
+        if depth == self.deepest() and (first or restart):
             return Replace(self._rebuild())
-        if depth == 1 and len(self._windows) > 1:
+        if depth == 1 and len(self.windows) > 1:
             return Change(self._quotes(bids, asks, version))
         return Change(self._correct(depth, bids, asks, version))
 
     def delta(self, depth: int, bids: Levels, asks: Levels, version: int) -> Change:
         """Take changed levels of one window, quantity 0 for those that are gone or left the window."""
-        window = self._windows.setdefault(depth, _Window())
+        window = self.windows.setdefault(depth, Window())
         window.version = version
-        deepest = self._deepest() in (0, depth)
+        deepest = self.deepest() in (0, depth)
         if not window.anchored and not deepest:
             return Change([])
         rows: list[Row] = []
@@ -77,44 +79,58 @@ class Windows:
             for price, quantity in sorted(changes, key=lambda change: change[1] != 0):
                 if full and not quantity and (price < edge if side == BID else price > edge):
                     continue
-                rows += self._book.update(side, price, quantity, version, quiet=True)
+                rows += self.book.update(side, price, quantity, version, quiet=True)
         return Change(rows)
 
     def lose(self, depth: int) -> Replace | None:
         """Forget a window that missed something; the book of those that are left, None when none is."""
-        self._windows.pop(depth, None)
+        self.windows.pop(depth, None)
         rows = self._rebuild()
-        return Replace(rows) if self._deepest() else None
+        return Replace(rows) if self.deepest() else None
 
-    def _deepest(self) -> int:
-        return max((depth for depth, window in self._windows.items() if window.anchored), default=0)
+    def deepest(self) -> int:
+        """Return the depth of the deepest window that was stated whole, 0 without any."""
+        return max((depth for depth, window in self.windows.items() if window.anchored), default=0)
 
     def _rebuild(self) -> list[Row]:
-        self._book = FusedBook()
-        for depth in sorted((d for d, window in self._windows.items() if window.anchored), reverse=True):
-            window = self._windows[depth]
+        self.book = FusedBook()
+        for depth in sorted((d for d, window in self.windows.items() if window.anchored), reverse=True):
+            window = self.windows[depth]
             bids, asks = (list(side.items()) for side in window.sides)
-            if depth == 1 and depth != self._deepest():
+            if depth == 1 and depth != self.deepest():
                 self._quotes(bids, asks, window.version)
             else:
                 self._correct(depth, bids, asks, window.version)
-        return [(side, *level) for side in (BID, ASK) for level in self._book.levels(side)]
+        return [(side, *level) for side in (BID, ASK) for level in self.book.levels(side)]
 
     def _quotes(self, bids: Levels, asks: Levels, version: int) -> list[Row]:
         rows: list[Row] = []
         for side, levels in ((BID, bids), (ASK, asks)):
             for price, quantity in levels[:1]:
-                rows += self._book.quote(side, price, quantity, version)
+                rows += self.book.quote(side, price, quantity, version)
         return rows
 
     def _correct(self, depth: int, bids: Levels, asks: Levels, version: int) -> list[Row]:
         rows: list[Row] = []
         sides = ((BID, dict(bids)), (ASK, dict(asks)))
         for side, own in sides:
-            edge = None if depth == self._deepest() or len(own) < depth else worst(own, side)
-            for price in self._book.missing_from(side, set(own), edge, version):
-                rows += self._book.update(side, price, 0.0, version)
+            edge = None if depth == self.deepest() or len(own) < depth else worst(own, side)
+            for price in self.book.missing_from(side, set(own), edge, version):
+                rows += self.book.update(side, price, 0.0, version)
         for side, own in sides:
             for price, quantity in own.items():
-                rows += self._book.update(side, price, quantity, version, quiet=True)
+                rows += self.book.update(side, price, quantity, version, quiet=True)
         return rows
+
+
+@dataclass(slots=True)
+class HeldBook:
+    """A symbol's windows, and what its decoder knows of their streams: `u` of each by depth, those behind a gap (`lost`).
+
+    `has_seq`: whether versions are the exchange's sequence; None until that is known.
+    """
+
+    windows: Windows
+    last_u: dict[int, int] = field(default_factory=dict)
+    lost: set[int] = field(default_factory=set)
+    has_seq: bool | None = None
