@@ -27,7 +27,6 @@ from data_convert.files.lines import text_lines
 from data_convert.files.paths import Paths, listed_paths
 from data_convert.files.readers import ReadStats
 from data_convert.messages.columns import NO_ID, MessagesBuilder
-from data_convert.messages.snapshot import Unanchored
 from data_convert.recordings.assemble import one_symbol
 from data_convert.recordings.detect import Source
 from data_convert.recordings.ingest import Ingested
@@ -36,6 +35,7 @@ from data_convert.recordings.venues.decoder import Counts
 from data_convert.report.counted import BadCounter, file_report
 from data_convert.report.validation import validate
 from data_convert.report.values import Result
+from data_convert.words import Time, Unanchored, check_word
 
 _REMEDY: Final = "name files of data.binance.vision or of Bybit's archives (.zip, .csv, .csv.gz, .data)"
 
@@ -154,8 +154,7 @@ def convert_history(
     (matching) or E, where a file has both. `symbol`: one of several. `strict`: StrictError at the first bad line.
     Raises InputError, FormatError, SymbolError, StrictError, ClockError.
     """
-    if time not in ("T", "E"):
-        raise ValueError(f"time is one of T, E, not {time!r}")
+    check_word("time", time, Time)
     listed = listed_paths(paths)
     if not listed:
         raise InputError("(no file)", "nothing to convert", _REMEDY)

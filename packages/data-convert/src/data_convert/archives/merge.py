@@ -20,12 +20,13 @@ from data_convert.errors import ClockError
 from data_convert.events import EVENT_DTYPE, EXCH, LOCAL, Events, count_kinds, has_flag
 from data_convert.messages.columns import Messages, What
 from data_convert.messages.plan import Plan
-from data_convert.messages.snapshot import Unanchored, make_plan
+from data_convert.messages.snapshot import make_plan
 from data_convert.messages.unit_rows import build_rows
 from data_convert.recordings.assemble import report_of, told_lost_updates
 from data_convert.recordings.ingest import Ingested
 from data_convert.report.measure import Figures, quantiles, walk_clock
 from data_convert.report.values import Latency, Result
+from data_convert.words import Unanchored
 
 Bools = npt.NDArray[np.bool_]
 

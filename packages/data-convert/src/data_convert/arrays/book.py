@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,8 @@ from data_convert.events import (
     has_flag,
     is_kind,
 )
+from data_convert.words import Side
 
-Side = Literal["local", "exchange"]
 Floats = npt.NDArray[np.float64]
 
 _NS_A_ROW: Final = 600

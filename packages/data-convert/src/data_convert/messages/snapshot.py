@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
@@ -18,10 +18,7 @@ from data_convert.messages.columns import NO_ID, Messages, What
 from data_convert.messages.link_order import LinkOrder
 from data_convert.messages.monotone import nondecreasing
 from data_convert.messages.plan import Action, Plan, Units, UnitsBuilder
-
-Policy = Literal["by-id", "as-recorded", "ignore"]
-Unanchored = Literal["drop", "keep"]
-POLICIES: Final = ("by-id", "as-recorded", "ignore")
+from data_convert.words import Policy, Unanchored
 
 _DEPTH_WHATS: Final = (What.UPDATE, What.SNAPSHOT, What.GAP)
 

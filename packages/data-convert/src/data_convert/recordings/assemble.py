@@ -16,12 +16,13 @@ from data_convert.messages.carry import carry_book
 from data_convert.messages.columns import Messages, What
 from data_convert.messages.judging import judge
 from data_convert.messages.plan import Plan
-from data_convert.messages.snapshot import Policy, Unanchored, make_plan
-from data_convert.messages.trade_ids import Duplicates, check_trades
+from data_convert.messages.snapshot import make_plan
+from data_convert.messages.trade_ids import check_trades
 from data_convert.messages.unit_rows import build_rows
 from data_convert.recordings.ingest import Ingested
 from data_convert.report.measure import Figures, check_book, figures_of, make_series, quantiles
 from data_convert.report.values import OUTLIER_NS, Latency, Loss, Report, Result
+from data_convert.words import Duplicates, Policy, Unanchored
 
 _UNANCHORED: Final = (
     "no snapshot joins them, so the book is unknown there; --before takes the book of the day before, --unanchored keep "

@@ -24,11 +24,12 @@ from data_convert.files.readers import ReadStats
 from data_convert.files.writer import check_target, whole_file
 from data_convert.messages.columns import Messages, What
 from data_convert.messages.plan import Action, Unit
-from data_convert.messages.snapshot import Policy, make_plan
+from data_convert.messages.snapshot import make_plan
 from data_convert.recordings.assemble import lost_updates, one_symbol, trades_once
 from data_convert.recordings.ingest import Ingested, ingest, split_stamp
 from data_convert.recordings.tardis_rows import HEADERS
 from data_convert.report.values import Report
+from data_convert.words import Policy
 
 _US: Final = 1_000
 _EXCHANGES: Final = {"bybit": "bybit", "hyperliquid": "hyperliquid", "link": "link"}
