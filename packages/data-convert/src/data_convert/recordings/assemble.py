@@ -39,10 +39,11 @@ def assemble(
     base_latency_ns: int = 0,
     before_files: int = 0,
     losses: Sequence[Loss] = (),
+    judged: bool = True,
 ) -> Result:
     """Make the event array and the report of decoded messages; `settings` are shown in it. Raises ClockError.
 
-    Of the first `before_files` files only the book is used that they lead to.
+    Of the first `before_files` files only the book is used that they lead to. `judged`: the book is compared with its quotes.
     """
     plan = make_plan(messages, "link" if read.in_order else "direct", snapshots, unanchored)
     rows = build_rows(messages, plan)
@@ -55,9 +56,11 @@ def assemble(
     if len(rows):
         decisive = int(np.argmin(rows.local_ns - rows.exch_ns))
         smallest_at = _place(read, messages, int(plan.units.message[rows.unit[decisive]]))
-        before, after = quantiles(latency_ns), quantiles(latency_ns + shift_ns)
+        before = quantiles(latency_ns)
+        after = quantiles(latency_ns + shift_ns) if shift_ns else before
         latency = Latency(before, after, shift_ns, smallest_ns, smallest_at)
-    rows = replace(rows, local_ns=rows.local_ns + shift_ns)
+    if shift_ns:
+        rows = replace(rows, local_ns=rows.local_ns + shift_ns)
     ordered = order_times(rows.exch_ns, rows.local_ns)
     check_places(rows, ordered)
     with ThreadPoolExecutor(1, "records") as beside:  # its kernel lets other threads run
@@ -66,7 +69,7 @@ def assemble(
         events, kinds = written.result()
     losses = [told_lost_updates(messages, plan, before_files), *losses]
     report = report_of(read, plan, figures, kinds, latency, settings, latency_ns, losses)
-    if snapshots != "ignore":  # without snapshots the book is partial, as it was asked to be
+    if judged and snapshots != "ignore":  # without snapshots the book is partial, as it was asked to be
         as_recorded_ns = figures.walked_ns - shift_ns
         found = judge(messages, plan, figures.walked_unit, figures.local, as_recorded_ns, before_files)
         report = replace(report, compared=found.compared, contradictions=found.contradictions)

@@ -63,18 +63,21 @@ def figures_of(rows: UnitRows, ordered: Ordered) -> Figures:
 
     On the local clock the rows of one unit of a plan are one message, on the exchange's the rows of one time.
     """
+    counts = rows.counts
     deep = _changes_book(rows.ev[rows.begin])
-    for unit in np.flatnonzero(~deep & (rows.counts > 1)).tolist():
+    for unit in np.flatnonzero(~deep & (counts > 1)).tolist():
         deep[unit] = bool(_changes_book(rows.ev[rows.begin[unit] : rows.end[unit]]).any())
-    levels = number_levels(rows.px)
+    levels = number_levels(rows.px if deep.any() else rows.px[:0])
     walks = []
     for flag, group in ((LOCAL, rows.unit), (EXCH, rows.exch_ns)):
         order = ordered.of(flag)
         order = order[deep[order]]
         walks.append((walk_units(order, group[order], rows.begin, rows.end, rows.ev, rows.qty, levels), order))
     (local, order), (exchange, _) = walks
-    counts = rows.counts
-    both, exch_only, local_only = (int(counts[ordered.source[ordered.flags == flags]].sum()) for flags in _SIDES)
+    places = (
+        [ordered.source[ordered.flags == flags] for flags in _SIDES] if not ordered.as_is else [slice(None), [], []]
+    )
+    both, exch_only, local_only = (int(counts[place].sum()) for place in places)
     return Figures(
         sides={"both clocks": both, "exchange only": exch_only, "local only": local_only, "neither": 0},
         local_span_ns=_span(rows.local_ns),
