@@ -74,10 +74,9 @@ def figures_of(rows: UnitRows, ordered: Ordered) -> Figures:
         order = order[deep[order]]
         walks.append((walk_units(order, group[order], rows.begin, rows.end, rows.ev, rows.qty, levels), order))
     (local, order), (exchange, _) = walks
-    places = (
-        [ordered.source[ordered.flags == flags] for flags in _SIDES] if not ordered.as_is else [slice(None), [], []]
-    )
-    both, exch_only, local_only = (int(counts[place].sum()) for place in places)
+    both, exch_only, local_only = int(counts.sum()), 0, 0
+    if not ordered.as_is:
+        both, exch_only, local_only = (int(counts[ordered.source[ordered.flags == flags]].sum()) for flags in _SIDES)
     return Figures(
         sides={"both clocks": both, "exchange only": exch_only, "local only": local_only, "neither": 0},
         local_span_ns=_span(rows.local_ns),
