@@ -181,21 +181,12 @@ def _convert(job: Job, options: Options) -> Report:
             raise BatchError("archives have no local times", "give --latency-ns")
         latency = ConstantLatency(options.latency_ns)
         result = convert_history(inputs, latency, time=options.time, strict=options.strict)
-    elif any(not _CHANGES.search(path.name) for path in inputs):
-        from data_convert.tardis.fuse import fuse_tardis_file
-
-        return fuse_tardis_file(
-            inputs,
-            job.incomplete,
-            base_latency_ns=options.base_latency_ns,
-            strict=options.strict,
-            force=True,
-            compress=options.compress,
-        )
     else:
         from data_convert.tardis.convert import convert_tardis_file
+        from data_convert.tardis.fuse import fuse_tardis_file
 
-        return convert_tardis_file(
+        plain = all(_CHANGES.search(path.name) for path in inputs)
+        return (convert_tardis_file if plain else fuse_tardis_file)(
             inputs,
             job.incomplete,
             base_latency_ns=options.base_latency_ns,

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from data_convert.events import Ints
+from data_convert.messages.columns import Messages
 
 ANCHOR_NS: Final = 10_000_000_000
 """Updates received so shortly before the snapshot that contains them are no loss."""
@@ -167,3 +168,15 @@ class Plan:
     counts: Counter[str]
     warnings: list[str] = field(default_factory=list)
     lost: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+class Decided:
+    """What one who puts depth messages in order found: counts, gaps, warnings, and updates that no snapshot joins (`lost`)."""
+
+    def __init__(self, messages: Messages, keep_unanchored: bool) -> None:
+        self.counts: Counter[str] = Counter()
+        self.gaps: list[Gap] = []
+        self.warnings: list[str] = []
+        self.lost: list[int] = []
+        self._messages, self._keep = messages, keep_unanchored
+        self._open: list[Gap] = []  # gaps that no snapshot has ended yet

@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from data_convert.arrays.book import Walk, depth_rows, number_levels, walk_rows, walk_units
+from data_convert.arrays.book import Walk, number_levels, walk_units
 from data_convert.arrays.timeline import Ordered
 from data_convert.arrays.units import UnitRows
-from data_convert.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, EXCH, KIND_MASK, LOCAL, Events, Ints, has_flag
+from data_convert.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, EXCH, KIND_MASK, LOCAL, Ints
 from data_convert.report.values import SERIES_GAPS, SERIES_POINTS, BookCheck, Histogram, Quantiles, Series
 
 _BINS: Final = 60
@@ -30,13 +30,6 @@ def check_book(walk: Walk) -> BookCheck:
     """Turn a walk over a book into the figures a report shows."""
     book = walk.book
     return BookCheck(len(walk.last), walk.crossed, book.best_bid, book.best_ask, len(book.bids), len(book.asks))
-
-
-def walk_clock(events: Events, side: str) -> Walk:
-    """Walk the book of one clock; rows of one time are one message, for an array knows no other bounds."""
-    flag, name = (LOCAL, "local_ts") if side == "local" else (EXCH, "exch_ts")
-    rows = events[has_flag(events, flag) & depth_rows(events)]
-    return walk_rows(rows, np.cumsum(np.diff(rows[name], prepend=rows[name][:1]) != 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,10 @@ from data_convert.events import KIND_NAMES
 from data_convert.files.paths import Progress
 from data_convert.tardis.end_book import EndBook, crossed
 from data_convert.tardis.fused import Fuse, fused_rows
-from data_convert.tardis.rows import Counts, Kind, Parsed, Probe, TardisRows
+from data_convert.tardis.rows import Counts, Parsed, Probe, TardisRows
 
 Words = npt.NDArray[np.int64]
 
-KINDS: Final = (Kind.TRADES, Kind.DEPTH)
 LATE_LIMIT: Final = 200_000
 NOT_MET: Final = (1 << 63) - 1
 _SAMPLE: Final = 1 << 15

@@ -41,8 +41,6 @@ _NOT_ZERO: Final = re.compile(rb"[1-9]")
 _TIME: Final = re.compile(rb"[0-9]{1,16}")
 
 Words = npt.NDArray[np.int64]
-_Bytes = npt.NDArray[np.uint8]
-_Floats = npt.NDArray[np.float64]
 _Parse = Callable[[Text, Wanted, Room], int]
 
 
