@@ -33,6 +33,7 @@ from data_convert.tardis.passes import (
     TooManyLate,
     join_samples,
     merge_pass,
+    merge_steps,
     read_kind_rows,
     scan,
     total_bytes,
@@ -203,7 +204,7 @@ class TardisWork:
 
     def merge(self, known: Known, sink: Sink, shift_of: Callable[[int], int]) -> Merged:
         """Merge all rows into a sink."""
-        return merge_pass(self.settings, known, sink, shift_of, self.window_ns, self.progress)
+        return merge_pass(merge_steps(self.settings, known, sink, shift_of, self.window_ns, self.progress))
 
     def to_array(self) -> Result:
         """Convert to an array."""

@@ -183,16 +183,8 @@ class Merged:
     """How the book that the rows lead to, in the order of the files, ends crossed; empty if it does not."""
 
 
-def merge_pass(
-    settings: Settings,
-    known: tuple[Words, Words],
-    sink: Sink,
-    shift_ns: Callable[[int], int],
-    window_ns: int,
-    progress: Progress | None = None,
-) -> Merged:
-    """Merge all rows into `sink`: all steps of `merge_steps` at once."""
-    steps = merge_steps(settings, known, sink, shift_ns, window_ns, progress)
+def merge_pass(steps: Generator[None, None, Merged]) -> Merged:
+    """Take all steps of `merge_steps` at once."""
     while True:
         try:
             next(steps)
