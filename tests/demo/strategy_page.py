@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from obi_mm.decisions import DecisionLog, read_log
 from obi_mm.layout import NO_ASK_TICK, QUOTING, REASONS
+from obi_mm.models import Models
 from obi_mm.outputs import DECISIONS, FILLS_CSV, RECORDS, REPORT
 from obi_mm.plots import Chart, Line, Marks, draw, legend
 from obi_mm.report import stop_spans
@@ -87,7 +88,7 @@ def _trading_charts(both: Both) -> tuple[Chart, ...]:
 
 def _backtest_charts(both: Both, records: Rows, decisions: Rows) -> tuple[Chart, ...]:
     times, spans = records["timestamp"], stop_spans(decisions)
-    equity = equity_of(records)
+    equity = equity_of(records, Models())
     marks = [
         Marks(name, *_fills(both, side), colour, up)
         for name, side, colour, up in (("bought", "buy", "var(--b)", True), ("sold", "sell", "var(--c)", False))

@@ -15,8 +15,10 @@ from pathlib import Path
 import data_convert as dc
 import numpy as np
 from obi_mm import engine
-from obi_mm.backtest import Day, Engine, Models, day_of, run_backtest
+from obi_mm.backtest import Engine, run_backtest
 from obi_mm.config import Config, change_config, parse_config
+from obi_mm.days import Day, day_of
+from obi_mm.models import Models
 from obi_mm.rows import ClearsSpelledOut
 from obi_mm.strategy import Strategy
 from obi_mm.sweep import Cell, make_cells, prepare, run_cells

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 from marketlink.events import Events
-from obi_mm.backtest import Day, Models, Result, day_of, run_backtest
+from obi_mm.backtest import Result, run_backtest
 from obi_mm.config import Config, parse_config
+from obi_mm.days import Day, day_of
+from obi_mm.models import Models
 from obi_mm.rows import ClearsSpelledOut
 
 from tests.obi_mm.golden_market import GOLDEN_CONFIG, golden_market

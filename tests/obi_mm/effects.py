@@ -1,7 +1,9 @@
 """`python -m tests.obi_mm.effects`: each mended defect switched on alone in the source's rules, over the golden market."""
 
-from obi_mm.backtest import Models, day_of, run_backtest
+from obi_mm.backtest import run_backtest
 from obi_mm.config import parse_config
+from obi_mm.days import day_of
+from obi_mm.models import Models
 from obi_mm.rows import ClearsSpelledOut
 
 from tests.obi_mm.golden_market import GOLDEN_CONFIG, golden_market

@@ -50,7 +50,7 @@ def golden_market(steps: int = 72_000) -> Events:
     return events[np.argsort(events["exch_ts"], kind="stable")]
 
 
-GOLDEN_CONFIG = {
+GOLDEN_CONFIG: dict[str, dict[str, float]] = {
     "global": {
         "order_qty": 0.01,
         "max_position": 0.05,
@@ -79,4 +79,6 @@ GOLDEN_CONFIG = {
         "volatility_threshold": 2.0,
         "change_threshold": 2.0,
     },
+    "fees": {"maker": -0.00005, "taker": 0.0007},
 }
+"""Of the source's run, its fees among them."""

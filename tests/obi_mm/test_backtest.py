@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 from data_convert import save
 from marketlink.events import EVENT_DTYPE, EXCH, LOCAL, Events
-from obi_mm.backtest import Day, Models, Progress, Result, day_of, describe, load_days, run_backtest
+from obi_mm.backtest import Progress, Result, describe, run_backtest
 from obi_mm.config import Config, change_config
+from obi_mm.days import Day, day_of
 from obi_mm.decisions import read_log
 from obi_mm.errors import ConfigError, DataError, OutputExists
 from obi_mm.layout import WARMING
+from obi_mm.models import Models
 from obi_mm.outputs import FILES, check_output, write_results
 from obi_mm.rows import ClearsSpelledOut
+from obi_mm.stored import look_over
 from obi_mm.strategy import Strategy
 from obi_mm.summary import equity_of
 
@@ -70,11 +73,52 @@ def test_more_orders_than_there_is_room_for_at_first(
 
 def test_equity_is_balance_and_position_less_fees(golden_result: Result) -> None:
     last = golden_result.records[-1]
-    assert equity_of(golden_result.records)[-1] == pytest.approx(
+    assert equity_of(golden_result.records, golden_result.models)[-1] == pytest.approx(
         last["balance"] + last["position"] * last["price"] - last["fee"]
     )
     assert golden_result.figures["fee"] < 0  # a rebate, which adds to the equity
     assert golden_result.figures["equity"] > golden_result.figures["equity_before_fees"]  # type: ignore[operator]
+
+
+def test_fills_behind_the_last_full_record_are_in_the_account(
+    market: Events, golden_config: Config, golden_result: Result
+) -> None:
+    at = next(one for one in golden_result.fills["time_ns"].tolist() if one % 1_000_000_000)
+    day = day_of(market[market["exch_ts"] <= at].copy(), ClearsSpelledOut(0.1, 0.001), "local", "cut")
+    cut = run([day], golden_config)
+    assert cut.fills["time_ns"][-1] == at
+    last, before = cut.records[-1], cut.records[-2]
+    assert before["timestamp"] < at < last["timestamp"]
+    assert last["num_trades"] == len(cut.fills) > before["num_trades"]
+    assert cut.figures["trades"] == len(cut.fills)
+    value = cut.fills["tick"] * cut.fills["lots"] * 0.1 * 0.001
+    assert last["balance"] == pytest.approx(-(cut.fills["side"] * value).sum())
+    assert cut.figures["position"] == pytest.approx((cut.fills["side"] * cut.fills["lots"]).sum() * 0.001)
+    assert set(np.diff(cut.records["timestamp"]).tolist()) == {1_000_000_000}
+
+
+@pytest.mark.parametrize("record_ns", [1_000_000_000, 3_000_000_000, 10_000_000_000, 20_000_000_000])
+def test_sharpe_and_sortino_are_hftbacktests_own(golden_day: Day, golden_config: Config, record_ns: int) -> None:
+    from hftbacktest.stats import LinearAssetRecord
+
+    result = run([golden_day], golden_config, record_ns=record_ns)
+    theirs = LinearAssetRecord(result.records).stats().splits[0]
+    assert result.figures["sharpe"] == pytest.approx(theirs["SR"], rel=1e-9)
+    assert result.figures["sortino"] == pytest.approx(theirs["Sortino"], rel=1e-9)
+
+
+def test_fees_are_an_ordinary_accounts_the_strategys_or_those_said(golden_day: Day, golden_config: Config) -> None:
+    assert Models().with_fees(Config().fees) == Models(maker_fee=0.0002, taker_fee=0.0005)
+    assert Models(taker_fee=0.0).with_fees(golden_config.fees) == Models(maker_fee=-0.00005, taker_fee=0.0)
+    short = day_of(golden_day.rows[:120_000].copy(), ClearsSpelledOut(0.1, 0.001), "local", "x")
+    by_file = run([short], change_config(golden_config, {"fees.maker": 0.001, "fees.taker": 0.002}, "test"))
+    said = run([short], golden_config, maker_fee=0.001, taker_fee=0.002)
+    assert by_file.records.tobytes() == said.records.tobytes()
+    assert by_file.figures["fee"] > 0  # type: ignore[operator]
+    assert by_file.models == said.models
+    for wrong in (0.5, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="maker-fee"):
+            Models(maker_fee=wrong)
 
 
 def test_two_files_in_a_row_are_one_run(market: Events, golden_config: Config, golden_result: Result) -> None:
@@ -145,15 +189,15 @@ def test_hftbacktests_own_statistics_take_the_records(golden_result: Result) -> 
 
 def test_data_that_can_not_be_used_is_refused_by_name(tmp_path: Path, market: Events) -> None:
     with pytest.raises(DataError, match=r"nothing\.npz"):
-        load_days([tmp_path / "nothing.npz"], 0.1, 0.001, "local")
+        look_over([tmp_path / "nothing.npz"], 0.1, 0.001, "local")
     empty: Events = np.zeros(3, EVENT_DTYPE)
     save(empty, tmp_path / "empty.npz")
     with pytest.raises(DataError, match="no rows"):
-        load_days([tmp_path / "empty.npz"], 0.1, 0.001, "local")
+        look_over([tmp_path / "empty.npz"], 0.1, 0.001, "local")
     for number, part in enumerate((market[5000:6000], market[:1000])):
         save(part.copy(), tmp_path / f"{number}.npz")
-    with pytest.raises(DataError, match="order of time"):
-        load_days([tmp_path / "0.npz", tmp_path / "1.npz"], 0.1, 0.001, "local")
+    with pytest.raises(DataError, match="overlaps"):
+        look_over([tmp_path / "0.npz", tmp_path / "1.npz"], 0.1, 0.001, "local")
     only_local = market[:10].copy()
     only_local["ev"] &= ~np.uint64(EXCH)
     assert (only_local["ev"] & LOCAL).all()

@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from obi_mm.backtest import Models, Result, describe
+from obi_mm.backtest import Result, describe
 from obi_mm.cli import app
+from obi_mm.commands import fee_words
 from obi_mm.config import Config, Symbol
 from obi_mm.errors import ConfigError
+from obi_mm.models import Models
 from obi_mm.outputs import write_results
 from obi_mm.watch import parse_symbols
 from typer.testing import CliRunner
@@ -44,6 +47,26 @@ def test_a_log_is_printed_as_table_csv_and_json(log: Path) -> None:
     assert len(csv) == 4
     assert csv[0].startswith("time_ns,time,symbol,reason,stop_loss,best_bid,best_ask,bids,asks,alpha")
     assert runner.invoke(app, ["decisions", str(log), "--format", "x"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("fee", "contract", "words"),
+    [
+        (12.5, "linear", "fees of 12.5000 paid"),
+        (-12.5, "linear", "rebates of 12.5000 received"),
+        (0.0, "linear", "fees of 0.0000 paid"),
+        (-0.00012, "inverse", "rebates of 0.00012000 of the base asset received"),
+    ],
+)
+def test_the_console_says_whose_the_fees_are(golden_result: Result, fee: float, contract: str, words: str) -> None:
+    figures = {**golden_result.figures, "fee": fee}
+    assert fee_words(replace(golden_result, figures=figures, models=Models(contract=contract))) == words
+
+
+def test_live_takes_the_sources_options() -> None:
+    said = runner.invoke(app, ["live", "--help"]).output
+    for option in ("--connector", "--log-interval", "--strategy-id", "--recording-service"):
+        assert option in said
 
 
 def test_diff_says_equal_or_the_first_difference(log: Path, tmp_path: Path) -> None:

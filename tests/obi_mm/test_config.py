@@ -98,7 +98,7 @@ def test_a_symbols_section_changes_what_it_says_and_nothing_else() -> None:
     assert config.of_symbol("btcusdt").sections() == config.of_symbol("unknown").sections() == config.sections()
     # What a log and a sweep know a configuration by is the strategy's part alone.
     assert config.digest() == parse_config({"global": both["global"]}, "test").digest()
-    assert set(config.sections()) == {"global", "params", "stop_loss"}
+    assert set(config.sections()) == {"global", "params", "stop_loss", "fees"}
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from marketlink.events import Events
-from obi_mm.backtest import Models, day_of, run_backtest
+from obi_mm.backtest import run_backtest
 from obi_mm.cli import app
 from obi_mm.config import Config, change_config
+from obi_mm.days import day_of
 from obi_mm.decision_compare import between, compare, of_symbol, settled_ns
 from obi_mm.decision_rows import event_row, row_of
 from obi_mm.decisions import Header, LoggedSymbol, Writer, decode_log, encode_decision, read_log, write_log
 from obi_mm.errors import LogError
 from obi_mm.layout import DECISION_DTYPE, EVENT_DTYPE, FILL, NO_BID_TICK, PROBLEM, REASONS
+from obi_mm.models import Models
 from obi_mm.outputs import write_results
 from obi_mm.rows import ClearsSpelledOut
 from typer.testing import CliRunner

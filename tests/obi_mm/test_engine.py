@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from obi_mm import engine
-from obi_mm.backtest import Models, Result, array_span, day_of, run_backtest
+from obi_mm.backtest import Result, array_span, run_backtest
 from obi_mm.config import Config, change_config
+from obi_mm.days import day_of
 from obi_mm.errors import ConfigError
+from obi_mm.models import Models
 from obi_mm.rows import ClearsSpelledOut
 
 from tests.obi_mm.wild_market import wild_market
@@ -101,7 +103,8 @@ def test_another_process_takes_the_compiled_loop_from_disk(golden_result: Result
     assert golden_result.figures["trades"]  # compiled here, if not before
     code = (
         "from tests.obi_mm.wild_market import wild_market\nfrom tests.obi_mm.golden_market import GOLDEN_CONFIG\n"
-        "from obi_mm import engine\nfrom obi_mm.backtest import Models, day_of, run_backtest\n"
+        "from obi_mm import engine\nfrom obi_mm.backtest import run_backtest\n"
+        "from obi_mm.days import day_of\nfrom obi_mm.models import Models\n"
         "from obi_mm.config import parse_config\nfrom obi_mm.rows import ClearsSpelledOut\n"
         "day = day_of(wild_market(0, 500), ClearsSpelledOut(0.1, 0.001), 'local', 'wild')\n"
         "run_backtest([day], parse_config(GOLDEN_CONFIG, 'test'), 0.1, 0.001, Models())\n"

@@ -1,6 +1,7 @@
 """The live shell on a link in memory: decisions before messages, however they arrive; trouble is seen and survived."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -171,6 +172,29 @@ def test_the_log_has_every_action(rigged: Rigged) -> None:
     assert sum(len(actions) for _, actions in rigged.kept.sent) == len(log.actions) > 0
     assert "would" not in line(rigged.shell)
     assert render(rigged.shell, rigged.notes, "title").renderables
+
+
+def test_the_line_never_says_quoting_on_a_book_that_is_not_there(rigged: Rigged) -> None:
+    rigged.connector.send(book(START))
+    for second in range(1, 8):
+        rigged.connector.send(change(START + second * SECOND, 1.0 + second % 3))
+    rigged.take_all()
+    assert "quoting" in line(rigged.shell)
+    assert re.search(r"wants [\d.]+ / [\d.]+", line(rigged.shell))
+    rigged.shell.assets[0].feed_s = rigged.shell.now_s() - 7.0
+    assert "(no market data for 7 s," in line(rigged.shell)
+    assert "quoting" not in line(rigged.shell)
+    rigged.shell.assets[0].feed_s = rigged.shell.now_s()
+    rigged.connector.send(Batch((ErrorEvent(to_error(OutOfSync("btcusdt", "a hole", 1))),)))
+    rigged.take_all()
+    for said in (line(rigged.shell), str(list(render(rigged.shell, [], "").renderables[0].columns[8].cells))):
+        assert "quoting" not in said
+        assert f"the book is {rigged.shell.bot.depth(0).confidence.value}" in said
+    assert "wants - / -" in line(rigged.shell)
+    again = rigged.link.connector()
+    again.send(Batch())
+    rigged.take_all()
+    assert "(the book is unknown," in line(rigged.shell)
 
 
 def test_a_restarted_connector_is_seen_shown_and_survived(rigged: Rigged) -> None:

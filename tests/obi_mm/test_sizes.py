@@ -9,11 +9,12 @@ from data_convert import save
 from hypothesis import given
 from hypothesis import strategies as st
 from marketlink.events import BUY, DEPTH, DEPTH_CLEAR, EVENT_DTYPE, EXCH, LOCAL, SELL, TRADE, Events
-from obi_mm.backtest import load_days, load_snapshot
 from obi_mm.cli import app
 from obi_mm.config import Config
+from obi_mm.days import load_snapshot
 from obi_mm.errors import DataError
 from obi_mm.sizes import check_sizes, common_step, not_whole
+from obi_mm.stored import look_over
 from obi_mm.strategy import Strategy
 from obi_mm.warmup import warm_up
 from typer.testing import CliRunner
@@ -49,7 +50,7 @@ def test_a_quantity_that_is_no_multiple_of_the_lot_size_is_an_error(tmp_path: Pa
     with pytest.raises(
         DataError, match=r"row 1: quantity 0.00052 is no multiple of the lot size 0.001 .*--lot-size 0.00004"
     ):
-        load_days([path], 0.1, 0.001, "local")
+        look_over([path], 0.1, 0.001, "local")
 
 
 def test_an_initial_snapshot_and_stored_days_are_held_against_the_sizes_too(

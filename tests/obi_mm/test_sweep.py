@@ -1,15 +1,23 @@
 """A sweep: cells are days times values, finished ones are not run again, processes agree with one run alone."""
 
+import contextlib
 import json
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from obi_mm.backtest import Models, Result
+from obi_mm.backtest import Result
 from obi_mm.config import Config
 from obi_mm.errors import ConfigError
+from obi_mm.models import Models
 from obi_mm.sweep import Row, append_row, cluster, load_grid, make_cells, ranked, read_rows, run_cell, run_cells, totals
 from obi_mm.sweeping import render, sweep_all
+from obi_mm.versions import code_digest, sources_digest
 
 AXES = {"params.half_spread": [2e-6, 4e-6], "params.skew": [1e-6, 2e-6]}
 GRID = '[grid]\n"params.half_spread" = [2e-6, 4e-6]\n[grid.params]\nskew = [1e-6, 2e-6]\n'
@@ -56,7 +64,9 @@ def test_finished_runs_are_not_run_again(
     assert len(first.splitlines()) == 2
     # A torn last line, as a kill leaves it, costs one run.
     (tmp_path / "out" / "rows.jsonl").write_text(first[:-30])
-    monkeypatch.setattr("obi_mm.sweeping.run_cells", lambda cells, executor, workers: map(run_cell, cells))
+    monkeypatch.setattr(
+        "obi_mm.sweeping.run_cells", lambda cells, executor, workers: (run_cell(cell) for cell in cells)
+    )
     capsys.readouterr()
     sweep()
     assert "2 runs, 1 of them done before" in capsys.readouterr().err
@@ -117,6 +127,92 @@ def test_days_are_added_up_and_the_best_comes_first(tmp_path: Path) -> None:
             append_row(file, one)
     assert list(read_rows(tmp_path / "rows").values()) == rows
     assert "heat" not in render({"params.skew": [1.0, 2.0]}, summed, "equity", ["a", "b"])
+
+
+def test_a_key_changes_with_the_code_the_engine_and_the_latencies(
+    golden_npz: Path, golden_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latencies = tmp_path / "latency.npz"
+    latencies.write_bytes(b"one")
+    models = Models(latency_files=(str(latencies),))
+
+    def key() -> str:
+        code_digest.cache_clear()
+        return make_cells({"params.skew": [1e-6]}, [golden_npz], golden_config, models, 0.1, 0.001, "t")[0].key
+
+    keys = [key(), key()]
+    assert keys[0] == keys[1]
+    latencies.write_bytes(b"other")
+    keys.append(key())
+    for name in ("obi-mm", "hftbacktest", "numba"):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "obi_mm.versions.version", lambda asked, name=name: "9.9" if asked == name else version(asked)
+            )
+            keys.append(key())
+    with monkeypatch.context() as patch:
+        patch.setattr("obi_mm.versions.sources_digest", lambda folder: b"changed")
+        keys.append(key())
+    code_digest.cache_clear()
+    assert len(set(keys)) == 6
+
+
+def test_any_changed_source_is_another_code(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.py").write_text("1")
+    before = sources_digest(tmp_path)
+    (tmp_path / "in" / "note.txt").write_text("1")
+    assert sources_digest(tmp_path) == before
+    (tmp_path / "in" / "a.py").write_text("2")
+    assert sources_digest(tmp_path) != before
+
+
+def children_of(pid: int) -> list[int]:
+    """Every process whose parent is `pid`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            words = path.read_text().rpartition(")")[2].split()
+            if int(words[1]) == pid and words[0] != "Z":
+                found.append(int(path.parent.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_however_a_sweep_ends_no_worker_stays_and_what_is_done_is_kept(
+    golden_npz: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    values = ", ".join(f"{i}e-7" for i in range(1, 400))
+    (tmp_path / "grid.toml").write_text(f'[grid]\n"params.skew" = [{values}]\n')
+    words = ["sweep", "--grid", "grid.toml", "--data", str(golden_npz), "--output", "out", "--workers", "2"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "obi_mm", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as sweep:
+        rows, until_s = tmp_path / "out" / "rows.jsonl", time.monotonic() + 120
+        while not (rows.exists() and rows.stat().st_size) and time.monotonic() < until_s:
+            assert sweep.poll() is None
+            time.sleep(0.05)
+        workers = children_of(sweep.pid)
+        assert len(workers) >= 2
+        sweep.send_signal(number)
+        _, said = sweep.communicate(timeout=60)
+    until_s = time.monotonic() + 20
+    while any(map(alive, workers)) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+    assert read_rows(rows)
+    if number is signal.SIGKILL:
+        assert sweep.returncode == -number
+    else:
+        assert sweep.returncode == 128 + number
+        assert "of 399 runs are done and kept" in said
+        assert "Traceback" not in said
 
 
 def test_a_cluster_without_distributed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from data_convert import convert_recording, save
 from marketlink.events import Events
-from obi_mm.backtest import Day, Models, run_backtest
+from obi_mm.backtest import run_backtest
 from obi_mm.config import Config, change_config, load_config
+from obi_mm.days import Day
 from obi_mm.errors import DataError
+from obi_mm.models import Models
 from obi_mm.strategy import Strategy
 from obi_mm.warmup import choose_files, feed, load_arrays, needed_ns, warm_up
 

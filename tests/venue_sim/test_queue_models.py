@@ -103,7 +103,7 @@ def backtest(captured: Path, passive: list[Passive]) -> Callable[[Callable[[Any]
     hftbacktest = pytest.importorskip("hftbacktest", reason="hftbacktest comes with obi-mm's extra")
     binding = hftbacktest.binding
     from data_convert import convert_recording
-    from obi_mm.backtest import day_of
+    from obi_mm.days import day_of
     from obi_mm.rows import ClearsSpelledOut
 
     events = convert_recording(captured / CAPTURE).events

@@ -18,6 +18,7 @@ _COMPILED_IN = (
     "factor_engine.kernels",
     "obi_mm.engine",
     "obi_mm.hft",
+    "obi_mm.inputs",
     "obi_mm.kernels",
     "obi_mm.layout",
     "obi_mm.sizes",

@@ -5,25 +5,22 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-from data_convert import ConvertError, load
-from marketlink.events import EXCH, LOCAL, Events
+from marketlink.events import Events
 
-from obi_mm.config import SECOND_NS, Config
+from obi_mm.config import Config
+from obi_mm.days import Day, load_latencies, prices_of
 from obi_mm.errors import ConfigError, DataError
 from obi_mm.layout import ACTION_COLUMNS, DECISION_DTYPE, ORDER_COLUMNS, Log, Real, Table
-from obi_mm.rows import ClearsSpelledOut, on_exchange_clock
-from obi_mm.sizes import check_sizes
+from obi_mm.models import Models
+from obi_mm.stored import NEVER, Passing, StoredDay
 from obi_mm.strategy import MOST_ORDERS, Strategy
 from obi_mm.summary import Counts, summarize
+from obi_mm.versions import versions
 
-QUEUES = ("risk-adverse", "log-prob", "log-prob2", "power-prob", "power-prob2", "power-prob3")
-BOOKS = ("auto", "hashmap", "roi")
-CLOCKS = ("local", "exchange")
 MOST_ROI_TICKS = 200_000_000
 MOST_AUTO_TICKS, FEW_TICKS = 10_000_000, 1_000_000
 """A wider span of prices is kept in a hash map: an engine's four arrays, 32 bytes a tick, are written in full when it is made.
@@ -31,33 +28,8 @@ That costs about as much time as arrays save on as many rows; it does not count 
 _STRETCH = 2_048
 """Stops between two looks at the progress."""
 _FILL_ROOM = 1 << 14
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """What the simulated exchange is like. Latencies are ns, fees fractions of traded value (negative: a rebate)."""
-
-    entry_latency_ns: int = 1_000_000
-    response_latency_ns: int = 1_000_000
-    latency_file: str | None = None
-    queue: str = "power-prob3"
-    queue_n: float = 3.0
-    maker_fee: float = -0.00005
-    taker_fee: float = 0.0007
-    book: str = "auto"
-    clock: str = "local"
-    record_ns: int = SECOND_NS
-
-    def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("queue", self.queue, QUEUES),
-            ("book", self.book, BOOKS),
-            ("clock", self.clock, CLOCKS),
-        ):
-            if value not in allowed:
-                raise ConfigError("backtest", name, f"is one of {', '.join(allowed)}, not {value!r}")
-        if self.entry_latency_ns < 0 or self.response_latency_ns < 0 or self.record_ns < 1_000_000:
-            raise ConfigError("backtest", "times", "latencies are not negative, the record interval is at least 1 ms")
+_LONGEST_TAIL_NS = 30 * 86_400_000_000_000
+"""An engine that goes on for so long behind the data has lost it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,50 +43,7 @@ class Result:
     figures: dict[str, object]
     tick_size: float
     lot_size: float
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """Event rows as the engine takes them; times are on the local clock, `low` and `high` are the prices between which all are."""
-
-    rows: Events
-    first_ns: int
-    last_ns: int
-    low: float
-    high: float
-
-
-def load_days(paths: Sequence[str | Path], tick_size: float, lot_size: float, clock: str) -> list[Day]:
-    """Read event files, in order of time, as the engine takes them; raises DataError."""
-    spelled = ClearsSpelledOut(tick_size, lot_size)
-    days: list[Day] = []
-    for path in paths:
-        try:
-            events = load(path)
-        except ConvertError as error:
-            raise DataError(path, str(error)) from error
-        check_sizes(events, tick_size, lot_size, path)
-        days.append(day_of(events, spelled, clock, str(path)))
-        if len(days) > 1 and days[-1].first_ns < days[-2].first_ns:
-            raise DataError(path, "begins before the file in front of it; name files in order of time")
-    return days
-
-
-def day_of(events: Events, spelled: ClearsSpelledOut, clock: str, name: str) -> Day:
-    """Prepare one array; raises DataError where it has no rows for the engine."""
-    if clock == "exchange":
-        events = on_exchange_clock(events)
-    rows = spelled.take(events)
-    local = rows["local_ts"][(rows["ev"] & LOCAL) != 0]
-    if not len(local) or not ((rows["ev"] & EXCH) != 0).any():
-        raise DataError(name, "has no rows for the exchange's and the local clock")
-    return Day(np.ascontiguousarray(rows), int(local[0]), int(local.max()), *_prices(rows))
-
-
-def _prices(rows: Events) -> tuple[float, float]:
-    """Return the least and the greatest price of rows, 0 where there is none."""
-    prices = rows["px"][np.isfinite(rows["px"]) & (rows["px"] > 0)]
-    return (float(prices.min()), float(prices.max())) if len(prices) else (0.0, 0.0)
+    models: Models
 
 
 def array_span(
@@ -143,7 +72,7 @@ class Engine:
 
     def __init__(
         self,
-        days: Sequence[Day],
+        days: Sequence[Day | StoredDay],
         config: Config,
         tick_size: float,
         lot_size: float,
@@ -152,14 +81,27 @@ class Engine:
     ) -> None:
         from hftbacktest import BacktestAsset, binding, build_hashmap_backtest, build_roivec_backtest
 
-        self._kept: list[Any] = [day.rows for day in days]
+        models = models.with_fees(config.fees)
+        stored = [day for day in days if isinstance(day, StoredDay)]
+        self._passing = Passing(stored) if stored else None
+        if self._passing is None:
+            # One array: where several are short, the engine's two clocks lose each other's in its cache.
+            loaded = [day.rows for day in days if isinstance(day, Day)]
+            self._kept: list[Any] = loaded if len(loaded) == 1 else [np.concatenate(loaded)]
+        else:
+            assert len(stored) == len(days), "days are in files or in memory"
+            while self._passing.reach(days[0].first_ns) <= days[0].first_ns:
+                pass
+            self._kept = [self._passing.rows]
         prices = [(day.low, day.high) for day in days]
-        asset = BacktestAsset().data(list(self._kept)).linear_asset(1.0).tick_size(tick_size).lot_size(lot_size)
+        asset = BacktestAsset().data(list(self._kept)).tick_size(tick_size).lot_size(lot_size)
+        kind = asset.inverse_asset if models.contract == "inverse" else asset.linear_asset
+        asset = kind(models.contract_size)
         asset = asset.trading_value_fee_model(models.maker_fee, models.taker_fee).last_trades_capacity(0)
-        if models.latency_file is None:
+        if not models.latency_files:
             asset = asset.constant_order_latency(models.entry_latency_ns, models.response_latency_ns)
         else:
-            latencies = _latencies(models.latency_file)
+            latencies = load_latencies(models.latency_files)
             self._kept.append(latencies)
             asset = asset.intp_order_latency(latencies)
         asset = _with_queue(asset, models)
@@ -167,9 +109,9 @@ class Engine:
         asset = asset.no_partial_fill_exchange()
         if snapshot is not None:
             self._kept.append(snapshot)
-            prices.append(_prices(snapshot))
+            prices.append(prices_of(snapshot))
             asset = asset.initial_snapshot(snapshot)
-        span = array_span(prices, sum(len(day.rows) for day in days), config, tick_size, models.book)
+        span = array_span(prices, sum(day.count for day in days), config, tick_size, models.book)
         self.roi = span is not None
         self.bid_qty: Real = np.zeros(0)
         self.ask_qty: Real = np.zeros(0)
@@ -190,6 +132,15 @@ class Engine:
         """What `engine.run` takes first."""
         return self.address, self.roi, self.bid_qty, self.ask_qty, self.first_tick
 
+    def reach(self, until_ns: int) -> int:
+        """Have the rows until a time; returns up to which, excluded, the engine may be let go, which may be less."""
+        return NEVER if self._passing is None else self._passing.reach(until_ns)
+
+    def leave(self, now_ns: int) -> None:
+        """Let go of rows that the engine, whose time this is, does not look at again."""
+        if self._passing is not None:
+            self._passing.leave(now_ns)
+
     def elapse(self, duration_ns: int) -> int:
         """Let time pass; 0 until the data ends."""
         return int(self._elapse(self.address, duration_ns))
@@ -204,7 +155,7 @@ class Engine:
 
 
 def run_backtest(
-    days: Sequence[Day],
+    days: Sequence[Day | StoredDay],
     config: Config,
     tick_size: float,
     lot_size: float,
@@ -221,6 +172,8 @@ def run_backtest(
     told the simulated time now and then. Raises ConfigError, DataError.
     """
     engine = _engine()
+    models = models.with_fees(config.fees)
+    assert models.maker_fee is not None and models.taker_fee is not None  # noqa: PT018
 
     if strategy is None:
         strategy = Strategy(config, tick_size, lot_size)
@@ -238,16 +191,22 @@ def run_backtest(
     cursor = np.zeros(engine.CURSOR, np.int64)
     cursor[engine.C_RECORD] = (first_ns // models.record_ns + 1) * models.record_ns
     strategy.wake_ns = (first_ns // rules.update_ns + 1) * rules.update_ns
-    fees = engine.Fees(float(models.maker_fee), float(models.taker_fee))
+    money = engine.Money(
+        float(models.maker_fee), float(models.taker_fee), models.contract == "inverse", float(models.contract_size)
+    )
+    account: Real = np.zeros(engine.ACCOUNT)
     runner = Engine(days, config, tick_size, lot_size, models, snapshot)
     try:
-        runner.elapse(0)
-        now_ns = first_ns
+        if code := runner.elapse(0):
+            raise DataError("data", f"the engine does not begin, code {code}")
+        now_ns, more = first_ns, True
         while True:
-            now_ns += _STRETCH * min(models.record_ns, rules.update_ns)
+            if more:
+                wanted_ns = now_ns + _STRETCH * min(models.record_ns, rules.update_ns)
+                now_ns = min(wanted_ns, runner.reach(wanted_ns) - 1)
             end = engine.run(
                 *runner.arguments,
-                fees,
+                money,
                 rules,
                 *strategy.arrays,
                 dry,
@@ -260,6 +219,7 @@ def run_backtest(
                 records,
                 fills,
                 cursor,
+                account,
             )
             if end == engine.FAILED:
                 raise DataError("data", f"the engine ended with code {int(cursor[engine.C_CODE])}")
@@ -268,7 +228,8 @@ def run_backtest(
                 raise DataError("data", f"at {at} the fills add up to another account than the engine's")
             if end == engine.ENDED:
                 break
-            if end == engine.FULL:  # make room wherever little is left, and go on with the same stop
+            more = end != engine.FULL
+            if not more:  # make room wherever little is left, and go on with the same stop
                 if cursor[engine.C_FILLS] + MOST_ORDERS >= len(fills):
                     fills = _twice(fills)
                 if cursor[engine.C_ACTIONS] + MOST_ORDERS > len(log_actions):
@@ -279,8 +240,11 @@ def run_backtest(
                     records = _twice(records)
                 if len(table) < cursor[engine.C_SENT]:
                     table = _twice(table)
-                now_ns -= _STRETCH * min(models.record_ns, rules.update_ns)
-            elif progress is not None:
+                continue
+            runner.leave(int(cursor[engine.C_NOW]))
+            if now_ns > last_ns + _LONGEST_TAIL_NS:
+                raise DataError("data", "the engine does not end where the data does")
+            if progress is not None:
                 progress(first_ns, min(now_ns, last_ns), last_ns)
     finally:
         runner.close()
@@ -298,8 +262,8 @@ def run_backtest(
         ask_touch=int(cursor[engine.C_ASK_TOUCH]),
         looks=int(cursor[engine.C_BOOK]),
     )
-    figures = summarize(records, log, counts, models.record_ns)
-    return Result(records, log, log_actions[: cursor[engine.C_ACTIONS]], fills, figures, tick_size, lot_size)
+    figures = summarize(records, log, counts, models)
+    return Result(records, log, log_actions[: cursor[engine.C_ACTIONS]], fills, figures, tick_size, lot_size, models)
 
 
 def describe(
@@ -312,18 +276,9 @@ def describe(
         "lot_size": lot_size,
         "config": config.sections(),
         "config_digest": config.digest(),
-        "models": asdict(models),
+        "models": asdict(models.with_fees(config.fees)),
+        "versions": versions(),
     }
-
-
-def load_snapshot(path: str | Path, tick_size: float, lot_size: float) -> Events:
-    """Read an initial snapshot; raises DataError."""
-    try:
-        events = load(path)
-    except ConvertError as error:
-        raise DataError(path, str(error)) from error
-    check_sizes(events, tick_size, lot_size, path)
-    return events
 
 
 class Progress:
@@ -363,14 +318,6 @@ def _engine() -> ModuleType:
     except ModuleNotFoundError as error:
         raise ConfigError("backtest", "hftbacktest", "is not installed: pip install 'obi-mm[backtest]'") from error
     return engine
-
-
-def _latencies(path: str) -> Any:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return np.ascontiguousarray(archive["data"])
-    except (OSError, KeyError, ValueError) as error:
-        raise DataError(path, f"holds no order latencies ({error})") from error
 
 
 def _with_queue(asset: Any, models: Models) -> Any:

@@ -36,14 +36,29 @@ QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 EntryOption = Annotated[int, typer.Option(metavar="NS", help="Order entry latency.")]
 ResponseOption = Annotated[int, typer.Option(metavar="NS", help="Order response latency.")]
 LatencyFile = Annotated[
-    Path | None, typer.Option(metavar="NPZ", help="Order latencies over time (hftbacktest's format) instead.")
+    list[Path] | None,
+    typer.Option(
+        metavar="NPZ", help="Order latencies over time (hftbacktest's format) instead; repeat it, in order, for days."
+    ),
+]
+ContractOption = Annotated[
+    str, typer.Option(help="linear, or inverse: it settles in the base asset, as COIN-M's contracts do.")
+]
+ContractSize = Annotated[
+    float,
+    typer.Option(help="What one contract is: of the base asset (linear), of the currency of the price (inverse)."),
 ]
 QueueOption = Annotated[
     str, typer.Option(help="Queue model: risk-adverse, log-prob, log-prob2, power-prob, power-prob2, power-prob3.")
 ]
 QueueN = Annotated[float, typer.Option(help="Exponent of the power-prob models.")]
-MakerOption = Annotated[float, typer.Option(help="Fee on value traded as maker; negative is a rebate.")]
-TakerOption = Annotated[float, typer.Option(help="Fee on value traded as taker.")]
+MakerOption = Annotated[
+    float | None,
+    typer.Option(help="Fee on value traded as maker; negative is a rebate. Default: fees.maker of the configuration."),
+]
+TakerOption = Annotated[
+    float | None, typer.Option(help="Fee on value traded as taker. Default: fees.taker of the configuration.")
+]
 BookOption = Annotated[
     str,
     typer.Option(
@@ -65,7 +80,7 @@ def _edge() -> Iterator[None]:
     from data_convert.errors import ConvertError
     from marketlink.errors import MarketlinkError, SettingsError
 
-    from obi_mm.errors import IdTaken, ObiError
+    from obi_mm.errors import IdTaken, ObiError, SweepStopped
 
     try:
         yield
@@ -75,6 +90,9 @@ def _edge() -> Iterator[None]:
     except IdTaken as error:
         print(f"obi-mm: {error}", file=sys.stderr)
         raise typer.Exit(3) from error
+    except SweepStopped as error:
+        print(f"obi-mm: {error}", file=sys.stderr)
+        raise typer.Exit(128 + error.number) from error
     except (ObiError, MarketlinkError, ConvertError) as error:
         print(f"obi-mm: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
@@ -111,10 +129,12 @@ def backtest(
     latency_file: LatencyFile = None,
     queue: QueueOption = "power-prob3",
     queue_n: QueueN = 3.0,
-    maker_fee: MakerOption = -0.00005,
-    taker_fee: TakerOption = 0.0007,
+    maker_fee: MakerOption = None,
+    taker_fee: TakerOption = None,
     book: BookOption = "auto",
     clock: ClockOption = "local",
+    contract: ContractOption = "linear",
+    contract_size: ContractSize = 1.0,
     record_seconds: Annotated[float, typer.Option(help="Time between two records.")] = 1.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but send nothing.")] = False,
     symbol: Annotated[str, typer.Option(help="Name for the decision log; by default the first file's.")] = "",
@@ -125,18 +145,20 @@ def backtest(
     from obi_mm.commands import run_one
 
     with _edge():
-        from obi_mm.backtest import Models
+        from obi_mm.models import Models
 
         models = Models(
             entry_latency_ns=entry_latency,
             response_latency_ns=response_latency,
-            latency_file=None if latency_file is None else str(latency_file),
+            latency_files=tuple(str(path) for path in latency_file or ()),
             queue=queue,
             queue_n=queue_n,
             maker_fee=maker_fee,
             taker_fee=taker_fee,
             book=book,
             clock=clock,
+            contract=contract,
+            contract_size=contract_size,
             record_ns=round(record_seconds * 1e9),
         )
         run_one(
@@ -168,10 +190,12 @@ def sweep(
     latency_file: LatencyFile = None,
     queue: QueueOption = "power-prob3",
     queue_n: QueueN = 3.0,
-    maker_fee: MakerOption = -0.00005,
-    taker_fee: TakerOption = 0.0007,
+    maker_fee: MakerOption = None,
+    taker_fee: TakerOption = None,
     book: BookOption = "auto",
     clock: ClockOption = "local",
+    contract: ContractOption = "linear",
+    contract_size: ContractSize = 1.0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
     cluster: Annotated[str, typer.Option(metavar="ADDRESS", help="Run on a Dask cluster instead.")] = "",
     rank: Annotated[str, typer.Option(help="Figure that orders the rows.")] = "equity",
@@ -179,19 +203,21 @@ def sweep(
 ) -> None:
     """Backtest each file with every combination of a grid; goes on where it was interrupted."""
     with _edge():
-        from obi_mm.backtest import Models
+        from obi_mm.models import Models
         from obi_mm.sweeping import sweep_all
 
         models = Models(
             entry_latency_ns=entry_latency,
             response_latency_ns=response_latency,
-            latency_file=None if latency_file is None else str(latency_file),
+            latency_files=tuple(str(path) for path in latency_file or ()),
             queue=queue,
             queue_n=queue_n,
             maker_fee=maker_fee,
             taker_fee=taker_fee,
             book=book,
             clock=clock,
+            contract=contract,
+            contract_size=contract_size,
         )
         sweep_all(
             grid,
@@ -330,6 +356,18 @@ def live(
     state_max_age: Annotated[
         float, typer.Option(metavar="SECONDS", help="An older state is not gone on from.")
     ] = 600.0,
+    log_interval: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, help="How often a line is logged where there is no live view.")
+    ] = 10.0,
+    strategy_id: Annotated[
+        str, typer.Option(metavar="NAME", help="What this run is called in its decision log and summary.")
+    ] = "obi_mm",
+    recording_service: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Of the source's order-recorder, which is not there: orders are in the decision log."
+        ),
+    ] = "",
     duration: Annotated[float | None, typer.Option(metavar="SECONDS", help="End after so many seconds.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the decision log that is there.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
@@ -359,6 +397,9 @@ def live(
             force=force,
             plain=plain,
             as_json=as_json,
+            log_every_s=log_interval,
+            strategy_id=strategy_id,
+            recording_service=recording_service,
         )
     raise typer.Exit(code)
 

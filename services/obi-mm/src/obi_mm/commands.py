@@ -2,12 +2,16 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from obi_mm.backtest import CLOCKS, Models, Progress, describe, load_days, load_snapshot, run_backtest
+from obi_mm.backtest import Progress, Result, describe, run_backtest
 from obi_mm.config import check_instrument, load_config
+from obi_mm.days import load_snapshot
 from obi_mm.errors import ConfigError
+from obi_mm.models import CLOCKS, Models, check_contract, symbol_of
 from obi_mm.outputs import check_output, write_results
+from obi_mm.stored import look_over
 
 
 def run_one(
@@ -26,10 +30,13 @@ def run_one(
 ) -> None:
     """Run one backtest and write its results; raises ObiError."""
     name = symbol or data[0].name.split(".")[0]
-    config = load_config(config_path).of_symbol(name.partition("_")[0].lower())
+    check_contract([symbol, *(path.name for path in data)], models)
+    config = load_config(config_path).of_symbol(symbol_of(name))
     check_instrument(config, tick_size, lot_size, str(config_path or "defaults"))
     check_output(output, force)
-    days = load_days(data, tick_size, lot_size, models.clock)
+    days, repairs = look_over(data, tick_size, lot_size, models.clock)
+    for repair in repairs:
+        print(f"obi-mm: {repair.words()}", file=sys.stderr)
     start = None if snapshot is None else load_snapshot(snapshot, tick_size, lot_size)
     result = run_backtest(
         days,
@@ -43,17 +50,30 @@ def run_one(
     )
     if not quiet and sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
-    about = {**describe(config, models, [str(path) for path in data], tick_size, lot_size), "dry_run": dry}
+    about = {
+        **describe(config, models, [str(path) for path in data], tick_size, lot_size),
+        "dry_run": dry,
+        "repairs": [asdict(repair) for repair in repairs],
+    }
     write_results(output, result, about, name)
     figures = result.figures
     print(
         f"simulated {figures['simulated_seconds']:,.0f} s, {figures['decisions']:,} decisions, {figures['trades']:,} trades"
     )
     print(
-        f"equity {figures['equity']:,.4f} after fees of {figures['fee']:,.4f} (negative: received), "
+        f"equity {figures['equity']:,.4f} after {fee_words(result)}, "
         f"position {figures['position']:,.6g}, largest drawdown {figures['max_drawdown']:,.4f}"
     )
     print(f"report: {output / 'report.html'}")
+
+
+def fee_words(result: Result) -> str:
+    """Say what fees came to, and whose they are."""
+    fee = result.figures["fee"]
+    assert isinstance(fee, float)
+    coins = " of the base asset" if result.models.contract == "inverse" else ""
+    shown = f"{abs(fee):,.4f}" if not coins else f"{abs(fee):,.8f}"
+    return f"rebates of {shown}{coins} received" if fee < 0 else f"fees of {shown}{coins} paid"
 
 
 def write_sample(path: Path, hours: float, seed: int, force: bool) -> None:

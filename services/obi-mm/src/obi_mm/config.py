@@ -20,6 +20,7 @@ SECOND_NS = 1_000_000_000
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Fee = Annotated[float, Field(gt=-0.1, lt=0.1, allow_inf_nan=False)]
 SpanNs = Annotated[int, Field(ge=1_000_000, le=86_400 * SECOND_NS)]
 
 
@@ -71,6 +72,13 @@ class StopLossSection(_Section):
     slippage_ticks: Annotated[int, Field(ge=0, le=1_000_000)] = 200
 
 
+class FeesSection(_Section):
+    """What trading costs, as fractions of traded value; negative: a rebate. By default an ordinary account's."""
+
+    maker: Fee = 0.0002
+    taker: Fee = 0.0005
+
+
 class LiveSection(_Section):
     """How a run that sends orders behaves; a backtest does not look at it."""
 
@@ -100,6 +108,7 @@ class Config(_Section):
     global_: GlobalSection = Field(default_factory=GlobalSection, alias="global")
     params: ParamsSection = Field(default_factory=ParamsSection)
     stop_loss: StopLossSection = Field(default_factory=StopLossSection)
+    fees: FeesSection = Field(default_factory=FeesSection)
     live: LiveSection = Field(default_factory=LiveSection, exclude=True)
     symbols: Mapping[str, Symbol] = Field(default_factory=dict, exclude=True)
 
@@ -121,6 +130,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "global": GlobalSection,
     "params": ParamsSection,
     "stop_loss": StopLossSection,
+    "fees": FeesSection,
     "live": LiveSection,
 }
 _SYMBOLS = "symbol"
@@ -172,7 +182,7 @@ def _symbols(content: object, where: str) -> dict[str, Symbol]:
     if not isinstance(content, Mapping):
         raise ConfigError(where, _SYMBOLS, f"holds a section for each symbol, [symbol.btcusdt], not {content!r}")
     found: dict[str, Symbol] = {}
-    direct, tables = list(GlobalSection.model_fields), ("params", "stop_loss")
+    direct, tables = list(GlobalSection.model_fields), ("params", "stop_loss", "fees")
     for symbol, fields in content.items():
         if not isinstance(fields, Mapping):
             raise ConfigError(where, f"symbol.{symbol}", f"is a section, not {fields!r}")

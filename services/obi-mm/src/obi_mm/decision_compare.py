@@ -1,6 +1,6 @@
 """Parts of a decision log, and where two logs differ."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +9,8 @@ import numpy as np
 from obi_mm.decision_rows import row_of
 from obi_mm.decisions import DecisionLog
 from obi_mm.errors import LogError
+from obi_mm.layout import Log
+from obi_mm.models import symbol_of
 
 
 def of_symbol(log: DecisionLog, symbol: str) -> DecisionLog:
@@ -19,7 +21,35 @@ def of_symbol(log: DecisionLog, symbol: str) -> DecisionLog:
     if symbol not in names:
         raise LogError("log", f"has no {symbol!r}, but {', '.join(names)}")
     number = names.index(symbol)
-    return replace(part_of(log, log.decisions["symbol"] == number), events=log.events[log.events["symbol"] == number])
+    resumed = {name: at_ns for name, at_ns in (log.header.more.get("resumed") or {}).items() if name == symbol}
+    return replace(
+        part_of(log, log.decisions["symbol"] == number),
+        header=replace(log.header, more={**log.header.more, "resumed": resumed}),
+        events=log.events[log.events["symbol"] == number],
+    )
+
+
+def of_one_symbol(logs: Sequence[DecisionLog], symbol: str) -> list[DecisionLog]:
+    """Return both logs' parts of one symbol: the one asked for, or, of a log with several against one with one, that one's.
+
+    A log of one symbol may be named after its file. Raises LogError where it is not clear what is to be compared with what.
+    """
+    names = [[instrument.symbol for instrument in log.header.instruments] for log in logs]
+    several = [one for one in names if len(one) > 1]
+    alone = [one[0] for one in names if len(one) == 1]
+    if not several or (len(several) == len(names) and not symbol):
+        return list(logs)
+    known = {name for one in several for name in one}
+    stated = [name if name in known else symbol_of(name) for name in alone]
+    for name, true in zip(alone, stated, strict=True):
+        if symbol and true in known and true != symbol:
+            raise LogError("log", f"is of {name!r}, not of {symbol!r}")
+        if not symbol and true not in known:
+            raise LogError(
+                "log",
+                f"with {', '.join(several[0])} has no {name!r}: say with --symbol which of them it is compared with",
+            )
+    return [of_symbol(log, symbol or stated[0]) for log in logs]
 
 
 def between(log: DecisionLog, first_ns: int, last_ns: int) -> DecisionLog:
@@ -41,16 +71,39 @@ def settled_ns(log: DecisionLog) -> int | None:
     """Return from when on a log's factors are those of any run that began earlier; None if it never gets there.
 
     Windows hold only what came after the beginning, so it is when both are full; and one return more, because the first
-    one may have begun in the middle of its interval. Raises LogError where the header has no windows.
+    one may have begun in the middle of its interval. A log that went on from a kept state begins with windows that hold a gap: there it
+    is when its own samples and returns fill them. Raises LogError where the header has no windows.
     """
+    window, returns, interval_ns, longest_gap = windows_of(log)
+    decisions = log.decisions
+    if not log.header.more.get("resumed"):
+        full = np.flatnonzero((decisions["samples"] >= window) & (decisions["returns"] >= returns))
+        return int(decisions["time_ns"][full[0]]) + interval_ns if len(full) else None
+    return refilled_ns(decisions, window, returns, interval_ns, longest_gap)
+
+
+def refilled_ns(decisions: Log, window: int, returns: int, interval_ns: int, longest_gap: int) -> int | None:
+    """Return when both windows hold only what came since the first of these decisions, and one return more; None if never."""
+    sampled = decisions["time_ns"][decisions["sampled"] == 1]
+    points = np.unique(sampled // interval_ns)
+    made = 1 + np.flatnonzero(np.diff(points) <= longest_gap)
+    if len(sampled) < window or len(made) < returns + 1:
+        return None
+    return max(int(sampled[window - 1]), int(points[made[returns]]) * interval_ns) + interval_ns
+
+
+def windows_of(log: DecisionLog) -> tuple[int, int, int, int]:
+    """Return a log's windows: samples, returns, the returns' interval in ns, and the longest gap; raises LogError where it has none."""
     try:
         params = log.header.config["params"]
-        window, returns = int(params["window"]), int(params["volatility_window"])
-        interval_ns = int(params["volatility_interval_ns"])
-    except (KeyError, TypeError, ValueError) as error:
+        return (
+            int(params["window"]),
+            int(params["volatility_window"]),
+            int(params["volatility_interval_ns"]),
+            int(params.get("longest_gap", 1)),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LogError("log", f"has no windows in its header ({error})") from error
-    full = np.flatnonzero((log.decisions["samples"] >= window) & (log.decisions["returns"] >= returns))
-    return int(log.decisions["time_ns"][full[0]]) + interval_ns if len(full) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,8 @@ class Header:
     instruments: tuple[LoggedSymbol, ...]
     config: Mapping[str, Any]
     source: str
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """`resumed`: by symbol, the time of the kept state that a live run went on from; and what else it says of itself."""
 
     def encode(self) -> bytes:
         """Return the bytes that begin a log."""
@@ -62,6 +64,7 @@ class Header:
             "instruments": [[one.symbol, one.tick_size, one.lot_size] for one in self.instruments],
             "config": self.config,
             "source": self.source,
+            **self.more,
         }
         text = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
         return MAGIC + struct.pack("<I", len(text)) + text
@@ -233,7 +236,8 @@ def _decode_header(content: bytes, path: str | Path) -> tuple[Header, int]:
         instruments = tuple(
             LoggedSymbol(str(name), float(tick), float(lot)) for name, tick, lot in value["instruments"]
         )
-        header = Header(instruments, value["config"], str(value["source"]))
+        more = {name: one for name, one in value.items() if name not in ("instruments", "config", "source")}
+        header = Header(instruments, value["config"], str(value["source"]), more)
     except (ValueError, KeyError, TypeError) as error:
         raise LogError(path, f"has no readable header ({error})") from error
     return header, start + length

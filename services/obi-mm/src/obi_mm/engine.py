@@ -54,14 +54,23 @@ C_POSITION, C_NET, C_MADE, C_TOOK, C_TRADED = range(15, 20)
 in lots, bought less sold in ticks * lots, traded as maker and as taker in ticks * lots, traded in lots."""
 C_SCRATCH = 20
 """Room for two numbers that the engine writes."""
-CURSOR = 22
+C_OVER = 22
+"""1 once the data has ended: what was on its way has arrived then too."""
+CURSOR = 23
 
 
-class Fees(NamedTuple):
-    """Fractions of traded value; negative: a rebate."""
+class Money(NamedTuple):
+    """Fees as fractions of traded value (negative: a rebate), and what that value is of: a contract's size, in the base or inverse."""
 
     maker: float
     taker: float
+    inverse: bool
+    size: float
+
+
+M_NET, M_MADE, M_TOOK = range(3)
+"""The account of inverse contracts, whose values are no whole numbers: bought less sold, traded as maker and as taker, in lots a tick."""
+ACCOUNT = 3
 
 
 BLOCK = 8
@@ -87,7 +96,7 @@ FILL_DTYPE = np.dtype(
 
 
 @jitable
-def read_orders(hbt: int, roi: bool, lot_size: float, table: Table, fills: Log, cursor: Whole) -> int:
+def read_orders(hbt: int, roi: bool, lot_size: float, table: Table, fills: Log, cursor: Whole, account: Real) -> int:
     """Fill the table with working orders by id, note what was filled and forget what has ended; returns how many work.
 
     Without room for either it returns -1, has noted nothing and forgotten nothing.
@@ -141,16 +150,19 @@ def read_orders(hbt: int, roi: bool, lot_size: float, table: Table, fills: Log, 
         cursor[C_FILLS] = first_fill
         return -1
     if ended:
-        book_fills(fills, first_fill, cursor)
+        book_fills(fills, first_fill, cursor, account)
         hft.clear_inactive(hbt, roi)
     return n
 
 
 @jitable
-def book_fills(fills: Log, first: int, cursor: Whole) -> None:
-    """Take the fills from `first` on into the account."""
+def book_fills(fills: Log, first: int, cursor: Whole, account: Real) -> None:
+    """Take the fills from `first` on into both accounts: linear contracts' in ticks * lots, inverse ones' in lots a tick."""
     for at in range(first, cursor[C_FILLS]):
         signed, value = fills[at].side * fills[at].lots, fills[at].tick * fills[at].lots
+        amount = fills[at].lots / fills[at].tick
+        account[M_NET] += fills[at].side * amount
+        account[M_MADE if fills[at].maker else M_TOOK] += amount
         cursor[C_POSITION] += signed
         cursor[C_NET] += signed * fills[at].tick
         cursor[C_TRADED] += fills[at].lots
@@ -248,22 +260,26 @@ def record(
     book: int,
     roi: bool,
     rules: Rules,
-    fees: Fees,
+    money: Money,
     table: Table,
     n: int,
     record_ns: int,
     records: Log,
     cursor: Whole,
+    account: Real,
 ) -> bool:
     """Write one record, and count whether this side's orders stand at the touch; false where the engine's account differs."""
-    at, unit = cursor[C_RECORDS], rules.tick_size * rules.lot_size
-    value, fee = (
-        (cursor[C_MADE] + cursor[C_TOOK]) * unit,
-        (cursor[C_MADE] * fees.maker + cursor[C_TOOK] * fees.taker) * unit,
-    )
+    at = cursor[C_RECORDS]
+    if money.inverse:
+        unit = money.size * rules.lot_size / rules.tick_size
+        net, made, took = account[M_NET], account[M_MADE], account[M_TOOK]
+    else:
+        unit = money.size * rules.tick_size * rules.lot_size
+        net, made, took = float(cursor[C_NET]), float(cursor[C_MADE]), float(cursor[C_TOOK])
+    value, fee = (made + took) * unit, (made * money.maker + took * money.taker) * unit
     records[at].timestamp = cursor[C_RECORD]
     records[at].price = hft.mid_price(book, roi)
-    records[at].position, records[at].balance = cursor[C_POSITION] * rules.lot_size, 0.0 - cursor[C_NET] * unit
+    records[at].position, records[at].balance = cursor[C_POSITION] * rules.lot_size, 0.0 - net * unit
     records[at].fee, records[at].num_trades = fee, cursor[C_FILLS]
     records[at].trading_volume, records[at].trading_value = cursor[C_TRADED] * rules.lot_size, value
     cursor[C_RECORDS] += 1
@@ -279,7 +295,7 @@ def record(
     cursor[C_BID_TOUCH] += bid_touch
     cursor[C_ASK_TOUCH] += ask_touch
     theirs = hft.state_values(hbt, roi)[0]
-    grain = 1e-6 * (value + unit)
+    grain = 1e-6 * value + 1e-9 * unit
     return bool(
         theirs.num_trades == cursor[C_FILLS]
         and abs(theirs.position - records[at].position) < rules.lot_size / 2.0
@@ -295,7 +311,7 @@ def run(
     bid_qty: Real,
     ask_qty: Real,
     first_tick: int,
-    fees: Fees,
+    money: Money,
     rules: Rules,
     imbalance: Real,
     volatility: Real,
@@ -313,9 +329,11 @@ def run(
     records: Log,
     fills: Log,
     cursor: Whole,
+    account: Real,
 ) -> int:
     """Run until `until_ns`, the end of the data, or the end of the room; returns which.
 
+    The last record is the first of its grid behind the data: what was on its way then is in it.
     `bid_qty`, `ask_qty` and `first_tick` are an array book's own; a hash map's are not looked at.
     """
     book = hft.book_of(hbt, roi)
@@ -330,19 +348,22 @@ def run(
         ):
             return FULL
         now_ns = hft.current_ns(hbt, roi)
-        if stop_ns - 1 > now_ns:
+        if stop_ns - 1 > now_ns and cursor[C_OVER] == 0:
             code = hft.elapse(hbt, roi, stop_ns - 1 - now_ns)
             cursor[C_NOW] = hft.current_ns(hbt, roi)
             if code == 1:
-                return ENDED
-            if code != 0:
+                cursor[C_OVER] = 1
+            elif code != 0:
                 cursor[C_CODE] = code
                 return FAILED
-        n = read_orders(hbt, roi, rules.lot_size, table, fills, cursor)
+        n = read_orders(hbt, roi, rules.lot_size, table, fills, cursor, account)
         if n < 0:
             return FULL
+        if cursor[C_OVER]:  # the last record has the fills behind the one before
+            fine = record(hbt, book, roi, rules, money, table, n, record_ns, records, cursor, account)
+            return ENDED if fine else DIFFERS
         if stop_ns == cursor[C_RECORD] and not record(
-            hbt, book, roi, rules, fees, table, n, record_ns, records, cursor
+            hbt, book, roi, rules, money, table, n, record_ns, records, cursor, account
         ):
             return DIFFERS
         if stop_ns != own[W_WAKE]:

@@ -5,6 +5,7 @@ ObiError
 ├── DataError       event data that can't be used
 ├── LogError        a decision log that can't be read or written
 ├── OutputExists    results are there already
+├── SweepStopped    a signal ended a sweep
 └── IdTaken         another process trades by this id
 """
 
@@ -55,3 +56,13 @@ class IdTaken(ObiError):
             f"another obi-mm sends orders on {connector!r} as bot {bot_id}: end it, or give this one another --bot-id"
         )
         self.connector, self.bot_id = connector, bot_id
+
+
+class SweepStopped(ObiError):
+    """A signal ended a sweep; what is done is kept."""
+
+    def __init__(self, number: int, done: int, of: int) -> None:
+        super().__init__(
+            f"stopped: {done:,} of {of:,} runs are done and kept; the same command goes on with the others"
+        )
+        self.number, self.done, self.of = number, done, of

@@ -3,12 +3,15 @@
 import csv
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from obi_mm.decision_compare import Difference, between, compare, of_symbol, settled_ns
+from obi_mm.decision_compare import Difference, between, compare, of_one_symbol, settled_ns
 from obi_mm.decision_rows import COLUMNS, EVENT_COLUMNS, event_row, row_of, words_of
+from obi_mm.decision_why import explain
 from obi_mm.decisions import DecisionLog, read_log
 
 _NEVER: Final = (1 << 62, 0)
@@ -56,19 +59,19 @@ def print_difference(
     warm: bool = False,
 ) -> bool:
     """Print where two logs differ; true if nowhere. Raises LogError."""
-    logs = [read_log(path) for path in (left, right)]
-    if symbol:
-        logs = [of_symbol(log, symbol) for log in logs]
+    whole = logs = of_one_symbol([read_log(path) for path in (left, right)], symbol)
     if common or warm:
         first_ns, last_ns = _span(logs)
         if warm:
             first_ns = max(first_ns, *(_settled(log) for log in logs))
         logs = [between(log, first_ns, last_ns) for log in logs]
     found = list(compare(logs[0], logs[1], tolerance))
+    causes = list(explain(whole[0], whole[1], found))
     counted = [len(log.decisions) for log in logs]
     if as_json:
-        for one in found:
-            print(json.dumps({"time_ns": one.time_ns, "symbol": one.symbol, "fields": dict(one.fields)}))
+        for one, why in zip(found, causes, strict=True):
+            content = {"time_ns": one.time_ns, "symbol": one.symbol, "fields": dict(one.fields), "why": asdict(why)}
+            print(json.dumps(content))
         return not found and min(counted) > 0
     if not found and min(counted) > 0:
         print(f"equal: {counted[0]:,} decisions")
@@ -76,9 +79,12 @@ def print_difference(
     if not found:
         print("no decision to compare")
         return False
-    print(f"{len(found):,} of {max(counted):,} decisions differ; the first:")
-    for one in found[:most]:
-        print(_words(one))
+    print(f"{len(found):,} of {max(counted):,} decisions differ:")
+    for why, count in Counter(causes).most_common():
+        print(f"  {count:,} times: {why.text}")
+    print("the first:")
+    for one, why in zip(found[:most], causes, strict=False):
+        print(f"{_words(one)}  <- {why.kind}{f', {why.side}' if why.side else ''}")
     if len(found) > most:
         print(f"... and {len(found) - most:,} more")
     return False

@@ -11,7 +11,7 @@ from obi_mm.backtest import Result
 from obi_mm.config import SECOND_NS
 from obi_mm.layout import REASONS
 from obi_mm.plots import Chart, Line, Marks, draw, legend
-from obi_mm.summary import FEE_SIGN, equity_of
+from obi_mm.summary import FEE_SIGNS, equity_of
 
 _STYLE = """
 :root{--ink:#1c2430;--muted:#5f6b7a;--paper:#fff;--grid:#e4e8ee;--a:#1f6fb4;--b:#2a8f57;--c:#c2513a;--d:#8a5fb0;
@@ -30,7 +30,7 @@ font-variant-numeric:tabular-nums}
 _CARDS = (
     ("equity", "equity after fees", ",.4f"),
     ("equity_before_fees", "equity before fees", ",.4f"),
-    ("fee", "fees (negative: rebate)", ",.4f"),
+    ("fee", "fees paid (negative: received)", ",.4f"),
     ("max_drawdown", "largest drawdown", ",.4f"),
     ("sharpe", "Sharpe, a year", ",.2f"),
     ("sortino", "Sortino, a year", ",.2f"),
@@ -51,14 +51,16 @@ def charts_of(result: Result) -> list[Chart]:
     records, decisions = result.records, result.decisions
     times, moments = records["timestamp"], decisions["time_ns"]
     spans = stop_spans(decisions)
+    equity = equity_of(records, result.models)
+    unit = "base asset" if result.models.contract == "inverse" else "currency of the price"
     measured = np.where(decisions["returns"] >= 2, decisions["volatility"] * 100, np.nan)
     return [
         Chart(
-            "Equity, in the currency of the price",
+            f"Equity, in the {unit}",
             "",
             [
-                Line("after fees", times, equity_of(records), "var(--a)"),
-                Line("before fees", times, equity_of(records) + records["fee"], "var(--d)"),
+                Line("after fees", times, equity, "var(--a)"),
+                Line("before fees", times, equity + records["fee"], "var(--d)"),
             ],
             spans=spans,
         ),
@@ -177,7 +179,7 @@ def render(result: Result, about: Mapping[str, object]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>obi-mm backtest</title><style>{_STYLE}</style></head><body><h1>obi-mm backtest</h1>"
         f"<p>{escape(names)} · {_moment(first)} to {_moment(last)} (UTC)</p><div class=cards>{cards}</div>"
-        f"<p>{escape(FEE_SIGN)}.</p><p>Decisions: {counted or 'none'}.</p>{plots}"
+        f"<p>{escape(FEE_SIGNS[result.models.contract])}.</p><p>Decisions: {counted or 'none'}.</p>{plots}"
         f"<h2>What it was made of</h2><pre>{made_of}</pre></body></html>\n"
     )
 

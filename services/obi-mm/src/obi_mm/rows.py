@@ -5,6 +5,8 @@ the new best, and the ROI book's clear of asks removes nothing. Deletions of sin
 clear becomes those.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from marketlink.book.fused import FusedBook
 from marketlink.events import (
@@ -30,6 +32,19 @@ def on_exchange_clock(events: Events) -> Events:
     return rows
 
 
+def spliced(events: Events, clears: Sequence[tuple[int, Events]]) -> Events:
+    """Return rows with other rows in the place of some; the very array where there is none."""
+    if not clears:
+        return events
+    parts: list[Events] = []
+    start = 0
+    for at, deletions in clears:
+        parts += [events[start:at], deletions]
+        start = at + 1
+    whole: Events = np.concatenate([*parts, events[start:]])
+    return whole
+
+
 class ClearsSpelledOut:
     """Replaces clears by deletions of the levels that they clear; keeps both clocks' books from array to array."""
 
@@ -38,23 +53,20 @@ class ClearsSpelledOut:
         self._tick_size = tick_size
 
     def take(self, events: Events) -> Events:
-        """Return the rows with every clear replaced; the very array where there is none and none may follow."""
-        kinds = events["ev"] & KIND_MASK
-        clears = np.flatnonzero(kinds == DEPTH_CLEAR)
-        parts: list[Events] = []
+        """Return the rows with every clear replaced; the very array where there is none."""
+        return spliced(events, self.clears(events))
+
+    def clears(self, events: Events) -> list[tuple[int, Events]]:
+        """Go on by rows, and return the place of every clear in them with the deletions that stand for it."""
+        found: list[tuple[int, Events]] = []
         start = 0
-        for at in clears.tolist():
+        for at in np.flatnonzero((events["ev"] & KIND_MASK) == DEPTH_CLEAR).tolist():
             self._apply(events[start:at])
-            parts.append(events[start:at])
-            parts.append(self._deletions(events[at : at + 1]))
+            found.append((at, self._deletions(events[at : at + 1])))
             self._apply(events[at : at + 1])
             start = at + 1
         self._apply(events[start:])
-        if not len(clears):
-            return events
-        parts.append(events[start:])
-        whole: Events = np.concatenate(parts)
-        return whole
+        return found
 
     def _apply(self, events: Events) -> None:
         if not len(events):

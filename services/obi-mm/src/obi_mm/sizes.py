@@ -72,11 +72,11 @@ def common_step(ev: Kinds, values: Real) -> tuple[int, int]:
     return common, digits
 
 
-def check_sizes(events: Events, tick_size: float, lot_size: float, path: str | Path) -> None:
+def check_sizes(events: Events, tick_size: float, lot_size: float, path: str | Path, first_row: int = 0) -> None:
     """Raise DataError for a price that is no multiple of the tick size, or a quantity that is none of the lot size.
 
-    It names the first row, how many there are, and the step that fits. Rows of other kinds than depth and trades are not
-    looked at, and a size that is too fine can't be told from the data.
+    It names the first row, how many there are, and the step that fits; `first_row` is the events' in their file. Rows of other
+    kinds than depth and trades are not looked at, and a size that is too fine can't be told from the data.
     """
     for name, what, unit, size in (
         ("px", "price", "tick", tick_size),
@@ -92,6 +92,6 @@ def check_sizes(events: Events, tick_size: float, lot_size: float, path: str | P
         )
         raise DataError(
             path,
-            f"row {first:,}: {what} {float(events[name][first]):.12g} is no multiple of the {unit} size {size:.12g} "
+            f"row {first_row + first:,}: {what} {float(events[name][first]):.12g} is no multiple of the {unit} size {size:.12g} "
             f"(nor are {count - 1:,} more of {looked:,}); {remedy}",
         )

@@ -1,6 +1,7 @@
 """Days times parameters: the cells of a sweep, one run each, on any `concurrent.futures.Executor`.
 
-The processes of the default pool are forked from one that has loaded the days and the compiled loop, and share both.
+The processes of the default pool are forked from one that has loaded the days and the compiled loop, and share both; days that do
+not fit into memory stay in their files, and each run reads them as it goes.
 A Dask cluster's workers load them once each. Finished cells are appended to a file and never run again.
 """
 
@@ -9,21 +10,35 @@ import itertools
 import json
 import multiprocessing
 import os
+import signal
+import threading
+import time
 import tomllib
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
-from obi_mm.backtest import Day, Models, load_days, run_backtest
+from marketlink.events import EVENT_DTYPE
+
+from obi_mm.backtest import run_backtest
 from obi_mm.config import Config, change_config, check_instrument
+from obi_mm.days import Day
 from obi_mm.errors import ConfigError, DataError
+from obi_mm.inputs import check_names
+from obi_mm.models import Models, check_contract
+from obi_mm.stored import StoredDay, look_over
+from obi_mm.versions import code_digest
 
 MOST_CELLS = 1_000_000
+MOST_DAYS = 4096
+_LOOK_S = 0.2
+"""How often a worker looks whether the sweep is still there."""
 FIGURES = (
     "equity",
     "fee",
@@ -94,6 +109,8 @@ def make_cells(
     where: str,
 ) -> list[Cell]:
     """Return every day times every combination, all checked. Raises ConfigError, DataError."""
+    check_names(paths)
+    check_contract([path.name for path in paths], models)
     count = len(paths)
     for values in axes.values():
         count *= len(values)
@@ -118,11 +135,12 @@ def run_cell(cell: Cell) -> Row:
     return Row(cell.key, cell.path, dict(cell.changes), figures)
 
 
-def run_cells(cells: Sequence[Cell], executor: Executor | None, workers: int | None = None) -> Iterator[Row]:
+def run_cells(
+    cells: Sequence[Cell], executor: Executor | None, workers: int | None = None
+) -> Generator[Row, None, None]:
     """Run cells and yield their rows as they finish; without an executor, on a pool of forked processes."""
     if executor is not None:
-        for future in as_completed([executor.submit(run_cell, cell) for cell in cells]):
-            yield future.result()
+        yield from _rows(executor, cells)
         return
     if not cells:
         return
@@ -131,13 +149,44 @@ def run_cells(cells: Sequence[Cell], executor: Executor | None, workers: int | N
     if count < 2:
         yield from map(run_cell, cells)
         return
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("fork")) as pool:
-        with warnings.catch_warnings():
-            # The threads that Python 3.12 and later warn of are numpy's BLAS', which puts them right in a fork.
-            warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-            futures = [pool.submit(run_cell, cell) for cell in cells]
+    pool = ProcessPoolExecutor(
+        count, mp_context=multiprocessing.get_context("fork"), initializer=_end_with, initargs=(os.getpid(),)
+    )
+    before = set(multiprocessing.active_children())
+    try:
+        yield from _rows(pool, cells)
+        pool.shutdown()
+    finally:  # where the sweep was ended, nobody waits for a run that is under way
+        for worker in set(multiprocessing.active_children()) - before:
+            worker.kill()
+        pool.shutdown(cancel_futures=True)
+
+
+def _rows(executor: Executor, cells: Sequence[Cell]) -> Iterator[Row]:
+    """Yield what an executor makes of cells, as it is done; where nobody asks any more, what waits is not begun."""
+    with warnings.catch_warnings():
+        # The threads that Python 3.12 and later warn of are numpy's BLAS', which puts them right in a fork.
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        futures = [executor.submit(run_cell, cell) for cell in cells]
+    try:
         for future in as_completed(futures):
             yield future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _end_with(parent: int) -> None:
+    """Let a worker end when the sweep does, however that ends; an interrupt from the keyboard is the sweep's to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def prepare(cells: Sequence[Cell], threads: int) -> None:
@@ -148,7 +197,7 @@ def prepare(cells: Sequence[Cell], threads: int) -> None:
             pass
     cell = cells[0]
     day = _day(cell.path, cell.tick_size, cell.lot_size, cell.models.clock)
-    start = replace(day, rows=day.rows[:1], last_ns=day.first_ns)
+    start = day.start() if isinstance(day, StoredDay) else replace(day, rows=day.rows[:1], last_ns=day.first_ns)
     run_backtest([start], cell.config, cell.tick_size, cell.lot_size, cell.models)
 
 
@@ -216,26 +265,45 @@ def ranked(rows: Iterable[Row], by: str) -> list[Row]:
     return sorted(rows, key=order)
 
 
-@lru_cache(maxsize=64)
-def _day(path: str, tick_size: float, lot_size: float, clock: str) -> Day:
-    return load_days([path], tick_size, lot_size, clock)[0]
+@lru_cache(maxsize=MOST_DAYS)
+def _day(path: str, tick_size: float, lot_size: float, clock: str) -> Day | StoredDay:
+    """Load a day, or, where it would take more than half of the memory that is left, leave it in its file."""
+    day = look_over([path], tick_size, lot_size, clock)[0][0]
+    return day.load() if 2 * day.count * EVENT_DTYPE.itemsize < available_bytes() else day
+
+
+def available_bytes() -> int:
+    """Return how much memory is left, of the machine and of what this process is allowed; a lot where that can't be told."""
+    left = 1 << 40
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        left = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    with suppress(OSError, ValueError):
+        folder = Path("/sys/fs/cgroup")
+        left = min(left, int((folder / "memory.max").read_text()) - int((folder / "memory.current").read_text()))
+    return left
 
 
 def _key(path: Path, config: Config, models: Models, tick_size: float, lot_size: float) -> str:
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise DataError(path, f"can't be read ({error.strerror})") from error
+    """Name all that a run's result depends on: its files, settings and sizes, and the code."""
     parts = [
-        str(path.resolve()),
-        found.st_size,
-        found.st_mtime_ns,
+        [_file(path), *map(_file, models.latency_files)],
         config.digest(),
         asdict(models),
         tick_size,
         lot_size,
+        code_digest(),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _file(path: str | Path) -> tuple[str, int, int]:
+    """Return what tells a file's content from another one's; raises DataError where it is not there."""
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise DataError(path, f"can't be read ({error.strerror})") from error
+    return str(Path(path).resolve()), found.st_size, found.st_mtime_ns
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,18 +2,23 @@
 
 import csv
 import itertools
+import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from html import escape
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
-from obi_mm.backtest import Models
 from obi_mm.config import load_config
+from obi_mm.errors import SweepStopped
+from obi_mm.models import Models
 from obi_mm.sweep import (
     FIGURES,
     Row,
@@ -61,16 +66,23 @@ def sweep_all(
     output.mkdir(parents=True, exist_ok=True)
     done = read_rows(output / ROWS)
     waiting = [cell for cell in cells if cell.key not in done]
+    others = len(done.keys() - {cell.key for cell in cells})
     if not quiet:
-        print(f"{len(cells):,} runs, {len(cells) - len(waiting):,} of them done before", file=sys.stderr)
+        kept = f"; {others:,} of other data, settings or versions are not used" if others else ""
+        print(f"{len(cells):,} runs, {len(cells) - len(waiting):,} of them done before{kept}", file=sys.stderr)
     executor = cluster(address) if address else None
     start_s = time.monotonic()
-    with (output / ROWS).open("a", encoding="utf-8") as file:
-        for number, row in enumerate(run_cells(waiting, executor, workers), 1):
-            append_row(file, row)
-            done[row.key] = row
-            if not quiet:
-                _tell(number, len(waiting), time.monotonic() - start_s)
+    with _stopped_by_signals() as asked, (output / ROWS).open("a", encoding="utf-8") as file:
+        number = 0
+        try:
+            with closing(run_cells(waiting, executor, workers)) as made:
+                for number, row in enumerate(made, 1):
+                    append_row(file, row)
+                    done[row.key] = row
+                    if not quiet:
+                        _tell(number, len(waiting), time.monotonic() - start_s)
+        except _Asked:
+            raise SweepStopped(asked[0], len(cells) - len(waiting) + number, len(cells)) from None
     if not quiet and sys.stderr.isatty():
         print(file=sys.stderr)
     rows = [done[cell.key] for cell in cells]
@@ -79,6 +91,31 @@ def sweep_all(
     (output / PAGE).write_text(render(axes, best, rank, [str(path) for path in data]), encoding="utf-8")
     _print_best(list(axes), best[:10], rank)
     print(f"table: {output / TABLE}, page: {output / PAGE}")
+
+
+class _Asked(BaseException):
+    """A signal asked the sweep to end."""
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[list[int]]:
+    """Raise _Asked where the first SIGINT or SIGTERM comes; the list says which one it was."""
+    asked: list[int] = []
+
+    def ask(number: int, _: FrameType | None) -> None:
+        if not asked:
+            asked.append(number)
+            raise _Asked
+
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield asked
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def render(axes: Mapping[str, Sequence[Any]], best: Sequence[Row], rank: str, data: Sequence[str]) -> str:

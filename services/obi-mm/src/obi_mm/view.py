@@ -25,7 +25,7 @@ def render(shell: Shell, notes: list[str], title: str) -> Group:
             Text(depth.confidence.value, style=_COLOURS[depth.confidence]),
             f"{depth.best_bid:.12g}",
             f"{depth.best_ask:.12g}",
-            *_decided(asset),
+            *_decided(asset, trouble(shell, number)),
         )
     parts: list[Table | Text] = [table]
     parts.extend(
@@ -50,7 +50,7 @@ def line(shell: Shell) -> str:
     parts = []
     for number, asset in enumerate(shell.assets):
         depth = shell.bot.depth(number)
-        alpha, volatility, wants, position, why, warm, decided = _decided(asset)
+        alpha, volatility, wants, position, why, warm, decided = _decided(asset, trouble(shell, number))
         parts.append(
             f"{asset.symbol} {depth.confidence.value} {depth.best_bid:.12g}/{depth.best_ask:.12g} alpha {alpha} "
             f"volatility {volatility} wants {wants} position {position} ({why}, {warm}), {decided} decisions"
@@ -77,17 +77,26 @@ def action_words(asset: Asset) -> str:
     )
 
 
-def _decided(asset: Asset) -> tuple[str, str, str, str, str, str, str]:
+def trouble(shell: Shell, number: int) -> str:
+    """Say why the book can't be quoted on now, whatever was decided last; empty: it can."""
+    asset, depth = shell.assets[number], shell.bot.depth(number)
+    if depth.confidence is not Confidence.SYNCED:
+        return f"the book is {depth.confidence.value}"
+    silent_s = 0.0 if asset.feed_s is None else shell.now_s() - asset.feed_s
+    return f"no market data for {silent_s:.0f} s" if silent_s > asset.strategy.rules.stale_ns / 1e9 else ""
+
+
+def _decided(asset: Asset, wrong: str) -> tuple[str, str, str, str, str, str, str]:
     lack = asset.strategy.lack()
     warm = "warm" if lack.nanoseconds <= 0 else f"in {lack.nanoseconds / 60e9:.1f} min"
     if asset.last is None:
-        return "-", "-", "-", "-", "no decision yet", warm, "0"
+        return "-", "-", "-", "-", wrong or "no decision yet", warm, "0"
     decision, rules = asset.last[0], asset.strategy.rules
     sides = [
-        f"{int(decision[name]) * rules.tick_size:.12g}" if decision[name] > 0 else "-"
+        f"{int(decision[name]) * rules.tick_size:.12g}" if decision[name] > 0 and not wrong else "-"
         for name in ("bid_tick", "ask_tick")
     ]
-    why = REASONS[int(decision["reason"])]
+    why = wrong or REASONS[int(decision["reason"])]
     if decision["stop_loss"]:
         why += f", stop loss {STATUS_NAMES[int(decision['stop_loss'])]}"
     return (

@@ -79,6 +79,7 @@ class Keeping:
     every_s: float
     max_age_s: float
     last_ns: dict[str, int] = field(default_factory=dict)
+    resumed: dict[str, int] = field(default_factory=dict)  # by symbol, the time of the state that was gone on from
 
     def take(self, strategy: Strategy, symbol: str, note: Callable[[str], None]) -> bool:
         """Go on from a symbol's file; false, and said, where there is none that can be used."""
@@ -98,7 +99,7 @@ class Keeping:
         if saved is None:
             note(f"{symbol}: no state is kept in {path}")
             return False
-        self.last_ns[symbol] = saved.last_ns
+        self.last_ns[symbol] = self.resumed[symbol] = saved.last_ns
         age_s = (time.time_ns() - saved.last_ns) / 1e9
         note(f"{symbol}: goes on from {age_s:,.0f} s ago with {saved.samples} samples and {saved.returns} returns")
         return True
@@ -146,6 +147,9 @@ def watch(
     force: bool,
     plain: bool,
     as_json: bool,
+    log_every_s: float = 10.0,
+    strategy_id: str = "obi_mm",
+    recording_service: str = "",
 ) -> int:
     """Run until the time is over or a signal asks to stop; returns the exit code. Raises ObiError, MarketlinkError."""
     config = load_config(config_path)
@@ -168,6 +172,8 @@ def watch(
             fresh.lack().nanoseconds < strategies[symbol].lack().nanoseconds
         ):
             strategies[symbol] = fresh
+            if keeping is not None:
+                keeping.resumed.pop(symbol, None)
     described = config.sections() | (
         {"symbol": {name: dict(own.changes) for name, own in config.symbols.items()}} if config.symbols else {}
     )
@@ -175,6 +181,7 @@ def watch(
         tuple(LoggedSymbol(symbol, *sizes) for symbol, sizes in symbols.items()),
         described,
         f"live, bot {own_id}" if trade else "live dry run",
+        {"strategy_id": strategy_id, "resumed": keeping.resumed if keeping is not None else {}},
     )
     stopping: list[int] = []
     before = {
@@ -192,12 +199,25 @@ def watch(
             if writer.path != output:
                 note(f"{output} is kept; the decisions of this run go to {writer.path}")
             trading = Trading(list(strategies.items()), config, writer.happened, note) if trade else None
+            if recording_service:
+                note(f"nothing is sent to {recording_service!r}: decisions, orders and fills stand in {writer.path}")
             if not trade:
                 note("dry: nothing is sent; --trade sends orders")
             shell = Shell(connector, strategies, port=port, writer=writer, trading=trading, note=note)
             silence = Silence(connector, time.monotonic())
             try:
-                _run(shell, silence, stopping, start_s, duration_s, notes, console if terminal else None, keeping, note)
+                _run(
+                    shell,
+                    silence,
+                    stopping,
+                    start_s,
+                    duration_s,
+                    notes,
+                    console if terminal else None,
+                    keeping,
+                    note,
+                    log_every_s,
+                )
             finally:
                 if trading is not None:
                     asked = len(stopping)
@@ -215,7 +235,7 @@ def watch(
         code = NO_TRADING
     if trading is not None and trading.open_orders(shell.bot):
         code = NOT_CLEAN
-    _say_end(shell, writer.path, time.monotonic() - start_s, lost, as_json)
+    _say_end(shell, writer.path, time.monotonic() - start_s, lost, as_json, strategy_id)
     return code
 
 
@@ -275,6 +295,7 @@ def _run(
     console: Console | None,
     keeping: Keeping | None,
     note: Callable[[str], None],
+    log_every_s: float,
 ) -> None:
     live = Live(console=console, refresh_per_second=4, transient=True, auto_refresh=False) if console else None
     title = "obi-mm live, dry: nothing is sent" if shell.trading is None else "obi-mm live: orders are sent"
@@ -294,7 +315,7 @@ def _run(
             if keeping is not None and now_s - kept_s >= keeping.every_s:
                 kept_s = now_s
                 keeping.put(shell, note)
-            if now_s - shown_s < (0.25 if live is not None else 10):
+            if now_s - shown_s < (0.25 if live is not None else log_every_s):
                 continue
             shown_s = now_s
             if live is not None:
@@ -306,11 +327,12 @@ def _run(
             live.stop()
 
 
-def _say_end(shell: Shell, output: Path, seconds: float, lost: int, as_json: bool) -> None:
+def _say_end(shell: Shell, output: Path, seconds: float, lost: int, as_json: bool, strategy_id: str) -> None:
     median, high = percentiles_us(shell.timings_ns)
     decided = {asset.symbol: asset.decisions for asset in shell.assets}
     if as_json:
         content: dict[str, object] = {
+            "strategy_id": strategy_id,
             "seconds": round(seconds, 3),
             "decisions": decided,
             "interruptions": {asset.symbol: asset.interruptions for asset in shell.assets},
