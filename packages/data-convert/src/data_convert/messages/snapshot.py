@@ -59,7 +59,7 @@ def _by_id(messages: Messages, machine: IdChain | LinkOrder, unanchored: Unancho
     # Trades and other messages stand between the depth units, where they are in the file.
     others = np.flatnonzero(~np.isin(messages.what, _DEPTH_WHATS))
     both = Units(
-        _joined(units.action, np.zeros(len(others), np.int64)),
+        _joined(units.action, np.broadcast_to(np.int64(Action.ROWS), len(others))),
         _joined(units.message, others),
         _joined(exch_ns, _at(messages.exch_ns, others)),
         _joined(local_ns, _at(messages.local_ns, others)),

@@ -138,8 +138,9 @@ def one_symbol(read: Ingested, symbol: str | None) -> Messages:
 def _message_latency(messages: Messages, before_files: int) -> Ints:
     """Latency of every update and trade as recorded; snapshots were asked for and tell nothing of the stream."""
     streamed = (messages.what == What.UPDATE) | (messages.what == What.TRADE)
-    latency: Ints = (messages.local_ns - messages.exch_ns)[streamed & (messages.file >= before_files)]
-    return latency
+    streamed &= messages.file >= before_files
+    latency: Ints = messages.local_ns - messages.exch_ns
+    return latency if bool(streamed.all()) else latency[streamed]
 
 
 def _place(read: Ingested, messages: Messages, message: int) -> str:
