@@ -10,17 +10,7 @@ from typing import Final
 
 from data_convert import svg
 from data_convert.report.values import Report
-from data_convert.report.wording import (
-    EMITTED,
-    duration,
-    figures,
-    gap_ids,
-    milliseconds,
-    size,
-    spell,
-    unknown_for,
-    when,
-)
+from data_convert.report.wording import EMITTED, duration, gap_ids, milliseconds, size, spell, unknown_for, when
 
 GAPS_SHOWN: Final = 500
 
@@ -194,7 +184,7 @@ def _latency(report: Report) -> str:
     if latency is None:
         return ""
     rows = [
-        (name, *figures(found), f"{found.count:,}")
+        (name, *found.in_ms(), f"{found.count:,}")
         for name, found in (("as recorded", latency.before), ("corrected", latency.after))
         if found is not None
     ]

@@ -12,16 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_convert.report.values import Report
-from data_convert.report.wording import (
-    EMITTED,
-    duration,
-    figures,
-    gap_ids,
-    size,
-    spell,
-    unknown_for,
-    when,
-)
+from data_convert.report.wording import EMITTED, duration, gap_ids, size, spell, unknown_for, when
 
 GAPS_SHOWN: Final = 20
 
@@ -114,7 +105,7 @@ def _latency(console: Console, report: Report) -> None:
     table = _table("latency in ms", ("", "min", "p1", "p50", "p99", "p99.9", "max", "of"))
     for name, found in (("as recorded", latency.before), ("corrected" if latency.before else "", latency.after)):
         if found is not None:
-            table.add_row(name, *figures(found), f"{found.count:,}")
+            table.add_row(name, *found.in_ms(), f"{found.count:,}")
     console.print(table)
     if latency.smallest_at:
         console.print(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from data_convert.messages.judging import Contradiction
 from data_convert.messages.plan import Gap
-
-if TYPE_CHECKING:
-    from data_convert.report.values import Quantiles
 
 
 def when(ns: int) -> str:
@@ -44,11 +41,6 @@ EMITTED: Final = (
 def milliseconds(ns: int) -> str:
     """Write a latency in ms to the microsecond."""
     return f"{ns / 1e6:,.3f}"
-
-
-def figures(found: Quantiles) -> tuple[str, ...]:
-    """Write latencies in ms: the smallest, five quantiles, the largest."""
-    return tuple(milliseconds(value) for value in (found.min, found.p1, found.p50, found.p99, found.p999, found.max))
 
 
 def size(count: int) -> str:
