@@ -10,10 +10,8 @@ import zipfile
 
 import history_naive as naive
 import numpy as np
-import pytest
 from data_convert.archives.convert import convert_history
 from data_convert.archives.latency import ConstantLatency, RecordedLatency
-from data_convert.archives.rows import TradeRows
 from data_convert.errors import ConvertError
 from data_convert.files.lines import archive_blocks, text_lines
 from data_convert.files.readers import ReadStats
@@ -294,15 +292,3 @@ def test_recorded_latencies_and_books_with_trades_are_dated_alike(tmp_path):
     found = [convert(paths, model) for convert in (convert_history, naive.convert_history)]
     assert found[0].events.tobytes() == found[1].events.tobytes()
     assert dataclasses.asdict(found[0].report) == dataclasses.asdict(found[1].report)
-
-
-@pytest.mark.parametrize("sizes", [[], [1], [40_000, 3, 0, 9], [5] * 300])
-def test_rows_that_grow_are_kept_whole(sizes):
-    rows, expected = TradeRows(), []
-    for size in sizes:
-        block = np.arange(8 * size, dtype=np.int64).reshape(-1, 8) + len(expected)
-        rows.add(block)
-        expected.append(block)
-    whole = np.concatenate([np.empty((0, 8), np.int64), *expected])
-    assert rows.taken().tolist() == whole.tolist()
-    assert rows.count == 0

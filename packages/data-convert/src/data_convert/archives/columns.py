@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_convert.archives.fields import fields
-from data_convert.archives.ops import LINE, ODD, POS, SKIP
+from data_convert.archives.ops import LINE, ODD, POS, SKIP, Layout, Out
 from data_convert.choice import few
 from data_convert.errors import BadLine, StrictError
 from data_convert.files.lines import Text, archive_blocks
@@ -105,8 +105,8 @@ class TableReader:
                 from data_convert.archives import kernels
 
                 words, odd = np.empty((_ROWS, len(first)), np.int64), np.empty((_ODD, 4), np.int64)
-                name = np.frombuffer(self._name, np.uint8)
-                count = kernels.parse_columns(raw, text.stop, layout, first, table.line_word, name, words, odd, state)
+                read = Layout(layout, first, table.line_word, np.frombuffer(self._name, np.uint8))
+                count = kernels.parse_columns(raw, text.stop, read, Out(words, odd, state))
                 good = self._with_odd(text, words[:count], odd[: state[ODD]])
                 if len(good):
                     yield good

@@ -6,6 +6,7 @@ equal times, and get their local times from a stated latency model (data_convert
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -15,20 +16,18 @@ import orjson
 
 from data_convert.archives import binance as history_binance
 from data_convert.archives import bybit as history_bybit
-from data_convert.archives.columns import TableReader, Words
+from data_convert.archives.columns import TableReader
 from data_convert.archives.databento import load_records, records_to_rows
 from data_convert.archives.latency import FeedLatency
-from data_convert.archives.merge import books_in_time, in_time, merge_history
-from data_convert.archives.rows import SYMBOL_WORD, LevelSink, QuoteSink, Sink, TradeRows, TradeSink
+from data_convert.archives.rows import LevelSink, QuoteSink, Sink, TradeSink
 from data_convert.arrays.timeline import check_order, correct_local_timestamp, order_events
-from data_convert.errors import BadLine, FormatError, InputError, StrictError, SymbolError
+from data_convert.errors import BadLine, ClockError, FormatError, InputError, StrictError, SymbolError
 from data_convert.events import EVENT_DTYPE
 from data_convert.files.lines import text_lines
 from data_convert.files.paths import Paths, listed_paths
 from data_convert.files.readers import ReadStats
-from data_convert.messages.columns import NO_ID, MessagesBuilder
-from data_convert.messages.snapshot import Unanchored
-from data_convert.recordings.assemble import one_symbol
+from data_convert.messages.columns import NO_ID, Messages, MessagesBuilder, What
+from data_convert.recordings.assemble import assemble, one_symbol
 from data_convert.recordings.detect import Source
 from data_convert.recordings.ingest import Ingested
 from data_convert.recordings.venues.bybit import BybitDecoder
@@ -36,7 +35,9 @@ from data_convert.recordings.venues.decoder import Counts
 from data_convert.report.counted import BadCounter, file_report
 from data_convert.report.validation import validate
 from data_convert.report.values import Result
+from data_convert.words import Time, Unanchored, check_word
 
+_MAX_NS: Final = (1 << 63) - 1
 _REMEDY: Final = "name files of data.binance.vision or of Bybit's archives (.zip, .csv, .csv.gz, .data)"
 
 
@@ -46,12 +47,11 @@ class _History:
     strict: bool
     empty: int = 0
     builder: MessagesBuilder = field(default_factory=MessagesBuilder)
-    trades: TradeRows = field(default_factory=TradeRows)
     counts: Counts = field(default_factory=Counts)
     bad: BadCounter = field(default_factory=BadCounter)
     stats: list[ReadStats] = field(default_factory=list)
     kinds: dict[str, Path] = field(default_factory=dict)
-    backwards: set[int] = field(default_factory=set)  # files of books that begin with the newest
+    backwards: set[int] = field(default_factory=set)  # files that begin with the newest
 
     def read(self, path: Path, file: int) -> None:
         """Read one file. Raises InputError, FormatError, StrictError."""
@@ -81,7 +81,7 @@ class _History:
             self._once("trades", path)
             symbol, header = path.name.partition("_")[0].partition(".")[0], True
             table = history_bybit.table(bybit, columns)
-            sink = TradeSink(self.trades, builder, self.counts.filtered, streams, bybit, file)
+            sink = TradeSink(builder, self.counts, bybit, file)
         else:
             binance = history_binance.kind_of(first)
             if binance is None:
@@ -97,7 +97,7 @@ class _History:
                 case "depth":
                     sink = LevelSink(builder, streams, file)
                 case _:
-                    sink = TradeSink(self.trades, builder, self.counts.filtered, streams, kind, file)
+                    sink = TradeSink(builder, self.counts, kind, file)
         reader = TableReader(path, table, header, symbol, builder.symbols, self.bad, self.strict)
         for words in reader:
             sink.take(words)
@@ -154,8 +154,7 @@ def convert_history(
     (matching) or E, where a file has both. `symbol`: one of several. `strict`: StrictError at the first bad line.
     Raises InputError, FormatError, SymbolError, StrictError, ClockError.
     """
-    if time not in ("T", "E"):
-        raise ValueError(f"time is one of T, E, not {time!r}")
+    check_word("time", time, Time)
     listed = listed_paths(paths)
     if not listed:
         raise InputError("(no file)", "nothing to convert", _REMEDY)
@@ -171,20 +170,44 @@ def convert_history(
     read = Ingested(
         history.builder, history.counts, source, files, lines, history.empty, history.bad.listed(), warnings
     )
-    books, book_ns = books_in_time(one_symbol(read, symbol), history.backwards)
-    trades = in_time(_of_symbol(history.trades.taken(), read, symbol))
+    messages = _dated(_in_time(one_symbol(read, symbol), history.backwards), latency)
     settings = {"source": "history: " + ", ".join(sorted(history.kinds)), "local time": latency.describe()}
-    return merge_history(read, trades, books, book_ns, latency, settings, unanchored)
+    return assemble(read, messages, settings, "by-id", unanchored, judged=False)
 
 
-def _of_symbol(trades: Words, read: Ingested, symbol: str | None) -> Words:
-    """Return the trades of one symbol; those that name none only where there is one at all."""
-    counts, numbers = read.builder.symbol_counts, read.builder.symbols
-    if symbol is None or len(counts) + read.builder.nameless < 2:
-        return trades
-    symbol = symbol if symbol in counts else symbol.upper()
-    wanted = [number for name, number in numbers.items() if name == symbol or (not name and len(counts) < 2)]
-    return trades[np.isin(trades[:, SYMBOL_WORD], wanted)]
+def _in_time(messages: Messages, backwards: Set[int]) -> Messages:
+    """Put messages in the order of exchange time, trades before books at equal times, equal ones as they stand.
+
+    Books keep the order of their file: a message dated before its predecessor is taken to be of that one's time. Files that
+    begin with the newest (`backwards`) are turned.
+    """
+    exch_ns, trade = messages.exch_ns, messages.what == What.TRADE
+    if not backwards and (trade.all() or not trade.any()) and bool(np.all(exch_ns[1:] >= exch_ns[:-1])):
+        return messages
+    sequence = np.arange(len(messages))
+    for file in np.unique(messages.file).tolist():
+        own = np.flatnonzero(messages.file == file)
+        if file in backwards:
+            sequence[own] = own[::-1]
+        books = own[~trade[own]]
+        if bool(np.any(exch_ns[books[1:]] < exch_ns[books[:-1]])):
+            exch_ns = exch_ns.copy()
+            exch_ns[books] = np.maximum.accumulate(exch_ns[books])
+    if trade.any() and not trade.all():
+        sequence = np.concatenate((sequence[trade[sequence]], sequence[~trade[sequence]]))
+    order = sequence[np.argsort(exch_ns[sequence], kind="stable")]
+    return messages if bool(np.all(order[1:] > order[:-1])) else messages.taken(order)
+
+
+def _dated(messages: Messages, latency: FeedLatency) -> Messages:
+    """Give messages their local times; what is received never overtakes what was received before it."""
+    if not len(messages):
+        return messages
+    delay_ns = latency.at(messages.exch_ns)
+    if int(messages.exch_ns.max()) > _MAX_NS - int(delay_ns.max()):
+        raise ClockError(int(delay_ns.max()))
+    local_ns = messages.exch_ns + delay_ns
+    return replace(messages, local_ns=np.maximum.accumulate(local_ns, out=local_ns))
 
 
 def convert_mbo(paths: list[Path], symbol: str | None = None, base_latency_ns: int = 0) -> Result:

@@ -10,81 +10,42 @@ import numpy as np
 import numpy.typing as npt
 
 from data_convert._jit import jit, load_byte, load_word
-from data_convert.archives.ops import (
-    DELETES,
-    KNOWN,
-    LEVEL_SIDE,
-    LEVEL_TYPE,
-    LINE,
-    MAKER,
-    MESSAGES,
-    NAME,
-    NUMBER,
-    ODD,
-    OPTIONAL,
-    POS,
-    POSITIVE,
-    ROWS,
-    SECONDS,
-    SIDE,
-    SKIP,
-    STAMP,
-    VERSION,
-)
+from data_convert.archives import ops as op
+from data_convert.archives.ops import Layout, Out
 from data_convert.files.number_kernels import FIVE, FOUR, MOST_DIGITS, POWERS, SIX, is_exact, nanoseconds, read_decimal
+from data_convert.letters import COMMA, MINUS, NEWLINE, POINT, RETURN, lower, packed
 from data_convert.messages.columns import Block
 
 _I64 = npt.NDArray[np.int64]
 _U8 = npt.NDArray[np.uint8]
-_U32 = npt.NDArray[np.uint32]
 _F64 = npt.NDArray[np.float64]
 
-_COMMA, _NEWLINE, _RETURN, _POINT = 44, 10, 13, 46
 _BUY = np.int64(1) << 29
 _SELL = np.int64(1) << 28
 _DEPTH, _SNAPSHOT = 1, 4
 _NO_ID = -1
 
-# Text as words of eight bytes, the first byte lowest.
 _THREE = np.int64(0xFFFFFF)
-_LOWER_THREE = np.int64(0x202020)
-_LOWER_FOUR = np.int64(0x20202020)
-_TRUE = np.int64(int.from_bytes(b"true", "little"))
-_TRUE_CAPITAL = np.int64(int.from_bytes(b"True", "little"))
-_TRUE_UPPER = np.int64(int.from_bytes(b"TRUE", "little"))
-_FALSE = np.int64(int.from_bytes(b"false", "little"))
-_FALSE_CAPITAL = np.int64(int.from_bytes(b"False", "little"))
-_FALSE_UPPER = np.int64(int.from_bytes(b"FALSE", "little"))
-_IS_BUY = np.int64(int.from_bytes(b"buy", "little"))
-_IS_SELL = np.int64(int.from_bytes(b"sell", "little"))
-_IS_SNAP = np.int64(int.from_bytes(b"snap", "little"))
-_IS_SET = np.int64(int.from_bytes(b"set", "little"))
-_IS_UPDATE = np.int64(int.from_bytes(b"update", "little"))
-_IS_DELETE = np.int64(int.from_bytes(b"delete", "little"))
+_LOWER_THREE, _LOWER_FOUR = lower(3), lower(4)
+_TRUE, _TRUE_CAPITAL, _TRUE_UPPER = packed(b"true"), packed(b"True"), packed(b"TRUE")
+_FALSE, _FALSE_CAPITAL, _FALSE_UPPER = packed(b"false"), packed(b"False"), packed(b"FALSE")
+_IS_BUY, _IS_SELL = packed(b"buy"), packed(b"sell")
+_IS_SNAP, _IS_SET, _IS_UPDATE, _IS_DELETE = packed(b"snap"), packed(b"set"), packed(b"update"), packed(b"delete")
 
 
 @jit
-def parse_columns(
-    text: _U8,
-    stop: int,
-    columns: _I64,
-    first: _I64,
-    line_word: int,
-    name: _U8,
-    words: _I64,
-    odd: _I64,
-    state: _I64,
-) -> int:
+def parse_columns(text: _U8, stop: int, layout: Layout, out: Out) -> int:
     """Parse whole lines of text[state[POS]:stop] (the last one ends in a newline), a row each; return how many.
 
-    `columns`: (what, word it goes to) of every column. `first`: what every row begins as; sides and kinds are or-ed
-    in. `name`: the text a NAME column has. Every line takes its row and writes its number to `line_word`. A line that
-    is not read for certain here, whether it is good or not, is entered in `odd`: row, line, first byte, newline. Ends
-    early when `words` or `odd` is full. `text` has at least 8 more bytes.
+    Sides and kinds are or-ed into what a row begins as. Every line takes its row and writes its number to the line's word.
+    One that is not read for certain here, whether it is good or not, is entered in `odd`. Ends early when an array is full.
+    `text` has at least 8 more bytes.
     """
+    columns, first, line_word, name = layout
+    words, odd, state = out
     floats = words.view(np.float64)
-    pos = state[POS]
-    line = state[LINE]
+    pos = state[op.POS]
+    line = state[op.LINE]
     n = 0
     n_odd = 0
     while pos < stop and n < len(words) and n_odd < len(odd):
@@ -96,21 +57,21 @@ def parse_columns(
             what = columns[c, 0]
             word = columns[c, 1]
             field = pos
-            if what == SKIP:
-                while load_byte(text, pos) != _COMMA and load_byte(text, pos) != _NEWLINE:
+            if what == op.SKIP:
+                while load_byte(text, pos) != COMMA and load_byte(text, pos) != NEWLINE:
                     pos += 1
-            elif what in (NUMBER, POSITIVE):
+            elif what in (op.NUMBER, op.POSITIVE):
                 pos, before, after, mantissa = read_decimal(text, pos)
-                good = bool(is_exact(before, after, mantissa) and (mantissa > 0 or what == NUMBER))
+                good = bool(is_exact(before, after, mantissa) and (mantissa > 0 or what == op.NUMBER))
                 if good:
                     floats[n, word] = np.float64(mantissa) / POWERS[after]
-            elif what == NAME:
+            elif what == op.NAME:
                 at = 0
                 while at < len(name) and load_byte(text, pos) == name[at]:
                     at += 1
                     pos += 1
                 good = at == len(name)
-            elif what == MAKER:
+            elif what == op.MAKER:
                 bytes_ = load_word(text, pos)
                 four = bytes_ & FOUR
                 five = bytes_ & FIVE
@@ -122,7 +83,7 @@ def parse_columns(
                     pos += 5
                 else:
                     good = False
-            elif what == SIDE:
+            elif what == op.SIDE:
                 bytes_ = load_word(text, pos)
                 if (bytes_ | _LOWER_THREE) & _THREE == _IS_BUY:
                     words[n, word] |= _BUY
@@ -132,18 +93,18 @@ def parse_columns(
                     pos += 4
                 else:
                     good = False
-            elif what == LEVEL_SIDE:
+            elif what == op.LEVEL_SIDE:
                 letter = load_byte(text, pos)
                 good = letter == 97 or letter == 98
                 words[n, word] |= _BUY if letter == 98 else _SELL
                 pos += 1 if good else 0
-            elif what == LEVEL_TYPE:
+            elif what == op.LEVEL_TYPE:
                 bytes_ = load_word(text, pos)
                 if bytes_ & SIX == _IS_UPDATE:
                     words[n, word] |= _DEPTH
                     pos += 6
                 elif bytes_ & SIX == _IS_DELETE:
-                    words[n, word] |= _DEPTH | DELETES
+                    words[n, word] |= _DEPTH | op.DELETES
                     pos += 6
                 elif bytes_ & _THREE == _IS_SET:
                     words[n, word] |= _DEPTH
@@ -160,39 +121,39 @@ def parse_columns(
                     pos += 1
                 digits = pos - field
                 good = 0 < digits <= MOST_DIGITS
-                if what == STAMP:
+                if what == op.STAMP:
                     value = nanoseconds(value)
                     good = bool(good and value >= 0)
-                elif what == SECONDS:
+                elif what == op.SECONDS:
                     good = bool(0 < digits <= 10 and value <= 9_223_372_035)
                     scale = np.int64(1_000_000_000)
                     value *= scale
-                    if load_byte(text, pos) == _POINT:
+                    if load_byte(text, pos) == POINT:
                         pos += 1
                         while 48 <= load_byte(text, pos) <= 57:
                             scale //= 10
                             value += scale * (load_byte(text, pos) - 48)
                             pos += 1
-                elif what == OPTIONAL and digits == 0:
+                elif what == op.OPTIONAL and digits == 0:
                     value = np.int64(_NO_ID)
-                    if load_byte(text, pos) == 45 and load_byte(text, pos + 1) == 49:
+                    if load_byte(text, pos) == MINUS and load_byte(text, pos + 1) == 49:
                         pos += 2
                     good = True
                 words[n, word] = value
             if not good:
                 break
             if c < len(columns) - 1:
-                good = load_byte(text, pos) == _COMMA
+                good = load_byte(text, pos) == COMMA
             else:
-                pos += 1 if load_byte(text, pos) == _RETURN and what != SKIP else 0
-                good = load_byte(text, pos) == _NEWLINE
+                pos += 1 if load_byte(text, pos) == RETURN and what != op.SKIP else 0
+                good = load_byte(text, pos) == NEWLINE
             if not good:
                 break
             pos += 1
         words[n, line_word] = line
         if not good:
             pos = start
-            while load_byte(text, pos) != _NEWLINE:
+            while load_byte(text, pos) != NEWLINE:
                 pos += 1
             odd[n_odd, 0] = n
             odd[n_odd, 1] = line
@@ -201,9 +162,9 @@ def parse_columns(
             n_odd += 1
             pos += 1
         n += 1
-    state[POS] = pos
-    state[LINE] = line
-    state[ODD] = n_odd
+    state[op.POS] = pos
+    state[op.LINE] = line
+    state[op.ODD] = n_odd
     return n
 
 
@@ -223,10 +184,10 @@ def quote_changes(words: _I64, begin: int, file: int, rows_before: int, state: _
     while at < len(words):
         bid, bid_qty, ask, ask_qty = floats[at, 3], floats[at, 4], floats[at, 5], floats[at, 6]
         version = words[at, 1]
-        if not (bid > 0 and bid_qty > 0 and ask > bid and ask_qty > 0 and version >= state[VERSION]):
+        if not (bid > 0 and bid_qty > 0 and ask > bid and ask_qty > 0 and version >= state[op.VERSION]):
             break
         began = n_rows
-        known = state[KNOWN] != 0
+        known = state[op.KNOWN] != 0
         kind = _DEPTH if known else _SNAPSHOT
         new_bid = not known or book[0] != bid
         new_ask = not known or book[2] != ask
@@ -243,8 +204,8 @@ def quote_changes(words: _I64, begin: int, file: int, rows_before: int, state: _
             ev[n_rows], px[n_rows], qty[n_rows] = kind | _SELL, ask, ask_qty
             n_rows += 1
         book[0], book[1], book[2], book[3] = bid, bid_qty, ask, ask_qty
-        state[KNOWN] = 1
-        state[VERSION] = version
+        state[op.KNOWN] = 1
+        state[op.VERSION] = version
         if n_rows > began:
             messages[n_messages, 0] = file
             messages[n_messages, 1] = words[at, 7]
@@ -258,6 +219,6 @@ def quote_changes(words: _I64, begin: int, file: int, rows_before: int, state: _
             what[n_messages] = 0 if known else 1
             n_messages += 1
         at += 1
-    state[MESSAGES] = n_messages
-    state[ROWS] = n_rows
+    state[op.MESSAGES] = n_messages
+    state[op.ROWS] = n_rows
     return at - begin

@@ -36,7 +36,7 @@ class ConstantLatency:
 
     def at(self, exch_ns: Ints) -> Ints:
         """Return the latency in ns of messages of these exchange times."""
-        return np.full(len(exch_ns), self.latency_ns, np.int64)
+        return np.broadcast_to(np.int64(self.latency_ns), exch_ns.shape)
 
     def describe(self) -> str:
         """Say what is assumed, for the report."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 SKIP: Final = 0
 """Anything."""
@@ -36,3 +39,21 @@ DELETES: Final = 1 << 40
 POS, LINE, ODD = range(3)
 # Places in `state` of `quote_changes`: rows and messages written, whether there is a book, its version.
 MESSAGES, ROWS, KNOWN, VERSION = range(4)
+
+
+class Layout(NamedTuple):
+    """How rows are read: (what, word it goes to) of every column, what every row begins as, the word of its line's number, and
+    the text that a NAME column has."""
+
+    columns: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+    line_word: int
+    name: npt.NDArray[np.uint8]
+
+
+class Out(NamedTuple):
+    """Where rows go: their words; of odd ones the row, line, first byte and newline; the state."""
+
+    words: npt.NDArray[np.int64]
+    odd: npt.NDArray[np.int64]
+    state: npt.NDArray[np.int64]

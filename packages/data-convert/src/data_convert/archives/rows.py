@@ -1,8 +1,4 @@
-"""Where the rows of archives go: trades straight into event rows, quotes and levels into messages of a book.
-
-Until local times are known an event row of a trade holds its symbol's number as `local_ts`, its line as `order_id` and
-its file as `fval`, all integers.
-"""
+"""Rows of archives into messages: a trade each, quotes as changes of a book of one level, levels by what they share."""
 
 from __future__ import annotations
 
@@ -16,16 +12,13 @@ import numpy.typing as npt
 from data_convert.archives.columns import Words
 from data_convert.archives.ops import DELETES, KNOWN, MESSAGES, ROWS, VERSION
 from data_convert.choice import few
-from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, KIND_MASK, SELL
+from data_convert.events import DEPTH_SNAPSHOT, KIND_MASK
 from data_convert.messages.columns import NO_ID, Block, MessagesBuilder, What
-from data_convert.recordings.venues.fusing import BID
-from data_convert.recordings.venues.windows import Replace, Windows
+from data_convert.recordings.venues.bybit import Adder
+from data_convert.recordings.venues.decoder import Counts
+from data_convert.recordings.venues.windows import Windows
 
-_LEAST_ROWS: Final = 1 << 15
-_GROWTH: Final = 8
 _NS_A_QUOTE: Final = 15_000
-SYMBOL_WORD: Final = 2
-_EXCH, _ID, _FILE = 1, 6, 7
 _FLOATS: Final = np.float64
 
 
@@ -40,61 +33,31 @@ class Sink(Protocol):
 
 
 @dataclass(slots=True)
-class TradeRows:
-    """Event rows of all trades in one array that grows in place, eight words each."""
-
-    words: Words = field(default_factory=lambda: np.empty((0, 8), np.int64))
-    count: int = 0
-
-    def add(self, rows: Words) -> None:
-        """Append rows."""
-        end = self.count + len(rows)
-        if end > len(self.words):
-            more = max(end, self.count + self.count // _GROWTH, _LEAST_ROWS)
-            self.words.resize((more, 8), refcheck=False)  # nothing else looks at it while it grows
-        self.words[self.count : end] = rows
-        self.count = end
-
-    def taken(self) -> Words:
-        """Return the rows, and hold none any more."""
-        words, self.words = self.words, np.empty((0, 8), np.int64)
-        words.resize((self.count, 8), refcheck=False)
-        self.count = 0
-        return words
-
-
-@dataclass(slots=True)
 class TradeSink:
-    """Trades of one file; those without price or quantity are counted. Files with the newest first are turned."""
+    """Trades of one file; those without price or quantity are counted."""
 
-    rows: TradeRows
     builder: MessagesBuilder
-    filtered: Counter[str]
-    streams: Counter[str]
+    counts: Counts
     stream: str
     file: int
-    begin: int = 0
-
-    def __post_init__(self) -> None:
-        self.begin = self.rows.count
 
     def take(self, words: Words) -> None:
-        """Take rows in the order of the file."""
-        self.streams[self.stream] += len(words)
+        """Take trades in the order of the file: ev, time, symbol, price, quantity, line."""
+        self.counts.streams[self.stream] += len(words)
         floats = words.view(_FLOATS)
         good = (floats[:, 3] > 0) & (floats[:, 4] > 0)
         if not good.all():
-            self.filtered["trade without price or quantity"] += int(len(words) - good.sum())
+            self.counts.filtered["trade without price or quantity"] += int(len(words) - good.sum())
             words = words[good]
-        words[:, _ID], words[:, _FILE] = 0, self.file
-        count_symbols(self.builder, words[:, SYMBOL_WORD])
-        self.rows.add(words)
+            floats = words.view(_FLOATS)
+        block, begin = Block.with_room(len(words), len(words)), len(self.builder.ev) + np.arange(len(words))
+        _place(block, self.file, words[:, 5], words[:, 1], begin, begin + 1)
+        block.ints[:, 4:7] = NO_ID
+        block.what[:], block.ev[:], block.px[:], block.qty[:] = What.TRADE, words[:, 0], floats[:, 3], floats[:, 4]
+        add_messages(self.builder, words[:, 2], block, len(words), len(words))
 
     def finish(self) -> None:
-        """Turn a file that begins with the newest."""
-        own = self.rows.words[self.begin : self.rows.count]
-        if len(own) and own[0, _EXCH] > own[-1, _EXCH]:
-            own[:] = own[::-1].copy()
+        """Nothing is held."""
 
 
 @dataclass(slots=True)
@@ -149,13 +112,7 @@ class QuoteSink:
         bids, asks = ([level] if level[0] > 0 and level[1] > 0 else [] for level in levels)
         result = windows.snapshot(1, bids, asks, version, restart=False)
         if result.rows:
-            what, kind = (What.SNAPSHOT, DEPTH_SNAPSHOT) if isinstance(result, Replace) else (What.UPDATE, DEPTH)
-            columns = (
-                [kind | (BUY if side == BID else SELL) for side, _, _ in result.rows],
-                [price for _, price, _ in result.rows],
-                [quantity for _, _, quantity in result.rows],
-            )
-            self.builder.add(what, self.symbol, (self.file, line), 0, exch_ns, (NO_ID, version, NO_ID), columns)
+            Adder(self.builder, self.symbol, (self.file, line), 0, exch_ns, version).result(result)
         self._state[KNOWN] = 1  # the windows are anchored, whatever they hold
         if bids and asks and bids[0][0] < asks[0][0] and version >= self._state[VERSION]:
             book[:] = [*bids[0], *asks[0]]
@@ -193,18 +150,22 @@ class LevelSink:
             begins, ends = begins[:-1], ends[:-1]
         if not len(begins):
             return
-        heads, before, rows = words[begins], len(self.builder.ev), int(ends[-1])
-        block = Block.with_room(len(begins), rows)
-        messages = block.ints
-        messages[:, 0], messages[:, 1], messages[:, 2] = self.file, heads[:, 7], 0
-        messages[:, 3:7] = heads[:, :4]
-        messages[snapshot[begins], 4] = messages[snapshot[begins], 6] = NO_ID
-        messages[:, 7], messages[:, 8] = before + begins, before + ends
+        heads, rows = words[begins], int(ends[-1])
+        block, before = Block.with_room(len(begins), rows), len(self.builder.ev)
+        _place(block, self.file, heads[:, 7], heads[:, 0], before + begins, before + ends)
+        block.ints[:, 4:7] = heads[:, 1:4]
+        block.ints[snapshot[begins], 4] = block.ints[snapshot[begins], 6] = NO_ID
         ev, floats = words[:rows, 4], words.view(_FLOATS)[:rows]
         block.what[:] = np.where(snapshot[begins], What.SNAPSHOT, What.UPDATE)
         block.ev[:], block.px[:] = ev & ~DELETES, floats[:, 5]
         block.qty[:] = np.where(ev & DELETES, 0.0, floats[:, 6])
         add_messages(self.builder, heads[:, 8], block, len(begins), rows)
+
+
+def _place(block: Block, file: int, line: Words, exch_ns: Words, begin: Words, end: Words) -> None:
+    """Write where messages stand, when they were and which rows are theirs; local times come later."""
+    for word, values in ((0, file), (1, line), (2, 0), (3, exch_ns), (7, begin), (8, end)):
+        block.ints[:, word] = values
 
 
 def add_messages(builder: MessagesBuilder, symbol: str | Words, block: Block, messages: int, rows: int) -> None:
@@ -213,21 +174,5 @@ def add_messages(builder: MessagesBuilder, symbol: str | Words, block: Block, me
         return
     numbers = builder.symbols.setdefault(symbol, len(builder.symbols)) if isinstance(symbol, str) else symbol
     block.symbol[:messages] = numbers
-    count_symbols(builder, block.symbol[:messages].astype(np.int64))
+    builder.count_symbols(block.symbol[:messages])
     builder.extend(block, messages, rows, 0)
-
-
-def count_symbols(builder: MessagesBuilder, numbers: Words) -> None:
-    """Count messages by the symbols they name, in the order in which they are met."""
-    if not len(numbers):
-        return
-    names = list(builder.symbols)
-    if np.all(numbers == numbers[0]):
-        found, counts = numbers[:1], np.array([len(numbers)])
-    else:
-        found, first, counts = np.unique(numbers, return_index=True, return_counts=True)
-        order = np.argsort(first)
-        found, counts = found[order], counts[order]
-    for number, count in zip(found.tolist(), counts.tolist(), strict=True):
-        if names[number]:
-            builder.symbol_counts[names[number]] += count

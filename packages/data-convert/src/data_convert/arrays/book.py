@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,8 @@ from data_convert.events import (
     has_flag,
     is_kind,
 )
+from data_convert.words import Side
 
-Side = Literal["local", "exchange"]
 Floats = npt.NDArray[np.float64]
 
 _NS_A_ROW: Final = 600
@@ -114,20 +114,17 @@ def walk_units(
     """
     prices, count = levels.prices, len(levels.prices)
     ends = np.flatnonzero(np.append(group[1:] != group[:-1], True)) if len(group) else np.empty(0, np.int64)
-    number = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=-1))
-    bid, ask = np.zeros(count), np.zeros(count)
-    bests = np.zeros((len(ends), 2), np.int64)
+    bid, ask, best_bid, best_ask = np.zeros(count), np.zeros(count), np.empty(len(ends)), np.empty(len(ends))
     columns = begin, end, ev, levels.level, qty
     if few(len(ev), _NS_A_ROW):
-        crossed = plain.walk_units(order, number, columns, bid, ask, bests)
+        crossed = plain.walk_units(order, group, columns, prices, bid, ask, best_bid, best_ask)
     else:
         from data_convert.arrays import kernels
 
-        crossed = kernels.walk_units(order, number, kernels.Played(*columns), bid, ask, bests)
-    with_edges = np.append(prices, np.nan)
-    best_bid = np.where(bests[:, 0] >= 0, with_edges[bests[:, 0]], np.nan)
-    book = Book(np.column_stack((prices, bid))[::-1][bid[::-1] > 0], np.column_stack((prices, ask))[ask > 0])
-    return Walk(best_bid, with_edges[bests[:, 1]], ends, crossed, book)
+        played, book = kernels.Played(*columns), kernels.Sides(prices, bid, ask)
+        crossed = kernels.walk_units(order, group, played, book, best_bid, best_ask)
+    levels_of = [np.column_stack((prices, quantity))[quantity > 0] for quantity in (bid, ask)]
+    return Walk(best_bid, best_ask, ends, crossed, Book(levels_of[0][::-1], levels_of[1]))
 
 
 def walk_rows(rows: Events, group: Ints) -> Walk:

@@ -136,16 +136,26 @@ def number_prices(words: _I64, slots: _I32, keys: _I64, level: _I32) -> int:
     return found
 
 
-@jit
-def walk_units(order: _I64, group: _I64, rows: Played, bid: _F64, ask: _F64, bests: _I64) -> int:
-    """Play depth rows onto a book of numbered prices; return how many groups ended crossed (bid at or above ask).
+class Sides(NamedTuple):
+    """A book of numbered prices, ascending: the quantity of each on either side, before and after."""
 
-    The units order[0], order[1], ...; `group[i]` numbers the group of order[i], ascending from 0. A clear without a price
-    wipes its whole side, any other row without one is skipped. `bid`, `ask`: quantity a level, the book before and
-    after. `bests[g]` becomes (best bid, best ask) at the end of group g, -1 and len(bid) for an empty side.
+    prices: _F64
+    bid: _F64
+    ask: _F64
+
+
+@jit
+def walk_units(order: _I64, group: _I64, rows: Played, book: Sides, best_bid_of: _F64, best_ask_of: _F64) -> int:
+    """Play depth rows onto a book; return how many groups ended crossed (bid at or above ask).
+
+    The units order[0], order[1], ...; those of equal `group[i]` in a row are one group. A clear without a price wipes its
+    whole side, any other row without one is skipped. `best_bid_of[g]`, `best_ask_of[g]` become the best prices at the end
+    of the group of number g, NaN for an empty side.
     """
     begin, end, ev, level, qty = rows
+    prices, bid, ask = book
     levels = len(bid)
+    number = 0
     best_bid = -1
     best_ask = levels
     for i in range(levels):
@@ -192,8 +202,9 @@ def walk_units(order: _I64, group: _I64, rows: Played, bid: _F64, ask: _F64, bes
                         while best_ask < levels and not ask[best_ask] > 0.0:
                             best_ask += 1
         if i + 1 == len(order) or group[i + 1] != group[i]:
-            bests[group[i], 0] = best_bid
-            bests[group[i], 1] = best_ask
+            best_bid_of[number] = prices[best_bid] if best_bid >= 0 else np.nan
+            best_ask_of[number] = prices[best_ask] if best_ask < levels else np.nan
+            number += 1
             if best_bid >= best_ask:
                 crossed += 1
     return crossed

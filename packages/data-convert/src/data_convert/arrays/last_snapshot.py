@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from data_convert.arrays.book import Side, end_book, rows_of
+from data_convert.arrays.book import end_book, rows_of
 from data_convert.events import Events
 from data_convert.sizes import check_size
+from data_convert.words import Side
 
 
 def end_snapshot(

@@ -82,9 +82,11 @@ def walk_units(
     order: Ints,
     group: Ints,
     rows: tuple[Ints, Ints, _Flags, npt.NDArray[np.int32], _Floats],
+    prices: _Floats,
     bid: _Floats,
     ask: _Floats,
-    bests: Ints,
+    best_bid_of: _Floats,
+    best_ask_of: _Floats,
 ) -> int:
     """Play depth rows onto a book of numbered prices, as `kernels.walk_units`; `rows` are those of `kernels.Played`."""
     begin, end, ev, level, qty = (column.tolist() for column in rows)
@@ -93,7 +95,7 @@ def walk_units(
     best_bid = max((at for at in range(levels) if bids[at] > 0), default=-1)
     best_ask = next((at for at in range(levels) if asks[at] > 0), levels)
     found: list[tuple[int, int]] = []
-    groups = [*group.tolist(), -1]
+    groups = [*group.tolist(), None]
     for i, unit in enumerate(order.tolist()):
         for row in range(begin[unit], end[unit]):
             event, at, quantity = ev[row], level[row], qty[row]
@@ -118,7 +120,8 @@ def walk_units(
             found.append((best_bid, best_ask))
     bid[:], ask[:] = bids, asks
     if found:
-        bests[:] = found
+        bests, edged = np.array(found), np.append(prices, np.nan)
+        best_bid_of[:], best_ask_of[:] = np.append(np.nan, prices)[bests[:, 0] + 1], edged[bests[:, 1]]
     return sum(best_bid >= best_ask for best_bid, best_ask in found)
 
 

@@ -12,17 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from data_convert.batch.plan import Job, State
 from data_convert.batch.workers import process_pool
 from data_convert.errors import BatchError, ConvertError
 from data_convert.exits import MAX_LOST
 from data_convert.files.remote import any_url, check_free, is_url, put, remove, staged, stat
+from data_convert.words import Compress, Policy, Time
 
 if TYPE_CHECKING:
-    from data_convert.files.deflate import Compress
-    from data_convert.messages.snapshot import Policy
     from data_convert.report import Report
 
 _AHEAD: Final = 2
@@ -45,7 +44,7 @@ class Options:
     """
 
     snapshots: Policy = "by-id"
-    time: Literal["T", "E"] = "T"
+    time: Time = "T"
     venue: str = "auto"
     levels: int | None = None
     base_latency_ns: int = 0
@@ -182,21 +181,12 @@ def _convert(job: Job, options: Options) -> Report:
             raise BatchError("archives have no local times", "give --latency-ns")
         latency = ConstantLatency(options.latency_ns)
         result = convert_history(inputs, latency, time=options.time, strict=options.strict)
-    elif any(not _CHANGES.search(path.name) for path in inputs):
-        from data_convert.tardis.fuse import fuse_tardis_file
-
-        return fuse_tardis_file(
-            inputs,
-            job.incomplete,
-            base_latency_ns=options.base_latency_ns,
-            strict=options.strict,
-            force=True,
-            compress=options.compress,
-        )
     else:
         from data_convert.tardis.convert import convert_tardis_file
+        from data_convert.tardis.fuse import fuse_tardis_file
 
-        return convert_tardis_file(
+        plain = all(_CHANGES.search(path.name) for path in inputs)
+        return (convert_tardis_file if plain else fuse_tardis_file)(
             inputs,
             job.incomplete,
             base_latency_ns=options.base_latency_ns,

@@ -8,6 +8,10 @@ from data_convert.commands import archives, arrays, batching, files, inspecting,
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of every group to the program."""
-    for group in (recordings, inspecting, arrays, files, archives, batching, tardis, warming):
-        group.register(app)
+    """Add the commands of every group to the program, in the order in which its help lists them."""
+    for command in (
+        *(recordings.collector, recordings.validate, inspecting.inspect, arrays.snapshot, arrays.latency),
+        *(files.merge, files.to_tardis, archives.history, archives.migrate, batching.batch),
+        *(tardis.tardis, tardis.fuse, tardis.generate_sample, warming.warm),
+    ):
+        app.command()(command)

@@ -8,51 +8,34 @@ from typing import Annotated
 
 import typer
 
-from data_convert.commands.options import (
-    Clock,
-    ClockOption,
-    Compress,
-    CompressOption,
-    Force,
-    Json,
-    Output,
-    sizes_or_usage,
-    tell_written,
-)
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to the program."""
-    app.command()(snapshot)
-    app.command()(latency)
+from data_convert.commands import options as opt
 
 
 def snapshot(
-    paths: Annotated[list[Path], typer.Argument(metavar="DAY.npz...", show_default=False)],
-    output: Output,
+    paths: opt.Days,
+    output: opt.Output,
     initial: Annotated[Path | None, typer.Option(help="Snapshot that the first day begins with.")] = None,
     tick_size: Annotated[
         float | None, typer.Option(help="Round prices to ticks and back, as HftBacktest does; exact by default.")
     ] = None,
-    clock: Clock = ClockOption.LOCAL,
-    force: Force = False,
-    json: Json = False,
-    compress: Compress = CompressOption.DEFAULT,
+    clock: opt.Clock = "local",
+    force: opt.Force = False,
+    json: opt.Json = False,
+    compress: opt.Compress = "default",
 ) -> None:
     """Write the book at the end of event files as the snapshot that the next day begins with."""
     from itertools import chain
 
     from data_convert.arrays.last_snapshot import end_snapshot
     from data_convert.files.npz import load, npz_chunks
-    from data_convert.files.writer import check_target, save
+    from data_convert.files.writer import save
 
-    sizes_or_usage({"--tick-size": tick_size})
-    check_target(output, force, ".npz")
+    opt.sizes_or_usage({"--tick-size": tick_size})
+    opt.check_outputs(output, None, force)
     begin = None if initial is None else load(initial)
-    chunks = chain.from_iterable(map(npz_chunks, paths))
-    rows = end_snapshot(chunks, initial=begin, tick_size=tick_size, side=clock.value)
-    save(rows, output, force=force, compress=compress.value)
-    tell_written(output, len(rows), json)
+    rows = end_snapshot(chain.from_iterable(map(npz_chunks, paths)), initial=begin, tick_size=tick_size, side=clock)
+    save(rows, output, force=force, compress=compress)
+    opt.tell_written(output, len(rows), json)
 
 
 def _factor(text: str) -> Fraction:
@@ -67,26 +50,26 @@ Offset = Annotated[int, typer.Option(help="And so many ns more.")]
 
 
 def latency(
-    paths: Annotated[list[Path], typer.Argument(metavar="DAY.npz...", show_default=False)],
-    output: Output,
+    paths: opt.Days,
+    output: opt.Output,
     entry_factor: Factor = "1",
     entry_offset_ns: Offset = 0,
     response_factor: Factor = "1",
     response_offset_ns: Offset = 0,
     every_ns: Annotated[int, typer.Option(min=1, help="One order latency for so many ns of local time.")] = 10**9,
-    force: Force = False,
-    json: Json = False,
+    force: opt.Force = False,
+    json: opt.Json = False,
 ) -> None:
     """Write order latencies guessed from a feed's latencies (rows flagged for both clocks)."""
     import numpy as np
 
     from data_convert.arrays.order_latency import last_of_windows, order_latencies
     from data_convert.files.npz import npz_chunks
-    from data_convert.files.writer import check_target, whole_file
+    from data_convert.files.writer import whole_file
 
-    check_target(output, force, ".npz")
+    opt.check_outputs(output, None, force)
     factors = _factor(entry_factor), _factor(response_factor)
-    try:
+    with opt.as_usage():
         found = [
             order_latencies(
                 last_of_windows(npz_chunks(path), every_ns),
@@ -98,9 +81,7 @@ def latency(
             )
             for path in paths
         ]
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
     rows = np.concatenate(found)
     with whole_file(output, force) as file:
         np.savez_compressed(file, data=rows)
-    tell_written(output, len(rows), json)
+    opt.tell_written(output, len(rows), json)

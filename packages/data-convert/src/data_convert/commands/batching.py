@@ -9,36 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from data_convert.commands.options import (
-    AllowEmpty,
-    BaseLatency,
-    Compress,
-    CompressOption,
-    Force,
-    Json,
-    Levels,
-    MaxLost,
-    SnapshotOption,
-    TimeOption,
-    Venue,
-    VenueOption,
-    depth_of,
-)
+from data_convert import words
+from data_convert.commands import options as opt
 from data_convert.exits import MAX_LOST, Exit
 from data_convert.sizes import MOST_NS
 
 if TYPE_CHECKING:
     from data_convert.batch.plan import Job
     from data_convert.batch.run import Outcome
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command to the program."""
-    app.command()(batch)
 
 
 def batch(
@@ -56,20 +38,20 @@ def batch(
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use instead (data-convert[dask]).")
     ] = None,
     latency_ns: Annotated[int | None, typer.Option(min=0, max=MOST_NS, help="As for `history`, for archives.")] = None,
-    time: Annotated[TimeOption, typer.Option(help="As for `collector`.")] = TimeOption.TRANSACTION,
-    snapshots: Annotated[SnapshotOption, typer.Option(help="As for `collector`.")] = SnapshotOption.BY_ID,
-    venue: Venue = VenueOption.AUTO,
-    levels: Levels = "fused",
-    base_latency_ns: BaseLatency = 0,
+    time: Annotated[words.Time, typer.Option(help="As for `collector`.")] = "T",
+    snapshots: opt.SnapshotsAsCollector = "by-id",
+    venue: opt.Venue = "auto",
+    levels: opt.Levels = "fused",
+    base_latency_ns: opt.BaseLatency = 0,
     carry: Annotated[
         bool, typer.Option("--carry/--no-carry", help="Begin recordings with the last book of the day before.")
     ] = True,
     strict: Annotated[bool, typer.Option("--strict", help="A day fails at its first bad line or damage.")] = False,
-    allow_empty: AllowEmpty = False,
-    max_lost: MaxLost = MAX_LOST,
-    force: Force = False,
-    json: Json = False,
-    compress: Compress = CompressOption.DEFAULT,
+    allow_empty: opt.AllowEmpty = False,
+    max_lost: opt.MaxLost = MAX_LOST,
+    force: opt.Force = False,
+    json: opt.Json = False,
+    compress: opt.Compress = "default",
 ) -> None:
     """Convert all symbols and days of a directory; what is done already is left, failing days stop no other."""
     from data_convert.batch.plan import State, make_plan
@@ -97,15 +79,15 @@ def batch(
         _show_plan({job: state.value for job, state in states.items()}, unknown, json)
         return
     options = Options(
-        snapshots=snapshots.value,
-        time=time.value,
-        venue=venue.value,
-        levels=depth_of(levels),
+        snapshots=snapshots,
+        time=time,
+        venue=venue,
+        levels=opt.depth_of(levels),
         base_latency_ns=base_latency_ns,
         latency_ns=latency_ns,
         strict=strict,
         force=force,
-        compress=compress.value,
+        compress=compress,
         carry=carry,
         allow_empty=allow_empty,
         max_lost=max_lost,
@@ -223,7 +205,7 @@ def _show_plan(states: dict[Job, str], unknown: list[Path], json: bool) -> None:
             {"name": job.name, "kind": job.kind, "state": state, "inputs": [str(path) for path in job.inputs]}
             for job, state in states.items()
         ]
-        _echo_json({"jobs": jobs, "unknown": [str(path) for path in unknown]})
+        opt.show_json({"jobs": jobs, "unknown": [str(path) for path in unknown]})
         return
     for job, state in states.items():
         typer.echo(f"{job.name}: {state}, {job.kind} from {len(job.inputs)} file(s)")
@@ -236,7 +218,7 @@ def _show_outcomes(outcomes: list[Outcome], left: dict[str, str], unknown: list[
     failed = sum(bool(outcome.error) for outcome in outcomes)
     incomplete = sum(bool(outcome.incomplete) for outcome in outcomes)
     if json:
-        _echo_json(
+        opt.show_json(
             {
                 "outcomes": [asdict(outcome) for outcome in outcomes],
                 "left": left,
@@ -280,9 +262,3 @@ def _tell_unknown(unknown: list[Path]) -> None:
     if unknown:
         names = ", ".join(path.name for path in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         typer.echo(f"{len(unknown)} file(s) of no known name left out: {names}")
-
-
-def _echo_json(value: dict[str, Any]) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())

@@ -8,50 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from data_convert.commands.options import (
-    Accepted,
-    AllowEmpty,
-    Force,
-    Json,
-    Levels,
-    MaxLost,
-    OutputOrLast,
-    SnapshotOption,
-    Strict,
-    Symbol,
-    TimeOption,
-    Venue,
-    VenueOption,
-    depth_of,
-    leave,
-    show_json,
-    split_output,
-    tell_written,
-)
+from data_convert import words
+from data_convert.commands import options as opt
 from data_convert.exits import MAX_LOST
 
 if TYPE_CHECKING:
     from data_convert.files.readers import ReadStats
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to the program."""
-    app.command()(merge)
-    app.command("to-tardis")(to_tardis)
-
-
 def merge(
     paths: Annotated[list[Path], typer.Argument(metavar="IN IN...", show_default=False)],
-    output: OutputOrLast = None,
-    strict: Strict = False,
-    allow_empty: AllowEmpty = False,
-    max_lost: MaxLost = MAX_LOST,
-    force: Force = False,
-    json: Json = False,
+    output: opt.OutputOrLast = None,
+    strict: opt.Strict = False,
+    allow_empty: opt.AllowEmpty = False,
+    max_lost: opt.MaxLost = MAX_LOST,
+    force: opt.Force = False,
+    json: opt.Json = False,
 ) -> None:
     """Merge direct recordings of the same streams: every message once, at its earliest receive time."""
     usage = "name at least two recordings and the output: IN IN... -o OUT.gz"
-    inputs, output = split_output(paths, output, 2, usage)
+    inputs, output = opt.split_output(paths, output, 2, usage)
     from data_convert.errors import FormatError, MarketError, SymbolError
     from data_convert.files.members import pack
     from data_convert.files.readers import ReadStats
@@ -87,13 +63,13 @@ def merge(
             typer.echo(f"  {counts.gaps[number]:,} gap lines left out: the ids tell what all of the recordings lack")
         for damage in found.damage:
             typer.echo(f"  damage: {damage}")
-    tell_written(output, counts.taken.total())
+    opt.tell_written(output, counts.taken.total())
     if json:
-        show_json({"output": str(output), "rows": counts.taken.total(), "files": files})
+        opt.show_json({"output": str(output), "rows": counts.taken.total(), "files": files})
     lost = sum(found.lost_lines for found in stats)
     all_lines = counts.taken.total() + counts.dropped.total() + lost
     unusable = Loss("lines", lost, all_lines, "look at the lines named as damage")
-    leave(Report("Merge", rows=counts.taken.total(), losses=(unusable,)), Accepted(allow_empty, max_lost))
+    opt.leave(Report("Merge", rows=counts.taken.total(), losses=(unusable,)), opt.Ending(allow_empty, max_lost))
 
 
 def _lines(path: Path, stats: ReadStats, strict: bool) -> Iterator[tuple[int, bytes]]:
@@ -129,16 +105,16 @@ def to_tardis(
     trades: Annotated[Path | None, typer.Option(metavar="FILE.csv.gz", help="Where the trades go.")] = None,
     depth: Annotated[Path | None, typer.Option(metavar="FILE.csv.gz", help="Where incremental_book_L2 goes.")] = None,
     exchange: Annotated[str | None, typer.Option(help="Name in the first column; by the venue if not given.")] = None,
-    time: Annotated[TimeOption, typer.Option(help="Exchange time: E as Tardis', or T.")] = TimeOption.EVENT,
-    snapshots: Annotated[SnapshotOption, typer.Option(help="As for `collector`.")] = SnapshotOption.BY_ID,
-    venue: Venue = VenueOption.AUTO,
-    levels: Levels = "fused",
-    symbol: Symbol = None,
-    strict: Strict = False,
-    allow_empty: AllowEmpty = False,
-    max_lost: MaxLost = MAX_LOST,
-    force: Force = False,
-    json: Json = False,
+    time: Annotated[words.Time, typer.Option(help="Exchange time: E as Tardis', or T.")] = "E",
+    snapshots: opt.SnapshotsAsCollector = "by-id",
+    venue: opt.Venue = "auto",
+    levels: opt.Levels = "fused",
+    symbol: opt.Symbol = None,
+    strict: opt.Strict = False,
+    allow_empty: opt.AllowEmpty = False,
+    max_lost: opt.MaxLost = MAX_LOST,
+    force: opt.Force = False,
+    json: opt.Json = False,
 ) -> None:
     """Write a recording as Tardis' trades and incremental_book_L2 files."""
     from data_convert.files.writer import check_target
@@ -157,17 +133,17 @@ def to_tardis(
         depth,
         directory=output,
         exchange=exchange,
-        time=time.value,
-        snapshots=snapshots.value,
+        time=time,
+        snapshots=snapshots,
         symbol=symbol,
         strict=strict,
         force=force,
-        venue=venue.value,
-        levels=depth_of(levels),
+        venue=venue,
+        levels=opt.depth_of(levels),
     )
     for path, rows in written.items():
-        tell_written(path, rows)
+        opt.tell_written(path, rows)
     if json:
         named = zip(("trades", "depth"), written.items(), strict=True)
-        show_json({kind: {"output": str(path), "rows": rows} for kind, (path, rows) in named})
-    leave(report, Accepted(allow_empty, max_lost))
+        opt.show_json({kind: {"output": str(path), "rows": rows} for kind, (path, rows) in named})
+    opt.leave(report, opt.Ending(allow_empty, max_lost))

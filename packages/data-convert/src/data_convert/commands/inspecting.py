@@ -9,12 +9,7 @@ from typing import Annotated
 
 import typer
 
-from data_convert.commands.options import Clock, ClockOption, Force, HtmlFile, Json, check_report, write_page
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command to the program."""
-    app.command()(inspect)
+from data_convert.commands import options as opt
 
 
 def inspect(
@@ -24,10 +19,10 @@ def inspect(
         str | None, typer.Option(metavar="TIME", help="Show the book at this time: ns, or 2024-08-08T23:55:00.5 (UTC).")
     ] = None,
     levels: Annotated[int, typer.Option(min=1, help="Levels of the book to show.")] = 10,
-    clock: Clock = ClockOption.LOCAL,
-    html: HtmlFile = None,
-    force: Force = False,
-    json: Json = False,
+    clock: opt.Clock = "local",
+    html: opt.HtmlFile = None,
+    force: opt.Force = False,
+    json: opt.Json = False,
 ) -> None:
     """Say what a file is and which command converts it; of an event file the book at an instant too."""
     from data_convert.files.npz import npz_chunks
@@ -40,25 +35,23 @@ def inspect(
         seen = look_at(path, rows)
         typer.echo(look_json(seen) if json else look_text(seen), nl=False)
         return
-    check_report(html, force)
+    opt.check_outputs(None, html, force)
     at_ns = None if at is None else _instant(at, parse_instant)
     look: EventsLook = look_at_events(path, npz_chunks(path), rows)
     if at_ns is not None:
-        look = replace(look, book=look_at_book(npz_chunks(path), at_ns, clock.value, levels))
+        look = replace(look, book=look_at_book(npz_chunks(path), at_ns, clock, levels))
     if html is not None:
         from data_convert.report import render_html
         from data_convert.report.validation import validate_chunks
 
         page = render_html(replace(validate_chunks(npz_chunks(path)), title=path.name), look_sections(look))
-        write_page(html, page, force)
+        opt.write_page(html, page, force)
     typer.echo(look_json(look) if json else look_text(look), nl=False)
 
 
 def _instant(text: str, parse: Callable[[str], int]) -> int:
-    try:
+    with opt.as_usage("--at: "):
         at_ns = parse(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"--at: {error}") from None
     if at_ns >= 1 << 63:
         raise typer.BadParameter("--at is beyond 64 bits of ns")
     return at_ns

@@ -6,82 +6,29 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from data_convert import words
 from data_convert.exits import MAX_LOST, Exit
 from data_convert.sizes import MOST_NS, check_size
 
 if TYPE_CHECKING:
     from data_convert.report import Report
-    from data_convert.report.values import Result
-
-
-class CompressOption(StrEnum):
-    """How hard the output is compressed."""
-
-    FAST = "fast"
-    DEFAULT = "default"
-    SMALL = "small"
-    NONE = "none"
-
-
-class ClockOption(StrEnum):
-    """Whose clock a book is played on."""
-
-    LOCAL = "local"
-    EXCHANGE = "exchange"
-
-
-class TimeOption(StrEnum):
-    """Which of the exchange's times is used."""
-
-    TRANSACTION = "T"
-    EVENT = "E"
-
-
-class SnapshotOption(StrEnum):
-    """What becomes of snapshots."""
-
-    BY_ID = "by-id"
-    AS_RECORDED = "as-recorded"
-    IGNORE = "ignore"
-
-
-class ModeOption(StrEnum):
-    """What becomes of Tardis' snapshot blocks."""
-
-    DISCARD = "discard"
-    PROCESS = "process"
-    IGNORE_SOD = "ignore_sod"
-    IGNORE = "ignore"
-
-
-class VenueOption(StrEnum):
-    """Whose frames a direct recording holds."""
-
-    AUTO = "auto"
-    BINANCE = "binance"
-    BINANCE_FUTURES = "binance-futures"
-    BINANCE_SPOT = "binance-spot"
-    BYBIT = "bybit"
-    HYPERLIQUID = "hyperliquid"
-    MEXC = "mexc"
-
 
 SnapshotMode = Annotated[
-    ModeOption,
+    words.Mode,
     typer.Option(
         help="Snapshot blocks: discard the book before each; HftBacktest's rules: process (keep what is beyond a block), "
         "ignore_sod (the same, but none that opens a file), ignore."
     ),
 ]
-Clock = Annotated[ClockOption, typer.Option(help="Whose clock the book is played on.")]
-Compress = Annotated[CompressOption, typer.Option(help="Size against speed.")]
-Venue = Annotated[VenueOption, typer.Option(help="Whose frames a direct recording holds; auto looks at its lines.")]
+Clock = Annotated[words.Side, typer.Option(help="Whose clock the book is played on.")]
+Compress = Annotated[words.Compress, typer.Option(help="Size against speed.")]
+Venue = Annotated[words.Venue, typer.Option(help="Whose frames a direct recording holds; auto looks at its lines.")]
+SnapshotsAsCollector = Annotated[words.Policy, typer.Option(help="As for `collector`.")]
 Levels = Annotated[
     str, typer.Option(metavar="N|fused", help="Bybit, Hyperliquid: the book of N levels alone, or all of them fused.")
 ]
@@ -111,6 +58,8 @@ Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT.npz", help=
 OutputOrLast = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="OUT", help="Where the result goes; without it, the last path.")
 ]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)]
+Days = Annotated[list[Path], typer.Argument(metavar="DAY.npz...", show_default=False)]
 
 
 def split_output(paths: list[Path], output: Path | None, least: int, usage: str) -> tuple[list[Path], Path]:
@@ -130,69 +79,62 @@ def depth_of(levels: str) -> int | None:
     return int(levels)
 
 
+@contextmanager
+def as_usage(before: str = "") -> Iterator[None]:
+    """Turn a ValueError into one of usage, `before` its text."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(f"{before}{error}") from None
+
+
 def sizes_or_usage(sizes: Mapping[str, float | None]) -> None:
     """Raise BadParameter for a tick or lot size that is none."""
     for option, size in sizes.items():
-        try:
+        with as_usage():
             check_size(size, option)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
 
 
-def check_report(report: Path | None, force: bool) -> None:
-    """Raise OutputError unless the page can be written."""
-    if report is None:
-        return
+def check_outputs(output: Path | None, html: Path | None, force: bool) -> None:
+    """Raise OutputError unless the array and the page can be written."""
     from data_convert.files.writer import check_target
 
-    check_target(report, force, report.suffix if report.suffix in (".html", ".htm") else ".html")
+    if output is not None:
+        check_target(output, force, ".npz")
+    if html is not None:
+        check_target(html, force, html.suffix if html.suffix in (".html", ".htm") else ".html")
 
 
-class Accepted(NamedTuple):
-    """What is a success all the same: a result without a row, a share that is lost."""
+class Ending(NamedTuple):
+    """How a command ends: what it shows of a report, and what is a success all the same (no row, a share that is lost)."""
 
     empty: bool = False
     lost: float = MAX_LOST
+    json: bool = False
+    html: Path | None = None
+    force: bool = False
 
 
-def show(found: Report, json: bool, html: Path | None, force: bool, accepted: Accepted) -> None:
-    """Print a report as text or JSON, and write its page where one is asked for; say what it lacks as warnings."""
-    found = replace(found, warnings=(*found.incomplete(accepted.lost, accepted.empty), *found.warnings))
+def finish(found: Report, ending: Ending, output: Path | None = None) -> None:
+    """Print a report as text or JSON, write its page where one is asked for, and leave; `output` is where its rows went."""
+    shown = replace(found, warnings=(*found.incomplete(ending.lost, ending.empty), *found.warnings))
     from data_convert.report import render_html, render_json, render_text
 
-    if html is not None:
-        write_page(html, render_html(found), force)
-    if json:
-        typer.echo(render_json(found), nl=False)
-    else:
-        typer.echo(render_text(found, colour=sys.stdout.isatty()), nl=False)
+    if ending.html is not None:
+        write_page(ending.html, render_html(shown), ending.force)
+    typer.echo(render_json(shown) if ending.json else render_text(shown, colour=sys.stdout.isatty()), nl=False)
+    if output is not None:
+        tell_written(output, found.rows)
+    leave(found, ending)
 
 
-def leave(found: Report, accepted: Accepted) -> None:
+def leave(found: Report, ending: Ending) -> None:
     """End the command by what a report says: on stderr in words, and with its exit code where that is no success."""
-    lacks = found.incomplete(accepted.lost, accepted.empty)
+    lacks = found.incomplete(ending.lost, ending.empty)
     for reason in (*lacks, *found.faults):
         typer.echo(f"data-convert: {reason}", err=True)
     if lacks or found.faults:
         raise typer.Exit(Exit.INCOMPLETE if lacks else Exit.FAULTS)
-
-
-def save_result(
-    result: Result,
-    output: Path,
-    force: bool,
-    compress: CompressOption,
-    json: bool,
-    report: Path | None,
-    accepted: Accepted,
-) -> None:
-    """Write the array of a conversion, show its report, and end by what it says."""
-    from data_convert.files.writer import save
-
-    save(result.events, output, force=force, compress=compress.value)
-    show(result.report, json, report, force, accepted)
-    tell_written(output, len(result.events))
-    leave(result.report, accepted)
 
 
 def write_page(path: Path, page: str, force: bool) -> None:

@@ -8,95 +8,41 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from data_convert.commands.options import (
-    Accepted,
-    AllowEmpty,
-    BaseLatency,
-    Compress,
-    CompressOption,
-    Force,
-    HtmlFile,
-    Json,
-    Levels,
-    MaxLost,
-    OutputOrLast,
-    SnapshotOption,
-    Strict,
-    Symbol,
-    TimeOption,
-    Venue,
-    VenueOption,
-    check_report,
-    depth_of,
-    leave,
-    reading_bar,
-    show,
-    split_output,
-    tell_written,
-)
+from data_convert import words
+from data_convert.commands import options as opt
 from data_convert.exits import MAX_LOST
 
 if TYPE_CHECKING:
-    from data_convert.events import Events
-    from data_convert.report.values import Report
+    from data_convert.report.values import Result
 
-
-class DialectOption(StrEnum):
-    """What a recording was written by."""
-
-    AUTO = "auto"
-    DIRECT = "direct"
-    LINK = "link"
-
-
-class UnanchoredOption(StrEnum):
-    """What becomes of updates that no snapshot joins."""
-
-    DROP = "drop"
-    KEEP = "keep"
+DuplicateTrades = Annotated[words.Duplicates, typer.Option(help="Trades of the same id, time, price and quantity.")]
+Dialect = Annotated[words.Dialect, typer.Option(help="Who wrote the recording; auto looks at its lines.")]
+Time = Annotated[words.Time, typer.Option(help="Exchange time of direct recordings: T transaction, E event.")]
+Snapshots = Annotated[
+    words.Policy, typer.Option(help="by-id: where their ids say; as-recorded: where they stand; ignore: nowhere.")
+]
+UnanchoredFlag = Annotated[words.Unanchored, typer.Option(help="Updates that no snapshot joins.")]
 
 
 class AlsoOption(StrEnum):
-    """Streams of Binance beside books and trades."""
+    """The words of `words.Also`: typer takes no list of a Literal."""
 
     BOOK_TICKER = "book-ticker"
     MARK_PRICE = "mark-price"
 
 
-class DuplicatesOption(StrEnum):
-    """What becomes of trades that came twice."""
-
-    DROP = "drop"
-    KEEP = "keep"
-
-
-DuplicateTrades = Annotated[DuplicatesOption, typer.Option(help="Trades of the same id, time, price and quantity.")]
-Dialect = Annotated[DialectOption, typer.Option(help="Who wrote the recording; auto looks at its lines.")]
-Time = Annotated[TimeOption, typer.Option(help="Exchange time of direct recordings: T transaction, E event.")]
-Snapshots = Annotated[
-    SnapshotOption, typer.Option(help="by-id: where their ids say; as-recorded: where they stand; ignore: nowhere.")
-]
-UnanchoredFlag = Annotated[UnanchoredOption, typer.Option(help="Updates that no snapshot joins.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to the program."""
-    app.command()(collector)
-    app.command()(validate)
-
-
 def collector(
     paths: Annotated[list[Path], typer.Argument(metavar="IN...", show_default=False)],
-    output: OutputOrLast = None,
-    dialect: Dialect = DialectOption.AUTO,
-    venue: Venue = VenueOption.AUTO,
-    levels: Levels = "fused",
-    time: Time = TimeOption.TRANSACTION,
-    snapshots: Snapshots = SnapshotOption.BY_ID,
-    unanchored: UnanchoredFlag = UnanchoredOption.DROP,
-    duplicate_trades: DuplicateTrades = DuplicatesOption.DROP,
-    base_latency_ns: BaseLatency = 0,
-    symbol: Symbol = None,
+    output: opt.OutputOrLast = None,
+    dialect: Dialect = "auto",
+    venue: opt.Venue = "auto",
+    levels: opt.Levels = "fused",
+    time: Time = "T",
+    snapshots: Snapshots = "by-id",
+    unanchored: UnanchoredFlag = "drop",
+    duplicate_trades: DuplicateTrades = "drop",
+    base_latency_ns: opt.BaseLatency = 0,
+    symbol: opt.Symbol = None,
     before: Annotated[
         list[Path] | None,
         typer.Option(metavar="IN", help="Recording of the day before: its last book is the first of this one."),
@@ -105,63 +51,60 @@ def collector(
         list[AlsoOption] | None,
         typer.Option(help="Binance: make rows of these too (kinds 103, 104; 100 to 102); may be given twice."),
     ] = None,
-    strict: Strict = False,
-    allow_empty: AllowEmpty = False,
-    max_lost: MaxLost = MAX_LOST,
-    force: Force = False,
-    json: Json = False,
-    report: HtmlFile = None,
-    compress: Compress = CompressOption.DEFAULT,
+    strict: opt.Strict = False,
+    allow_empty: opt.AllowEmpty = False,
+    max_lost: opt.MaxLost = MAX_LOST,
+    force: opt.Force = False,
+    json: opt.Json = False,
+    report: opt.HtmlFile = None,
+    compress: opt.Compress = "default",
 ) -> None:
     """Convert recordings (.gz, .jsonl, plain; several days at once) of one symbol to an event array."""
-    inputs, output = split_output(paths, output, 1, "name at least one recording and the output: IN... -o OUT.npz")
+    usage = "name at least one recording and the output: IN... -o OUT.npz"
+    inputs, output = opt.split_output(paths, output, 1, usage)
     if output.suffix != ".npz":
         raise typer.BadParameter(f"the output must end in .npz, not {output.name!r}: name it with -o, or last")
-    from data_convert.files.writer import check_target, save
+    from data_convert.files.writer import save
 
-    check_target(output, force, ".npz")
-    check_report(report, force)
-    events, found = _convert(
+    opt.check_outputs(output, report, force)
+    result = _convert(
         inputs,
-        dialect=dialect.value,
-        venue=venue.value,
-        levels=depth_of(levels),
-        time=time.value,
-        snapshots=snapshots.value,
-        unanchored=unanchored.value,
-        duplicate_trades=duplicate_trades.value,
+        dialect=dialect,
+        venue=venue,
+        levels=opt.depth_of(levels),
+        time=time,
+        snapshots=snapshots,
+        unanchored=unanchored,
+        duplicate_trades=duplicate_trades,
         base_latency_ns=base_latency_ns,
         symbol=symbol,
         strict=strict,
         before=before or (),
         also=tuple(dict.fromkeys(option.value for option in also or ())),
     )
-    save(events, output, force=force, compress=compress.value)
-    accepted = Accepted(allow_empty, max_lost)
-    show(found, json, report, force, accepted)
-    tell_written(output, len(events))
-    leave(found, accepted)
+    save(result.events, output, force=force, compress=compress)
+    opt.finish(result.report, opt.Ending(allow_empty, max_lost, json, report, force), output)
 
 
 def validate(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE.npz | RECORDING...", show_default=False)],
-    dialect: Dialect = DialectOption.AUTO,
-    venue: Venue = VenueOption.AUTO,
-    levels: Levels = "fused",
-    time: Time = TimeOption.TRANSACTION,
-    snapshots: Snapshots = SnapshotOption.BY_ID,
-    unanchored: UnanchoredFlag = UnanchoredOption.DROP,
-    duplicate_trades: DuplicateTrades = DuplicatesOption.DROP,
-    symbol: Symbol = None,
-    strict: Strict = False,
-    allow_empty: AllowEmpty = False,
-    max_lost: MaxLost = MAX_LOST,
-    force: Force = False,
-    json: Json = False,
-    report: HtmlFile = None,
+    dialect: Dialect = "auto",
+    venue: opt.Venue = "auto",
+    levels: opt.Levels = "fused",
+    time: Time = "T",
+    snapshots: Snapshots = "by-id",
+    unanchored: UnanchoredFlag = "drop",
+    duplicate_trades: DuplicateTrades = "drop",
+    symbol: opt.Symbol = None,
+    strict: opt.Strict = False,
+    allow_empty: opt.AllowEmpty = False,
+    max_lost: opt.MaxLost = MAX_LOST,
+    force: opt.Force = False,
+    json: opt.Json = False,
+    report: opt.HtmlFile = None,
 ) -> None:
     """Check an event file, or what recordings would convert to; exit code 4 when a backtest would be wrong."""
-    check_report(report, force)
+    opt.check_outputs(None, report, force)
     if any(path.suffix == ".npz" for path in paths):
         if len(paths) != 1:
             raise typer.BadParameter("one .npz at a time, or recordings only")
@@ -170,26 +113,23 @@ def validate(
 
         found = validate_chunks(npz_chunks(paths[0]))
     else:
-        _, found = _convert(
+        found = _convert(
             paths,
-            dialect=dialect.value,
-            venue=venue.value,
-            levels=depth_of(levels),
-            time=time.value,
-            snapshots=snapshots.value,
-            unanchored=unanchored.value,
-            duplicate_trades=duplicate_trades.value,
+            dialect=dialect,
+            venue=venue,
+            levels=opt.depth_of(levels),
+            time=time,
+            snapshots=snapshots,
+            unanchored=unanchored,
+            duplicate_trades=duplicate_trades,
             symbol=symbol,
             strict=strict,
-        )
-    accepted = Accepted(allow_empty, max_lost)
-    show(found, json, report, force, accepted)
-    leave(found, accepted)
+        ).report
+    opt.finish(found, opt.Ending(allow_empty, max_lost, json, report, force))
 
 
-def _convert(paths: list[Path], **options: Any) -> tuple[Events, Report]:
+def _convert(paths: list[Path], **options: Any) -> Result:
     from data_convert.recordings.convert import convert_recording
 
-    with reading_bar() as progress:
-        result = convert_recording(paths, progress=progress, **options)
-    return result.events, result.report
+    with opt.reading_bar() as progress:
+        return convert_recording(paths, progress=progress, **options)

@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from data_convert.commands.options import Json, show_json
+from data_convert.commands import options as opt
 
 _TARDIS: Final = "exchange,symbol,timestamp,local_timestamp,"
 _QUOTES: Final = "ask_amount,ask_price,bid_price,bid_amount"
@@ -21,12 +21,7 @@ _PRICES: Final = 3_000
 """More than the first table of a book holds."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to the program."""
-    app.command()(warm)
-
-
-def warm(json: Json = False) -> None:
+def warm(json: opt.Json = False) -> None:
     """Compile everything once, as at an installation; files up to some MB need nothing of it."""
     import time
     from tempfile import TemporaryDirectory
@@ -37,7 +32,7 @@ def warm(json: Json = False) -> None:
             seconds[done] = round(time.perf_counter() - begin - sum(seconds.values()), 3)
             typer.echo(f"{done}: {seconds[done]:.1f} s", err=True)
     if json:
-        show_json({"seconds": seconds})
+        opt.show_json({"seconds": seconds})
 
 
 def _conversions(folder: Path) -> Iterator[str]:

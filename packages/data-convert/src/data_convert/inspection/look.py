@@ -14,12 +14,13 @@ from typing import Final
 
 import numpy as np
 
-from data_convert.arrays.book import Side, end_book
+from data_convert.arrays.book import end_book
 from data_convert.errors import BadLine
 from data_convert.events import BUY, EXCH, KIND_MASK, KIND_NAMES, LOCAL, SELL, Events, has_flag
 from data_convert.report.measure import histogram
 from data_convert.report.values import Histogram, Quantiles
 from data_convert.report.windowed import Extent, Sampled, count_low_bytes
+from data_convert.words import Side
 
 BINS: Final = 15
 _LOOKED_AT: Final = 1000

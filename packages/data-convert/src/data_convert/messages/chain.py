@@ -21,7 +21,6 @@ another symbol's. tests/data_convert/test_joining_contract.py holds this and the
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from dataclasses import replace
 from typing import Final
 
@@ -30,7 +29,7 @@ import numpy.typing as npt
 
 from data_convert.events import KIND_MASK, Ints
 from data_convert.messages.columns import Messages, What
-from data_convert.messages.plan import ANCHOR_NS, Action, Gap, Unit
+from data_convert.messages.plan import ANCHOR_NS, Action, Decided, Gap, Unit
 
 REORDER_NS: Final = 1_000_000_000
 """An update that comes late by at most this closes its hole as if it had been in time."""
@@ -51,19 +50,14 @@ def joins(first_id: int, last_id: int, prev_id: int, snapshot_id: int) -> bool:
     return first_id <= snapshot_id <= last_id or prev_id == snapshot_id
 
 
-class IdChain:
+class IdChain(Decided):
     """Depth updates and snapshots of one symbol, in the order received, into the order of their ids.
 
     `lost` are updates left out that no snapshot contains, and those that one contains which came long after them.
     """
 
     def __init__(self, messages: Messages, keep_unanchored: bool) -> None:
-        self.counts: Counter[str] = Counter()
-        self.gaps: list[Gap] = []
-        self.warnings: list[str] = []
-        self.lost: list[int] = []
-        self._messages = messages
-        self._keep = keep_unanchored
+        super().__init__(messages, keep_unanchored)
         # Views give Python's own integers, without a list of them for every message of a day.
         self._what = messages.what.data
         self._local, self._exch = messages.local_ns.data, messages.exch_ns.data
@@ -78,7 +72,6 @@ class IdChain:
         self._held: list[int] = []
         self._pending: list[int] = []  # snapshots newer than the updates that came so far
         self._hole: Gap | None = None  # the hole that an update coming late would close; its clear is still to come
-        self._open: list[Gap] = []  # other gaps that no snapshot has ended yet
         self._past: list[tuple[list[int], Unit]] = []  # updates of books that ended before any snapshot, and their end
         self._held_top = _NONE  # the held message of the newest id
         self._back: list[int] = []  # updates in a row whose ids were passed already, though they are no repeats

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -173,6 +173,19 @@ class MessagesBuilder:
         ):
             column.frombytes(values.reshape(-1).view(np.uint8).data)
 
+    def count_symbols(self, numbers: npt.NDArray[np.int32]) -> None:
+        """Count messages by the symbols that their numbers name, in the order in which they are met."""
+        names = list(self.symbols)
+        if len(numbers) and bool(np.all(numbers == numbers[0])):
+            found, counts = numbers[:1], np.array([len(numbers)])
+        else:
+            found, first, counts = np.unique(numbers, return_index=True, return_counts=True)
+            order = np.argsort(first)
+            found, counts = found[order], counts[order]
+        for number, count in zip(found.tolist(), counts.tolist(), strict=True):
+            if names[number]:
+                self.symbol_counts[names[number]] += count
+
     def redate(self, message: int, exch_ns: int) -> None:
         """Give a message another exchange time."""
         self.ints[message * _INTS + _EXCH_AT] = exch_ns
@@ -191,38 +204,40 @@ class MessagesBuilder:
 
     def build(self, symbol: str | None, nameless: bool = True) -> Messages:
         """Freeze the messages of `symbol` (None: all of them); `nameless` ones (REST snapshots) stay by default."""
-        table = (
-            np.frombuffer(self.ints, dtype=np.int64).reshape(-1, _INTS) if self.ints else np.empty((0, _INTS), np.int64)
-        )
-        what = np.frombuffer(self.what, dtype=np.uint8) if self.what else np.empty(0, np.uint8)
-        keep: Ints = np.arange(len(what))
+        table = _view(self.ints, np.int64).reshape(-1, _INTS)
+        what = _view(self.what, np.uint8)
+        keep: npt.NDArray[np.bool_] = np.ones(len(what), np.bool_)
         if symbol is not None:
-            numbers = np.frombuffer(self.symbol, dtype=np.intc) if self.symbol else np.empty(0, np.intc)
             names = (symbol, EVERY_SYMBOL, "") if nameless else (symbol, EVERY_SYMBOL)
             wanted = [n for name, n in self.symbols.items() if name in names]
-            keep = np.flatnonzero(np.isin(numbers, wanted))
-        quotes: Ints = (
-            np.frombuffer(self.quotes, np.int64).reshape(-1, QUOTE_WORDS) if self.quotes else np.empty((0, 7), np.int64)
-        )
+            keep = np.isin(_view(self.symbol, np.intc), wanted)
+        quotes: Ints = _view(self.quotes, np.int64).reshape(-1, QUOTE_WORDS)
         own = symbol if symbol is not None or len(self.symbol_counts) != 1 else next(iter(self.symbol_counts))
         quotes = quotes[quotes[:, 0] == self.symbols.get(own or "", -1)]
-        column = [np.ascontiguousarray(table[keep, i]) for i in range(_INTS)]
-        moved = {int(old): new for new, old in enumerate(keep)} if self.reasons else {}
+        rows = slice(None) if bool(keep.all()) else np.flatnonzero(keep)
+        column = [table[rows, i] for i in range(_INTS)]
+        times = [np.ascontiguousarray(column[i]) for i in (2, 3)]  # looked at more often than the others
+        moved = {int(old): new for new, old in enumerate(np.flatnonzero(keep))} if self.reasons else {}
         return Messages(
-            what=what[keep],
+            what=what[rows],
             file=column[0].astype(np.int32),
             line=column[1],
-            local_ns=column[2],
-            exch_ns=column[3],
+            local_ns=times[0],
+            exch_ns=times[1],
             first_id=column[4],
             last_id=column[5],
             prev_id=column[6],
             begin=column[7],
             end=column[8],
-            ev=np.frombuffer(self.ev, dtype=np.uint32) if self.ev else np.empty(0, np.uint32),
-            px=np.frombuffer(self.px, dtype=np.float64) if self.px else np.empty(0, np.float64),
+            ev=_view(self.ev, np.uint32),
+            px=_view(self.px, np.float64),
             quotes=quotes,
-            qty=np.frombuffer(self.qty, dtype=np.float64) if self.qty else np.empty(0, np.float64),
+            qty=_view(self.qty, np.float64),
             extras=self.extras,
             reasons={moved[i]: reason for i, reason in self.reasons.items() if i in moved},
         )
+
+
+def _view(column: array[Any], dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """Look at a growing column as an array; it must not grow while that is used."""
+    return np.frombuffer(column, dtype) if column else np.empty(0, dtype)

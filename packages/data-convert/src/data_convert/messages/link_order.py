@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 
 from data_convert.events import Ints
 from data_convert.messages.columns import NO_ID, Messages, What
-from data_convert.messages.plan import ANCHOR_NS, Action, Gap, Unit
+from data_convert.messages.plan import ANCHOR_NS, Action, Decided, Gap, Unit
 
 
-class LinkOrder:
+class LinkOrder(Decided):
     """Depth messages of a link recording: the file's order is right, only gap lines take the book away."""
 
     def __init__(self, messages: Messages, keep_unanchored: bool) -> None:
-        self.counts: Counter[str] = Counter()
-        self.gaps: list[Gap] = []
-        self.warnings: list[str] = []
-        self.lost: list[int] = []
-        self._messages = messages
-        self._keep = keep_unanchored
+        super().__init__(messages, keep_unanchored)
         self._anchored = self._ever = False
         self._held: list[Unit] = []
-        self._open: list[Gap] = []
         self._last_local_ns = 0
         self._last_exch_ns = 0
 

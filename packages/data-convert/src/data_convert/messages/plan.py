@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from data_convert.events import Ints
+from data_convert.messages.columns import Messages
 
 ANCHOR_NS: Final = 10_000_000_000
 """Updates received so shortly before the snapshot that contains them are no loss."""
@@ -77,6 +77,8 @@ class Units:
 
     def sorted(self) -> Units:
         """Return the units by slot, those of one slot as they stand."""
+        if bool(np.all(self.slot[1:] >= self.slot[:-1])):
+            return self
         order = np.argsort(self.slot, kind="stable")
         moved = np.empty(len(order), np.int64)
         moved[order] = np.arange(len(order))
@@ -91,29 +93,41 @@ class Units:
 
 
 class UnitsBuilder:
-    """Growing columns of units."""
+    """Growing columns of units: single ones, and runs of messages that are emitted as they are."""
 
     def __init__(self) -> None:
-        self._ints: array[int] = array("q")
+        self._parts: list[tuple[Ints, ...]] = []
+        self._single: list[tuple[int, int, int, int, int]] = []
         self._rows: dict[int, tuple[int, ...]] = {}
+        self._before = 0  # units in the parts
 
     def add(self, units: Iterable[Unit]) -> None:
         """Append single units."""
         for unit in units:
             if unit.rows:
-                self._rows[len(self._ints) // _INTS] = unit.rows
-            self._ints.extend((unit.action, unit.message, unit.exch_ns, unit.local_ns, unit.slot))
+                self._rows[self._before + len(self._single)] = unit.rows
+            self._single.append((unit.action, unit.message, unit.exch_ns, unit.local_ns, unit.slot))
 
     def add_messages(self, message: Ints, exch_ns: Ints, local_ns: Ints) -> None:
         """Append messages that are emitted as they are, where they stand."""
-        table = np.zeros((len(message), _INTS), np.int64)
-        table[:, 1], table[:, 2], table[:, 3], table[:, 4] = message, exch_ns, local_ns, message
-        self._ints.frombytes(table.reshape(-1).view(np.uint8).data)
+        self._close()
+        self._parts.append((np.zeros(len(message), np.int64), message, exch_ns, local_ns, message))
+        self._before += len(message)
+
+    def _close(self) -> None:
+        if self._single:
+            self._parts.append(tuple(np.array(self._single, np.int64).T))
+            self._before += len(self._single)
+            self._single = []
 
     def build(self) -> Units:
         """Freeze the units."""
-        table = np.array(self._ints, np.int64).reshape(-1, _INTS)
-        action, message, exch_ns, local_ns, slot = (np.ascontiguousarray(table[:, i]) for i in range(_INTS))
+        self._close()
+        none = (np.empty(0, np.int64),) * _INTS
+        action, message, exch_ns, local_ns, slot = (
+            np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts)
+            for parts in zip(*(self._parts or [none]), strict=True)
+        )
         return Units(action, message, exch_ns, local_ns, slot, self._rows)
 
 
@@ -154,3 +168,15 @@ class Plan:
     counts: Counter[str]
     warnings: list[str] = field(default_factory=list)
     lost: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+class Decided:
+    """What one who puts depth messages in order found: counts, gaps, warnings, and updates that no snapshot joins (`lost`)."""
+
+    def __init__(self, messages: Messages, keep_unanchored: bool) -> None:
+        self.counts: Counter[str] = Counter()
+        self.gaps: list[Gap] = []
+        self.warnings: list[str] = []
+        self.lost: list[int] = []
+        self._messages, self._keep = messages, keep_unanchored
+        self._open: list[Gap] = []  # gaps that no snapshot has ended yet

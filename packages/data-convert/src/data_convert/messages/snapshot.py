@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
@@ -18,10 +18,7 @@ from data_convert.messages.columns import NO_ID, Messages, What
 from data_convert.messages.link_order import LinkOrder
 from data_convert.messages.monotone import nondecreasing
 from data_convert.messages.plan import Action, Plan, Units, UnitsBuilder
-
-Policy = Literal["by-id", "as-recorded", "ignore"]
-Unanchored = Literal["drop", "keep"]
-POLICIES: Final = ("by-id", "as-recorded", "ignore")
+from data_convert.words import Policy, Unanchored
 
 _DEPTH_WHATS: Final = (What.UPDATE, What.SNAPSHOT, What.GAP)
 
@@ -62,15 +59,24 @@ def _by_id(messages: Messages, machine: IdChain | LinkOrder, unanchored: Unancho
     # Trades and other messages stand between the depth units, where they are in the file.
     others = np.flatnonzero(~np.isin(messages.what, _DEPTH_WHATS))
     both = Units(
-        np.concatenate((units.action, np.full(len(others), Action.ROWS, np.int64))),
-        np.concatenate((units.message, others)),
-        np.concatenate((exch_ns, messages.exch_ns[others])),
-        np.concatenate((local_ns, messages.local_ns[others])),
-        np.concatenate((slot, others)),
+        _joined(units.action, np.broadcast_to(np.int64(Action.ROWS), len(others))),
+        _joined(units.message, others),
+        _joined(exch_ns, _at(messages.exch_ns, others)),
+        _joined(local_ns, _at(messages.local_ns, others)),
+        _joined(slot, others),
         units.rows,
     )
     gaps = tuple(replace(gap, emitted=unanchored == "keep") for gap in machine.gaps)
     return Plan(both.sorted(), gaps, +counts, list(machine.warnings), np.array(machine.lost, np.int64))
+
+
+def _joined(first: Ints, second: Ints) -> Ints:
+    return np.concatenate((first, second)) if len(first) and len(second) else first if len(first) else second
+
+
+def _at(column: Ints, places: Ints) -> Ints:
+    """Return the column at ascending places, itself where these are all."""
+    return column if len(places) == len(column) else column[places]
 
 
 def _depth_of(messages: Messages) -> Ints:
@@ -93,7 +99,7 @@ def _feed(messages: Messages, machine: IdChain | LinkOrder, depth: Ints, emitted
             if end > at:
                 run = depth[at:end]
                 machine.on_run(run)
-                emitted.add_messages(run, messages.exch_ns[run], messages.local_ns[run])
+                emitted.add_messages(run, _at(messages.exch_ns, run), _at(messages.local_ns, run))
                 at = end
 
 

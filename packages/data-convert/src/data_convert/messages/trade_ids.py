@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from data_convert.events import Ints
 from data_convert.messages.columns import NO_ID, Messages, What
-
-Duplicates = Literal["drop", "keep"]
-DUPLICATES: Final = ("drop", "keep")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ def build_rows(messages: Messages, plan: Plan) -> UnitRows:
     ev, px, qty = rows.columns()
     extras = {**messages.extras, **rows.extras}
     made = UnitRows(np.arange(len(units)), units.exch_ns, units.local_ns, begin, end, ev, px, qty, extras)
-    return made.taken(np.flatnonzero(end > begin))
+    some = end > begin
+    return made if bool(some.all()) else made.taken(np.flatnonzero(some))
 
 
 class _Special:

@@ -16,12 +16,13 @@ from data_convert.messages.carry import carry_book
 from data_convert.messages.columns import Messages, What
 from data_convert.messages.judging import judge
 from data_convert.messages.plan import Plan
-from data_convert.messages.snapshot import Policy, Unanchored, make_plan
-from data_convert.messages.trade_ids import Duplicates, check_trades
+from data_convert.messages.snapshot import make_plan
+from data_convert.messages.trade_ids import check_trades
 from data_convert.messages.unit_rows import build_rows
 from data_convert.recordings.ingest import Ingested
 from data_convert.report.measure import Figures, check_book, figures_of, make_series, quantiles
 from data_convert.report.values import OUTLIER_NS, Latency, Loss, Report, Result
+from data_convert.words import Duplicates, Policy, Unanchored
 
 _UNANCHORED: Final = (
     "no snapshot joins them, so the book is unknown there; --before takes the book of the day before, --unanchored keep "
@@ -38,10 +39,11 @@ def assemble(
     base_latency_ns: int = 0,
     before_files: int = 0,
     losses: Sequence[Loss] = (),
+    judged: bool = True,
 ) -> Result:
     """Make the event array and the report of decoded messages; `settings` are shown in it. Raises ClockError.
 
-    Of the first `before_files` files only the book is used that they lead to.
+    Of the first `before_files` files only the book is used that they lead to. `judged`: the book is compared with its quotes.
     """
     plan = make_plan(messages, "link" if read.in_order else "direct", snapshots, unanchored)
     rows = build_rows(messages, plan)
@@ -54,9 +56,11 @@ def assemble(
     if len(rows):
         decisive = int(np.argmin(rows.local_ns - rows.exch_ns))
         smallest_at = _place(read, messages, int(plan.units.message[rows.unit[decisive]]))
-        before, after = quantiles(latency_ns), quantiles(latency_ns + shift_ns)
+        before = quantiles(latency_ns)
+        after = quantiles(latency_ns + shift_ns) if shift_ns else before
         latency = Latency(before, after, shift_ns, smallest_ns, smallest_at)
-    rows = replace(rows, local_ns=rows.local_ns + shift_ns)
+    if shift_ns:
+        rows = replace(rows, local_ns=rows.local_ns + shift_ns)
     ordered = order_times(rows.exch_ns, rows.local_ns)
     check_places(rows, ordered)
     with ThreadPoolExecutor(1, "records") as beside:  # its kernel lets other threads run
@@ -65,7 +69,7 @@ def assemble(
         events, kinds = written.result()
     losses = [told_lost_updates(messages, plan, before_files), *losses]
     report = report_of(read, plan, figures, kinds, latency, settings, latency_ns, losses)
-    if snapshots != "ignore":  # without snapshots the book is partial, as it was asked to be
+    if judged and snapshots != "ignore":  # without snapshots the book is partial, as it was asked to be
         as_recorded_ns = figures.walked_ns - shift_ns
         found = judge(messages, plan, figures.walked_unit, figures.local, as_recorded_ns, before_files)
         report = replace(report, compared=found.compared, contradictions=found.contradictions)
@@ -134,8 +138,9 @@ def one_symbol(read: Ingested, symbol: str | None) -> Messages:
 def _message_latency(messages: Messages, before_files: int) -> Ints:
     """Latency of every update and trade as recorded; snapshots were asked for and tell nothing of the stream."""
     streamed = (messages.what == What.UPDATE) | (messages.what == What.TRADE)
-    latency: Ints = (messages.local_ns - messages.exch_ns)[streamed & (messages.file >= before_files)]
-    return latency
+    streamed &= messages.file >= before_files
+    latency: Ints = messages.local_ns - messages.exch_ns
+    return latency if bool(streamed.all()) else latency[streamed]
 
 
 def _place(read: Ingested, messages: Messages, message: int) -> str:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
+from data_convert import words
 from data_convert.errors import InputError
 from data_convert.files.paths import Paths, Progress, listed_paths
 from data_convert.messages.columns import What
-from data_convert.messages.snapshot import POLICIES, Policy, Unanchored
-from data_convert.messages.trade_ids import DUPLICATES, Duplicates
 from data_convert.recordings.assemble import assemble, one_symbol, trades_once
-from data_convert.recordings.detect import VENUES
 from data_convert.recordings.ingest import first_stamp, ingest
-from data_convert.recordings.venues.binance import ALSO
 from data_convert.report.values import Result
 
 
@@ -24,21 +22,21 @@ def convert_recording(
     *,
     dialect: str = "auto",
     time: str = "T",
-    snapshots: Policy = "by-id",
+    snapshots: words.Policy = "by-id",
     base_latency_ns: int = 0,
     symbol: str | None = None,
     strict: bool = False,
-    unanchored: Unanchored = "drop",
+    unanchored: words.Unanchored = "drop",
     progress: Progress | None = None,
     venue: str = "auto",
     levels: int | None = None,
     before: Paths = (),
     also: Collection[str] = (),
-    duplicate_trades: Duplicates = "drop",
+    duplicate_trades: words.Duplicates = "drop",
 ) -> Result:
     """Convert recordings of one symbol (docs/formats.md section 2) to an event array.
 
-    `paths`: one file or several (days). `dialect`: auto, direct or link; `venue`: auto or one of `detect.VENUES`, for
+    `paths`: one file or several (days). `dialect`: auto, direct or link; `venue`: a word of `words.Venue`, for
     direct recordings. `levels`: Bybit and Hyperliquid only, the one book stream to take; None fuses all. `time`: T
     (transaction) or E (event time), direct recordings only. `before`: the recording of the day before, whose last book
     is the first of this one. `snapshots`, `unanchored`: docs/data-convert.md.
@@ -50,17 +48,16 @@ def convert_recording(
     ValueError for unknown options.
     """
     for name, value, allowed in (
-        ("dialect", dialect, ("auto", "direct", "link")),
-        ("time", time, ("T", "E")),
-        ("snapshots", snapshots, POLICIES),
-        ("unanchored", unanchored, ("drop", "keep")),
-        ("venue", venue, ("auto", *VENUES)),
-        ("duplicate_trades", duplicate_trades, DUPLICATES),
+        ("dialect", dialect, words.Dialect),
+        ("time", time, words.Time),
+        ("snapshots", snapshots, words.Policy),
+        ("unanchored", unanchored, words.Unanchored),
+        ("venue", venue, words.Venue),
+        ("duplicate_trades", duplicate_trades, words.Duplicates),
     ):
-        if value not in allowed:
-            raise ValueError(f"{name} is one of {', '.join(allowed)}, not {value!r}")
-    if unknown := [name for name in also if name not in ALSO]:
-        raise ValueError(f"also is of {', '.join(ALSO)}, not {unknown[0]!r}")
+        words.check_word(name, value, allowed)
+    if unknown := [name for name in also if name not in get_args(words.Also)]:
+        raise ValueError(f"also is of {', '.join(get_args(words.Also))}, not {unknown[0]!r}")
     earlier = [path for path in listed_paths(before) if first_stamp(path) is not None]
     read = ingest([*earlier, *listed_paths(paths)], dialect, time, strict, progress, venue, levels, also, earlier)
     for path, file in zip(earlier, read.files, strict=False):

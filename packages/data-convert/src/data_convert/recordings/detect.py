@@ -16,8 +16,6 @@ Source = Literal["binance", "link", "bybit", "hyperliquid", "mexc", "files"]
 _GAP_HEAD: Final = 64
 """Bytes in which a gap line names itself."""
 
-VENUES: Final = ("binance", "binance-futures", "binance-spot", "bybit", "hyperliquid", "mexc")
-
 _BYBIT_TOPICS: Final = frozenset(
     {"orderbook", "publicTrade", "tickers", "kline", "liquidation", "allLiquidation", "priceLimit", "insurance"}
 )

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypedDict, Unpack
 
 import numpy as np
 import orjson
@@ -24,48 +24,38 @@ from data_convert.files.readers import ReadStats
 from data_convert.files.writer import check_target, whole_file
 from data_convert.messages.columns import Messages, What
 from data_convert.messages.plan import Action, Unit
-from data_convert.messages.snapshot import Policy, make_plan
+from data_convert.messages.snapshot import make_plan
 from data_convert.recordings.assemble import lost_updates, one_symbol, trades_once
 from data_convert.recordings.ingest import Ingested, ingest, split_stamp
 from data_convert.recordings.tardis_rows import HEADERS
 from data_convert.report.values import Report
+from data_convert.words import Policy
 
 _US: Final = 1_000
 _EXCHANGES: Final = {"bybit": "bybit", "hyperliquid": "hyperliquid", "link": "link"}
 
 
+class Options(TypedDict, total=False):
+    """What writing Tardis' files may be told; `time`, `snapshots`, `venue`, `levels` as of `convert_recording`."""
+
+    exchange: str | None
+    time: str
+    snapshots: Policy
+    symbol: str | None
+    strict: bool
+    force: bool
+    venue: str
+    levels: int | None
+
+
 def recording_to_tardis(
-    paths: Paths,
-    trades: str | os.PathLike[str],
-    depth: str | os.PathLike[str],
-    *,
-    exchange: str | None = None,
-    time: str = "E",
-    snapshots: Policy = "by-id",
-    symbol: str | None = None,
-    strict: bool = False,
-    force: bool = False,
-    venue: str = "auto",
-    levels: int | None = None,
+    paths: Paths, trades: str | os.PathLike[str], depth: str | os.PathLike[str], **options: Unpack[Options]
 ) -> dict[str, int]:
     """Write both files (gzip) of one symbol and return their rows; Tardis dates Binance by E, the default of `time`.
 
     Raises what `convert_recording` raises, and OutputError. Both files appear, or none if the first cannot.
     """
-    written, _ = tardis_files(
-        paths,
-        trades,
-        depth,
-        exchange=exchange,
-        time=time,
-        snapshots=snapshots,
-        symbol=symbol,
-        strict=strict,
-        force=force,
-        venue=venue,
-        levels=levels,
-    )
-    rows = list(written.values())
+    rows = list(tardis_files(paths, trades, depth, **options)[0].values())
     return {"trades": rows[0], "depth": rows[1]}
 
 

@@ -9,7 +9,7 @@ from html import escape
 from typing import Final
 
 from data_convert import svg
-from data_convert.report.values import Quantiles, Report
+from data_convert.report.values import Report
 from data_convert.report.wording import EMITTED, duration, gap_ids, milliseconds, size, spell, unknown_for, when
 
 GAPS_SHOWN: Final = 500
@@ -184,7 +184,7 @@ def _latency(report: Report) -> str:
     if latency is None:
         return ""
     rows = [
-        (name, *_figures(found), f"{found.count:,}")
+        (name, *found.in_ms(), f"{found.count:,}")
         for name, found in (("as recorded", latency.before), ("corrected", latency.after))
         if found is not None
     ]
@@ -193,10 +193,6 @@ def _latency(report: Report) -> str:
         moved = f"Local times moved by {duration(latency.shift_ns)}" if latency.shift_ns else "No local time moved"
         note = f'<p class="note">{escape(moved)}; the smallest latency is at {escape(latency.smallest_at)}.</p>'
     return _section("Latency in ms", _table(("", "min", "p1", "p50", "p99", "p99.9", "max", "messages"), rows) + note)
-
-
-def _figures(found: Quantiles) -> tuple[str, ...]:
-    return tuple(milliseconds(value) for value in (found.min, found.p1, found.p50, found.p99, found.p999, found.max))
 
 
 def _gaps(report: Report) -> str:

@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from data_convert.arrays.book import Walk, depth_rows, number_levels, walk_rows, walk_units
+from data_convert.arrays.book import Walk, number_levels, walk_units
 from data_convert.arrays.timeline import Ordered
 from data_convert.arrays.units import UnitRows
-from data_convert.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, EXCH, KIND_MASK, LOCAL, Events, Ints, has_flag
+from data_convert.events import DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, EXCH, KIND_MASK, LOCAL, Ints
 from data_convert.report.values import SERIES_GAPS, SERIES_POINTS, BookCheck, Histogram, Quantiles, Series
 
 _BINS: Final = 60
@@ -30,13 +30,6 @@ def check_book(walk: Walk) -> BookCheck:
     """Turn a walk over a book into the figures a report shows."""
     book = walk.book
     return BookCheck(len(walk.last), walk.crossed, book.best_bid, book.best_ask, len(book.bids), len(book.asks))
-
-
-def walk_clock(events: Events, side: str) -> Walk:
-    """Walk the book of one clock; rows of one time are one message, for an array knows no other bounds."""
-    flag, name = (LOCAL, "local_ts") if side == "local" else (EXCH, "exch_ts")
-    rows = events[has_flag(events, flag) & depth_rows(events)]
-    return walk_rows(rows, np.cumsum(np.diff(rows[name], prepend=rows[name][:1]) != 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +56,20 @@ def figures_of(rows: UnitRows, ordered: Ordered) -> Figures:
 
     On the local clock the rows of one unit of a plan are one message, on the exchange's the rows of one time.
     """
+    counts = rows.counts
     deep = _changes_book(rows.ev[rows.begin])
-    for unit in np.flatnonzero(~deep & (rows.counts > 1)).tolist():
+    for unit in np.flatnonzero(~deep & (counts > 1)).tolist():
         deep[unit] = bool(_changes_book(rows.ev[rows.begin[unit] : rows.end[unit]]).any())
-    levels = number_levels(rows.px)
+    levels = number_levels(rows.px if deep.any() else rows.px[:0])
     walks = []
     for flag, group in ((LOCAL, rows.unit), (EXCH, rows.exch_ns)):
         order = ordered.of(flag)
         order = order[deep[order]]
         walks.append((walk_units(order, group[order], rows.begin, rows.end, rows.ev, rows.qty, levels), order))
     (local, order), (exchange, _) = walks
-    counts = rows.counts
-    both, exch_only, local_only = (int(counts[ordered.source[ordered.flags == flags]].sum()) for flags in _SIDES)
+    both, exch_only, local_only = int(counts.sum()), 0, 0
+    if not ordered.as_is:
+        both, exch_only, local_only = (int(counts[ordered.source[ordered.flags == flags]].sum()) for flags in _SIDES)
     return Figures(
         sides={"both clocks": both, "exchange only": exch_only, "local only": local_only, "neither": 0},
         local_span_ns=_span(rows.local_ns),

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from data_convert.report.values import Quantiles, Report
-from data_convert.report.wording import EMITTED, duration, gap_ids, milliseconds, size, spell, unknown_for, when
+from data_convert.report.values import Report
+from data_convert.report.wording import EMITTED, duration, gap_ids, size, spell, unknown_for, when
 
 GAPS_SHOWN: Final = 20
 
@@ -105,7 +105,7 @@ def _latency(console: Console, report: Report) -> None:
     table = _table("latency in ms", ("", "min", "p1", "p50", "p99", "p99.9", "max", "of"))
     for name, found in (("as recorded", latency.before), ("corrected" if latency.before else "", latency.after)):
         if found is not None:
-            table.add_row(name, *_figures(found), f"{found.count:,}")
+            table.add_row(name, *found.in_ms(), f"{found.count:,}")
     console.print(table)
     if latency.smallest_at:
         console.print(
@@ -119,8 +119,3 @@ def _judged(report: Report) -> str:
     against = sum(found.kind in ("half", "wrong") for found in report.contradictions)
     agree = f"[red]they contradict it in {against:,} stretches[/]" if against else "all agree"
     return f"book: {report.compared:,} comparisons with book tickers, {agree}"
-
-
-def _figures(found: Quantiles) -> tuple[str, ...]:
-    figures = (found.min, found.p1, found.p50, found.p99, found.p999, found.max)
-    return tuple(milliseconds(value) for value in figures)

@@ -10,7 +10,7 @@ from data_convert.events import Events
 from data_convert.exits import MAX_LOST
 from data_convert.messages.judging import Contradiction
 from data_convert.messages.plan import Gap
-from data_convert.report.wording import contradiction
+from data_convert.report.wording import contradiction, milliseconds
 
 SERIES_POINTS: Final = 1200
 SERIES_GAPS: Final = 200
@@ -52,6 +52,10 @@ class Quantiles:
     p99: int
     p999: int
     max: int
+
+    def in_ms(self) -> tuple[str, ...]:
+        """Write the smallest, the quantiles and the largest in ms."""
+        return tuple(map(milliseconds, (self.min, self.p1, self.p50, self.p99, self.p999, self.max)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from data_convert.arrays.book import Book, Walk, depth_rows, rows_of, walk_rows
 from data_convert.errors import OrderError
 from data_convert.events import EVENT_DTYPE, EXCH, KIND_MASK, LOCAL, Events, Ints, has_flag
-from data_convert.report.measure import quantiles
+from data_convert.report.measure import check_book, quantiles
 from data_convert.report.values import SERIES_GAPS, SERIES_POINTS, BookCheck, Quantiles
 
 SAMPLED: Final = 1 << 21
@@ -180,8 +180,7 @@ class ClockBook:
 
     def check(self) -> BookCheck:
         """Return the figures that a report shows."""
-        book = self.book
-        return BookCheck(self.checked, self.crossed, book.best_bid, book.best_ask, len(book.bids), len(book.asks))
+        return replace(check_book(self.walk()), checked=self.checked)
 
 
 class Order:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,7 @@ from data_convert.arrays.timeline import order_events
 from data_convert.choice import affordable, few
 from data_convert.errors import ClockError
 from data_convert.events import EVENT_DTYPE, Events, count_kinds
-from data_convert.files.deflate import Compress
-from data_convert.files.paths import Paths, Progress
+from data_convert.files.paths import Paths, Progress, listed_paths
 from data_convert.files.writer import NpzWriter, check_target
 from data_convert.report.values import OUTLIER_NS, Report, Result
 from data_convert.tardis.end_book import EndBook, crossed
@@ -30,47 +29,45 @@ from data_convert.tardis.passes import (
     Merged,
     Repair,
     Settings,
+    Sink,
     TooManyLate,
     join_samples,
     merge_pass,
+    merge_steps,
     read_kind_rows,
     scan,
     total_bytes,
 )
-from data_convert.tardis.rows import MODES
-from data_convert.tardis.sinks import ArraySink, FileSink
+from data_convert.tardis.sinks import ArraySink, file_sink
 from data_convert.tardis.states import WINDOW_NS
 from data_convert.tardis.summary import make_report
+from data_convert.words import Compress, LatencyShift, Mode, check_word
 
-Mode = Literal["discard", "process", "ignore_sod", "ignore"]
-LatencyShift = Literal["auto", "always"]
-SHIFTS: Final = ("auto", "always")
-
-PASSES: Final = 4
 _BYTES_A_ROW: Final = 5
 """Of a gzip file; plain ones are taken to be larger than they are."""
 _NS_A_ROW: Final = 6_000
 _MOST_SHIFT_NS: Final = 1 << 62
+_PASSES: Final = 4
 
 Words = npt.NDArray[np.int64]
+Known = tuple[Words, Words]
+_Made = TypeVar("_Made")
 
 
-class _UnknownShift(Exception):
-    """A negative latency was met while rows are written that cannot be moved any more."""
+class Options(TypedDict, total=False):
+    """What a conversion of Tardis files may be told."""
+
+    snapshot_mode: Mode
+    base_latency_ns: int
+    latency_shift: LatencyShift
+    outlier_ns: int | None
+    symbol: str | None
+    strict: bool
+    window_ns: int
+    progress: Progress | None
 
 
-def convert_tardis(
-    paths: Paths,
-    *,
-    snapshot_mode: Mode = "discard",
-    base_latency_ns: int = 0,
-    latency_shift: LatencyShift = "auto",
-    outlier_ns: int | None = None,
-    symbol: str | None = None,
-    strict: bool = False,
-    window_ns: int = WINDOW_NS,
-    progress: Progress | None = None,
-) -> Result:
+def convert_tardis(paths: Paths, **options: Unpack[Options]) -> Result:
     """Convert Tardis CSV files (trades, incremental_book_L2; plain or gzip; any number of days) to an event array.
 
     `snapshot_mode`: what becomes of blocks of snapshot rows: discard (each replaces the whole book), process (each
@@ -80,28 +77,16 @@ def convert_tardis(
     are mended. `symbol`: take this one out of files of several. `strict`: StrictError at the first flaw. Raises
     InputError, FormatError, SymbolError, StrictError, ClockError; ValueError and TypeError for unknown options.
     """
-    work = TardisWork(
-        paths, snapshot_mode, base_latency_ns, latency_shift, outlier_ns, symbol, strict, window_ns, progress
-    )
-    found = work.merge()
-    events, merged = work.sort_everything() if found is None else found
-    return Result(events, work.report(merged, len(events)))
+    return TardisWork(paths, **options).to_array()
 
 
 def convert_tardis_file(
     paths: Paths,
     output: str | os.PathLike[str],
     *,
-    snapshot_mode: Mode = "discard",
-    base_latency_ns: int = 0,
-    latency_shift: LatencyShift = "auto",
-    outlier_ns: int | None = None,
-    symbol: str | None = None,
-    strict: bool = False,
     force: bool = False,
     compress: Compress = "default",
-    window_ns: int = WINDOW_NS,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Report:
     """Convert Tardis CSV files to an `.npz` in memory that does not grow with their length.
 
@@ -109,53 +94,19 @@ def convert_tardis_file(
     OutputError too.
     """
     check_target(Path(output), force, ".npz")
-    work = TardisWork(
-        paths, snapshot_mode, base_latency_ns, latency_shift, outlier_ns, symbol, strict, window_ns, progress
-    )
-    return write_file(work, output, force, compress)
+    return TardisWork(paths, **options).to_file(output, force, compress)
 
 
-def write_file(work: TardisWork, output: str | os.PathLike[str], force: bool, compress: Compress) -> Report:
-    """Convert to an `.npz`, in as many passes as are needed."""
-    found = work.sort_few()
-    if found is not None:
-        with NpzWriter(output, force=force, compress=compress) as writer:
-            writer.write(found[0])
-        return work.report(found[1], len(found[0]))
-    shift_ns: int | None = 0 if work.latency_shift == "auto" else work.base_latency_ns
-    known = no_rows()
-    for _ in range(PASSES):
-        try:
-            with NpzWriter(output, force=force, compress=compress) as writer:
-                sink = FileSink(writer)
-                merged = merge_pass(
-                    work.settings, known, sink, work.fixed_shift(shift_ns), work.window_ns, work.progress
-                )
-                sink.flush()
-                if any(map(len, merged.late)):
-                    raise _Late(merged.late)
-            return work.report(merged, writer.rows)
-        except _UnknownShift:
-            shift_ns = work.shift_of(work.smallest(scan(work.settings, work.progress)))
-        except _Late as missed:
-            known = join_known(known, missed.rows)
-            work.late = sum(map(len, known))
-            if work.late > LATE_LIMIT:
-                break
-        except TooManyLate:
-            break
-    with NpzWriter(output, force=force, compress=compress) as writer:
-        events, merged = work.sort_everything()
-        writer.write(events)
-    return work.report(merged, len(events))
+class _UnknownShift(Exception):
+    """A negative latency was met while rows are written that cannot be moved any more."""
 
 
 class _Late(Exception):
-    """Rows came later than the window; they are known to the next pass."""
+    """Rows came later than the window, so that what is being written is not to stay."""
 
-    def __init__(self, rows: tuple[Words, Words]) -> None:
-        super().__init__(f"{sum(map(len, rows))} rows come later than the window")
-        self.rows = rows
+    def __init__(self, merged: Merged) -> None:
+        super().__init__("rows come later than the window")
+        self.merged = merged
 
 
 class TardisWork:
@@ -164,19 +115,19 @@ class TardisWork:
     def __init__(
         self,
         paths: Paths,
-        mode: str,
-        base_latency_ns: int,
-        latency_shift: str,
-        outlier_ns: int | None,
-        symbol: str | None,
-        strict: bool,
-        window_ns: int,
-        progress: Progress | None,
         fuse: Fuse | None = None,
+        *,
+        snapshot_mode: Mode = "discard",
+        base_latency_ns: int = 0,
+        latency_shift: LatencyShift = "auto",
+        outlier_ns: int | None = None,
+        symbol: str | None = None,
+        strict: bool = False,
+        window_ns: int = WINDOW_NS,
+        progress: Progress | None = None,
     ) -> None:
-        for name, value, allowed in (("snapshot_mode", mode, MODES), ("latency_shift", latency_shift, SHIFTS)):
-            if value not in allowed:
-                raise ValueError(f"{name} is one of {', '.join(allowed)}, not {value!r}")
+        check_word("snapshot_mode", snapshot_mode, Mode)
+        check_word("latency_shift", latency_shift, LatencyShift)
         for name, number in (("base_latency_ns", base_latency_ns), ("outlier_ns", outlier_ns or 0)):
             if isinstance(number, bool) or not isinstance(number, int):
                 raise TypeError(f"{name} must be an integer number of nanoseconds, not {number!r}")
@@ -184,9 +135,8 @@ class TardisWork:
         self.window_ns, self.progress, self.symbol = window_ns, progress, symbol
         self.late = 0
         self.sorted_at_once = False
-        listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-        files, prefix = look(listed, symbol, fuse is not None)
-        self.settings = Settings(files, prefix, mode, symbol, strict, fuse=fuse)
+        files, prefix = look(listed_paths(paths), symbol, fuse is not None)
+        self.settings = Settings(files, prefix, snapshot_mode, symbol, strict, fuse=fuse)
         rows = total_bytes(self.settings) // _BYTES_A_ROW
         if fuse is None and affordable(rows, _NS_A_ROW):
             self.settings = replace(self.settings, in_python=True)
@@ -217,36 +167,81 @@ class TardisWork:
             raise ClockError(shift)
         return shift
 
-    def fixed_shift(self, shift_ns: int | None) -> Callable[[int], int]:
+    def fixed_shift(self, shift_ns: int) -> Callable[[int], int]:
         """Return what answers with `shift_ns`, and raises _UnknownShift where that is not enough."""
 
         def shift(smallest_ns: int) -> int:
-            needed = self.shift_of(smallest_ns)
-            if shift_ns is None or needed > shift_ns:
+            if self.shift_of(smallest_ns) > shift_ns:
                 raise _UnknownShift
             return shift_ns
 
         return shift
 
-    def merge(self) -> tuple[Events, Merged] | None:
-        """Merge into an array; None when too many rows are late for it."""
-        few_rows = self.sort_few()
-        if few_rows is not None:
-            return few_rows
+    def in_passes(self, attempt: Callable[[Known, int], tuple[Merged, _Made]]) -> tuple[Known, Merged, _Made] | None:
+        """Merge until no row is late, all rows known that were late before; None when too many are late for a window.
+
+        `attempt` gets the rows that are known and the shift that is known so far.
+        """
         known = no_rows()
-        for _ in range(PASSES):
-            sink = ArraySink(self.shift_of)
+        shift_ns = 0 if self.latency_shift == "auto" else self.base_latency_ns
+        for _ in range(_PASSES):
             try:
-                merged = merge_pass(self.settings, known, sink, sink.shift, self.window_ns, self.progress)
+                merged, made = attempt(known, shift_ns)
+            except _UnknownShift:
+                shift_ns = self.shift_of(self.smallest(scan(self.settings, self.progress)))
+                continue
+            except _Late as late:
+                merged = late.merged
             except TooManyLate:
                 return None
             if not any(map(len, merged.late)):
-                return sink.finish(), merged
+                return known, merged, made
             known = join_known(known, merged.late)
             self.late = sum(map(len, known))
             if self.late > LATE_LIMIT:
                 return None
         return None
+
+    def merge(self, known: Known, sink: Sink, shift_of: Callable[[int], int]) -> Merged:
+        """Merge all rows into a sink."""
+        return merge_pass(merge_steps(self.settings, known, sink, shift_of, self.window_ns, self.progress))
+
+    def to_array(self) -> Result:
+        """Convert to an array."""
+
+        def attempt(known: Known, shift_ns: int) -> tuple[Merged, ArraySink]:
+            sink = ArraySink(self.shift_of)
+            return self.merge(known, sink, sink.shift), sink
+
+        at_once = self.sort_few()
+        found = None if at_once else self.in_passes(attempt)
+        if found is not None:
+            return self._result(found[2].finish(), found[1])
+        return self._result(*(at_once or self.sort_everything()))
+
+    def _result(self, events: Events, merged: Merged) -> Result:
+        return Result(events, self.report(merged, len(events)))
+
+    def to_file(self, output: str | os.PathLike[str], force: bool, compress: Compress) -> Report:
+        """Convert to an `.npz`, in as many passes as are needed."""
+
+        def attempt(known: Known, shift_ns: int) -> tuple[Merged, int]:
+            with NpzWriter(output, force=force, compress=compress) as writer:
+                sink = file_sink(writer)
+                merged = self.merge(known, sink, self.fixed_shift(shift_ns))
+                sink.flush()
+                if any(map(len, merged.late)):
+                    raise _Late(merged)
+            return merged, writer.rows
+
+        at_once = self.sort_few()
+        found = None if at_once else self.in_passes(attempt)
+        if found is not None:
+            return self.report(*found[1:])
+        with NpzWriter(output, force=force, compress=compress) as writer:
+            result = self._result(*(at_once or self.sort_everything()))
+            writer.write(result.events)
+        return result.report
 
     def sort_few(self) -> tuple[Events, Merged] | None:
         """Read and sort small files in Python; None where rows are late for a window, and where files are not small.
@@ -335,12 +330,12 @@ class TardisWork:
             yield "rows come in no order that a window could put right: all were sorted at once, in memory"
 
 
-def no_rows() -> tuple[Words, Words]:
+def no_rows() -> Known:
     """Return no row known of either stream."""
     return np.empty((0, 8), np.int64), np.empty((0, 8), np.int64)
 
 
-def join_known(known: tuple[Words, Words], missed: tuple[Words, Words]) -> tuple[Words, Words]:
+def join_known(known: Known, missed: Known) -> Known:
     """Return the rows known and missed of both streams, ascending by their numbers."""
     joined = [np.concatenate(pair) for pair in zip(known, missed, strict=True)]
     first, second = (rows[np.argsort(rows[:, 5], kind="stable")] for rows in joined)

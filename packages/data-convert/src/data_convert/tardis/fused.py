@@ -19,7 +19,6 @@ from data_convert.tardis.rows import Counts, Kind, Parsed, Probe, TardisRows
 
 Words = npt.NDArray[np.int64]
 
-BOOKS: Final = (Kind.DEPTH, Kind.SNAPSHOT)
 _RANK: Final = {Kind.DEPTH: 0, Kind.SNAPSHOT: 0, Kind.TICKER: 1, Kind.DERIVATIVE: 2}
 _ROWS: Final = 1 << 15
 _LEVELS: Final = 1 << 12

@@ -117,7 +117,7 @@ class Held:
 
     def _write(self, rows: Words, new: int, number: int) -> tuple[list[int], int]:
         span = np.array([_NEVER, _FIRST, _NEVER, _FIRST])
-        unsorted = kernels.append_rows(rows, self.words, self.by_exch, self.by_local, self.gone, new, number, span)
+        unsorted = kernels.append_rows(rows, self.arrays, new, number, span)
         found: list[int] = span.tolist()
         return found, unsorted
 
@@ -139,7 +139,7 @@ class Held:
         end = int(self.state[kernels.HELD])
         budget = _MOVES_A_ROW * (end - new) + _MOVES
         for order, clock, begin in self._orders():
-            if unsorted & clock and not kernels.settle(self.words, order, clock, begin, new, end, budget):
+            if unsorted & clock and not kernels.settle(self.words, order, clock, (begin, new, end), budget):
                 self._sort(order, clock, begin, end)
 
     def _sort_all(self) -> None:
@@ -161,8 +161,8 @@ class Merge:
         self.streams = (Held(known[0]), Held(known[1]))
         self.window_ns = window_ns
         self.state = np.zeros(kernels.MERGE_WORDS, np.int64)
-        self._heads = np.empty((2, 2, 2), np.int64)
         self.kinds = np.zeros(256, np.int64)
+        self._merging = kernels.Merging(self.state, np.empty((2, 2, 2), np.int64), self.kinds)
         self.state[kernels.LAST_EXCH] = self.state[kernels.LAST_LOCAL] = _FIRST
 
     def add(self, stream: int, rows: Words) -> Words:
@@ -182,18 +182,10 @@ class Merge:
     def merge_into(self, out: Words, start: int, shift_ns: int) -> int:
         """Write what may leave to out[start:], local times moved by `shift_ns`; return the rows in `out` then."""
         first, second = self.streams
-        return kernels.merge_ready(
-            (first.arrays, second.arrays),
-            self.state,
-            self._heads,
-            self.kinds,
-            self._limit(kernels.EXCH_SEEN),
-            self._limit(kernels.LOCAL_SEEN),
-            first.finished and second.finished,
-            shift_ns,
-            out,
-            start,
-        )
+        last = first.finished and second.finished
+        until = kernels.Until(self._limit(kernels.EXCH_SEEN), self._limit(kernels.LOCAL_SEEN), last)
+        target = kernels.Target(out, start, shift_ns)
+        return kernels.merge_ready((first.arrays, second.arrays), self._merging, until, target)
 
     def spans(self) -> tuple[tuple[int, int], tuple[int, int]] | None:
         """Return the first and last exchange and local time of all rows, when all have left; None without rows."""

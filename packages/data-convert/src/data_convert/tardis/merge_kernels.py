@@ -32,15 +32,48 @@ GONE: Final = 2
 _NEVER = np.int64((1 << 63) - 1)
 
 
+class Stream(NamedTuple):
+    """Rows of one stream, their two orders, on how many clocks each has left, and the stream's state."""
+
+    words: _I64
+    by_exch: _I64
+    by_local: _I64
+    gone: _U8
+    state: _I64
+
+
+class Merging(NamedTuple):
+    """The merge's own: its state, room for the next rows and their times (2, 2, 2), and how many rows of each kind left."""
+
+    state: _I64
+    heads: _I64
+    kinds: _I64
+
+
+class Until(NamedTuple):
+    """What may leave: rows before both times, all of them if they are the `last`."""
+
+    exch: int
+    local: int
+    last: bool
+
+
+class Target(NamedTuple):
+    """Where rows go: out[start:], `shift` added to every local time."""
+
+    out: _I64
+    start: int
+    shift: int
+
+
 @jit
-def append_rows(
-    rows: _I64, words: _I64, by_exch: _I64, by_local: _I64, gone: _U8, at: int, number: int, span: _I64
-) -> int:
-    """Write `rows`, numbered from `number`, to `words` and to both orders from place `at` on.
+def append_rows(rows: _I64, stream: Stream, at: int, number: int, span: _I64) -> int:
+    """Write `rows`, numbered from `number`, to a stream's words and to both of its orders from place `at` on.
 
     `span` becomes the earliest and latest exchange time, the earliest and latest local time. Returns 1 if they must be
     sorted by exchange time, plus 2 if by local time; they need not where each row's time is the latest of the stream.
     """
+    words, by_exch, by_local, gone, _ = stream
     first_exch, last_exch, first_local, last_local = span[0], span[1], span[2], span[3]
     back_exch = False
     back_local = False
@@ -82,11 +115,14 @@ def append_rows(
 
 
 @jit
-def settle(words: _I64, order: _I64, clock: int, begin: int, new: int, end: int, budget: int) -> bool:
-    """Sort order[begin:end], sorted up to `new`, by word `clock` and number; False if that takes over `budget` moves.
+def settle(words: _I64, order: _I64, clock: int, bounds: tuple[int, int, int], budget: int) -> bool:
+    """Sort an order from the first to the third of `bounds` by word `clock` and number; False if that takes over `budget` moves.
+
+    Up to the second bound it is sorted.
 
     It stays a permutation then, and nothing else.
     """
+    begin, new, end = bounds
     for i in range(new, end):
         row = order[i]
         time = words[row, clock]
@@ -104,32 +140,16 @@ def settle(words: _I64, order: _I64, clock: int, begin: int, new: int, end: int,
     return True
 
 
-class Stream(NamedTuple):
-    """Rows of one stream, their two orders, on how many clocks each has left, and the stream's state."""
-
-    words: _I64
-    by_exch: _I64
-    by_local: _I64
-    gone: _U8
-    state: _I64
-
-
 @inner
 def _run(
-    stream: Stream,
-    begin: int,
-    end: int,
-    latest_exch: int | np.int64,
-    latest_local: int | np.int64,
-    shift: int,
-    kinds: _I64,
-    out: _I64,
-    start: int,
+    stream: Stream, latest_exch: int | np.int64, latest_local: int | np.int64, kinds: _I64, target: Target, start: int
 ) -> int:
-    """Copy the rows from place `begin` on that stand alike in both orders and are not later than either time.
+    """Copy the rows from its place on that stand alike in both orders and are not later than either time.
 
     Returns how many there were room for in out[start:].
     """
+    begin, end = int(stream.state[EXCH_AT]), int(stream.state[HELD])
+    out, _, shift = target
     words, by_exch, by_local, gone, _ = stream
     count = min(end - begin, len(out) - start)
     for i in range(count):
@@ -154,45 +174,34 @@ def _run(
 
 
 @inner
-def _load_head(words: _I64, order: _I64, at: int, end: int, clock: int, row: _I64, time: _I64, stream: int) -> None:
-    """Look up the row at a cursor; one at its end has a time that never comes, so it loses every comparison."""
-    row[clock - 1, stream] = -clock  # another number on either clock, so that two ends are never one row
-    time[clock - 1, stream] = _NEVER
-    if at < end:
-        row[clock - 1, stream] = order[at]
-        time[clock - 1, stream] = words[order[at], clock]
+def _load_head(stream: Stream, clock: int, heads: _I64, number: int) -> None:
+    """Look up the next row of a stream; at its end one with a time that never comes, so that it loses every comparison."""
+    order = stream.by_exch if clock == 1 else stream.by_local
+    at = stream.state[EXCH_AT if clock == 1 else LOCAL_AT]
+    heads[0, clock - 1, number] = -clock  # another number on either clock, so that two ends are never one row
+    heads[1, clock - 1, number] = _NEVER
+    if at < stream.state[HELD]:
+        heads[0, clock - 1, number] = order[at]
+        heads[1, clock - 1, number] = stream.words[order[at], clock]
 
 
 @jit
-def merge_ready(
-    streams: tuple[Stream, Stream],
-    merge: _I64,
-    heads: _I64,
-    kinds: _I64,
-    exch_limit: int,
-    local_limit: int,
-    last: bool,
-    shift: int,
-    out: _I64,
-    start: int,
-) -> int:
-    """Merge what lies before both limits (all of it if `last`) into out[start:]; return the number of rows in `out`.
+def merge_ready(streams: tuple[Stream, Stream], merging: Merging, until: Until, target: Target) -> int:
+    """Merge what may leave into the target; return the number of rows in `out`.
 
-    At equal times stream 0 goes first. `shift` is added to every local time on its way out; kinds[k] counts rows.
-    What the last choice was between is kept: a row that comes later and belongs before either of the two might have
-    changed the choice. Ends early when `out` is full. `heads` (2, 2, 2) is room for the next rows and their times.
+    At equal times stream 0 goes first. What the last choice was between is kept: a row that comes later and belongs before
+    either of the two might have changed the choice. Ends early when `out` is full.
     """
+    merge, heads, kinds = merging
+    exch_limit, local_limit, last = until
+    out, start, shift = target
     row = heads[0]
     time = heads[1]
     taken = np.int64(0)
     for s in range(2):
         taken += streams[s].state[EXCH_AT]
-        _load_head(
-            streams[s].words, streams[s].by_exch, streams[s].state[EXCH_AT], streams[s].state[HELD], 1, row, time, s
-        )
-        _load_head(
-            streams[s].words, streams[s].by_local, streams[s].state[LOCAL_AT], streams[s].state[HELD], 2, row, time, s
-        )
+        for clock in (1, 2):
+            _load_head(streams[s], clock, heads, s)
     to = start
     both_clocks = 0
     backwards = 0
@@ -215,8 +224,8 @@ def merge_ready(
             # The usual case: nothing has left on one clock only, and one stream goes on while the other waits.
             latest_e = min(_NEVER if last else exch_limit - 1, time[0, 1 - e] - e)
             latest_l = min(_NEVER if last else local_limit - 1, time[1, 1 - e] - e)
-            at, end = streams[e].state[EXCH_AT], streams[e].state[HELD]
-            n = _run(streams[e], at, end, latest_e, latest_l, shift, kinds, out, to)
+            at = streams[e].state[EXCH_AT]
+            n = _run(streams[e], latest_e, latest_l, kinds, target, to)
             e_row = l_row = streams[e].by_exch[at + n - 1]
             e_exch, l_local = streams[e].words[e_row, 1], streams[e].words[e_row, 2]
             take_e = take_l = True
@@ -253,21 +262,10 @@ def merge_ready(
             merge[LAST_LOCAL], merge[LAST_LOCAL + 1], merge[LAST_LOCAL + 2] = l_local, k, streams[k].words[l_row, 5]
         if take_e:
             streams[e].state[EXCH_AT] += n
-            _load_head(
-                streams[e].words, streams[e].by_exch, streams[e].state[EXCH_AT], streams[e].state[HELD], 1, row, time, e
-            )
+            _load_head(streams[e], 1, heads, e)
         if take_l:
             streams[k].state[LOCAL_AT] += n
-            _load_head(
-                streams[k].words,
-                streams[k].by_local,
-                streams[k].state[LOCAL_AT],
-                streams[k].state[HELD],
-                2,
-                row,
-                time,
-                k,
-            )
+            _load_head(streams[k], 2, heads, k)
     taken = streams[0].state[EXCH_AT] + streams[1].state[EXCH_AT] - taken
     merge[EXCH_ONLY] += taken - both_clocks
     merge[LOCAL_ONLY] += to - start - taken

@@ -15,11 +15,10 @@ from data_convert.events import KIND_NAMES
 from data_convert.files.paths import Progress
 from data_convert.tardis.end_book import EndBook, crossed
 from data_convert.tardis.fused import Fuse, fused_rows
-from data_convert.tardis.rows import Counts, Kind, Parsed, Probe, TardisRows
+from data_convert.tardis.rows import Counts, Parsed, Probe, TardisRows
 
 Words = npt.NDArray[np.int64]
 
-KINDS: Final = (Kind.TRADES, Kind.DEPTH)
 LATE_LIMIT: Final = 200_000
 NOT_MET: Final = (1 << 63) - 1
 _SAMPLE: Final = 1 << 15
@@ -105,23 +104,10 @@ def read_kind_rows(
     settings: Settings, which: int, found: Found, book: EndBook | None = None
 ) -> Generator[Parsed, None, None]:
     """Yield the rows of all files of one kind, one file after the other; fills `found` (and `book`) on the way."""
-    if settings.fuse is not None and which == 1:
-        yield from _read_fused(settings, settings.fuse, found, book)
-        return
     latest: tuple[int, int] | None = None
-    for probe in settings.files[which]:
-        reader = TardisRows(
-            probe.path,
-            settings.prefix,
-            settings.mode,
-            symbol=settings.symbol,
-            strict=settings.strict,
-            in_python=settings.in_python,
-        )
-        found.files.append(reader.counts)
-        for parsed in reader:
-            rows = parsed.rows
-            smallest_ns, line = parsed.smallest_ns, parsed.smallest_line
+    with closing(_read(settings, which, found.files)) as blocks:
+        for probe, parsed in blocks:
+            rows, smallest_ns, line = parsed.rows, parsed.smallest_ns, parsed.smallest_line
             if settings.repair is not None:
                 smallest_ns, line, latest = _repair(rows, settings.repair, latest, probe, found)
             if smallest_ns < found.smallest_ns:
@@ -133,18 +119,19 @@ def read_kind_rows(
             yield Parsed(rows, found.smallest_ns, line)
 
 
-def _read_fused(settings: Settings, fuse: Fuse, found: Found, book: EndBook | None) -> Generator[Parsed, None, None]:
-    files = settings.files[1]
-    stream = fused_rows(files, settings.prefix, settings.mode, settings.symbol, settings.strict, fuse, found.files)
-    with closing(stream):
-        for probe, parsed in stream:
-            if parsed.smallest_ns < found.smallest_ns:
-                found.smallest_ns, found.smallest_at = parsed.smallest_ns, f"{probe.path}:{parsed.smallest_line}"
-            if book is not None:
-                book.take(parsed.rows)
-            found.sample.add(parsed.rows)
-            found.rows += len(parsed.rows)
-            yield Parsed(parsed.rows, found.smallest_ns, parsed.smallest_line)
+def _read(settings: Settings, which: int, counts: list[Counts]) -> Generator[tuple[Probe, Parsed], None, None]:
+    """Yield (file, rows), each file's counts in `counts` as it is begun."""
+    files, prefix, mode, strict = settings.files[which], settings.prefix, settings.mode, settings.strict
+    if settings.fuse is not None and which == 1:
+        yield from fused_rows(files, prefix, mode, settings.symbol, strict, settings.fuse, counts)
+        return
+    for probe in files:
+        reader = TardisRows(
+            probe.path, prefix, mode, symbol=settings.symbol, strict=strict, in_python=settings.in_python
+        )
+        counts.append(reader.counts)
+        for parsed in reader:
+            yield probe, parsed
 
 
 def _repair(
@@ -196,16 +183,8 @@ class Merged:
     """How the book that the rows lead to, in the order of the files, ends crossed; empty if it does not."""
 
 
-def merge_pass(
-    settings: Settings,
-    known: tuple[Words, Words],
-    sink: Sink,
-    shift_ns: Callable[[int], int],
-    window_ns: int,
-    progress: Progress | None = None,
-) -> Merged:
-    """Merge all rows into `sink`: all steps of `merge_steps` at once."""
-    steps = merge_steps(settings, known, sink, shift_ns, window_ns, progress)
+def merge_pass(steps: Generator[None, None, Merged]) -> Merged:
+    """Take all steps of `merge_steps` at once."""
     while True:
         try:
             next(steps)

@@ -24,23 +24,9 @@ from data_convert.files.ahead import ahead
 from data_convert.files.lines import Text, line_blocks
 from data_convert.files.readers import ReadStats
 from data_convert.tardis import plain
+from data_convert.tardis import states as at
 from data_convert.tardis.columns import Columns, columns_of
-from data_convert.tardis.states import (
-    BAD,
-    DROPPED,
-    EMPTY,
-    LINE,
-    OTHER,
-    OTHERS,
-    POS,
-    SLOW,
-    SMALLEST,
-    SMALLEST_LINE,
-    SNAPSHOTS,
-    SOD,
-    STATE_WORDS,
-    STATUS,
-)
+from data_convert.tardis.states import Room, Wanted
 
 _EXAMPLES: Final = 5
 _ROWS: Final = 1 << 14
@@ -55,9 +41,7 @@ _NOT_ZERO: Final = re.compile(rb"[1-9]")
 _TIME: Final = re.compile(rb"[0-9]{1,16}")
 
 Words = npt.NDArray[np.int64]
-_Bytes = npt.NDArray[np.uint8]
-_Floats = npt.NDArray[np.float64]
-_Parse = Callable[[Text, Words, Words, Words], int]
+_Parse = Callable[[Text, Wanted, Room], int]
 
 
 class Kind(StrEnum):
@@ -75,8 +59,6 @@ HEADERS: Final = {
     b"exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount": Kind.DEPTH,
 }
 _SIDES: Final = {Kind.TRADES: (b"buy", b"sell"), Kind.DEPTH: (b"bid", b"ask", b"buy", b"sell")}
-MODES: Final = ("discard", "process", "ignore_sod", "ignore")
-"""What becomes of blocks of snapshot rows: the first is Tardis' own rule, the others are the peer's, by its names."""
 _KERNEL_MODE: Final = {"discard": 0, "process": 0, "ignore_sod": 1, "ignore": 2}
 REASONS: Final = (
     "row has too few columns",
@@ -195,8 +177,8 @@ class TardisRows:
     def __iter__(self) -> Iterator[Parsed]:
         """Yield rows. Raises InputError, FormatError, SymbolError; StrictError at the first flaw if strict."""
         counts = self.counts
-        state = np.zeros(STATE_WORDS, np.int64)
-        state[SOD], state[SMALLEST] = 1, _NEVER
+        state = np.zeros(at.STATE_WORDS, np.int64)
+        state[at.SOD], state[at.SMALLEST] = 1, _NEVER
         waiting: Words = np.empty((0, 8), np.int64)
         with ahead(_grouped(line_blocks(self.path, counts.stats))) as groups:
             blocks = chain.from_iterable(groups)
@@ -207,15 +189,15 @@ class TardisRows:
             counts.kind = read_kind(self.path, header)
             self._header = _header(header)
             self._columns = columns_of(self._header)
-            state[LINE] = 1
+            state[at.LINE] = 1
             texts = chain([replace(text, start=len(header) + 1)], blocks)
             for rows in self._rows(texts, state) if self._columns is None else self._numbers(texts, state):
-                if state[SNAPSHOTS] or len(waiting):
+                if state[at.SNAPSHOTS] or len(waiting):
                     rows, waiting = place_blocks(np.concatenate((waiting, rows)), False, self.discard)
-                    state[SNAPSHOTS] = 0
+                    state[at.SNAPSHOTS] = 0
                 if len(rows):
                     yield self._parsed(rows, state)
-        counts.stats.lines = int(state[LINE])
+        counts.stats.lines = int(state[at.LINE])
         if self.strict and counts.stats.damage:
             raise StrictError(self.path, counts.stats.lines, counts.stats.damage[0])
         if len(waiting):
@@ -224,48 +206,43 @@ class TardisRows:
     def _parsed(self, rows: Words, state: Words) -> Parsed:
         counts = self.counts
         counts.rows += len(rows)
-        counts.dropped, counts.empty = int(state[DROPPED]), int(state[EMPTY])
-        counts.others = int(state[OTHERS])
-        counts.smallest_ns, counts.smallest_line = int(state[SMALLEST]), int(state[SMALLEST_LINE])
+        counts.dropped, counts.empty = int(state[at.DROPPED]), int(state[at.EMPTY])
+        counts.others = int(state[at.OTHERS])
+        counts.smallest_ns, counts.smallest_line = int(state[at.SMALLEST]), int(state[at.SMALLEST_LINE])
         return Parsed(rows, counts.smallest_ns, counts.smallest_line)
 
     def _rows(self, texts: Iterable[Text], state: Words) -> Iterator[Words]:
         """Parse pieces of whole lines; yield the same buffer, filled anew."""
-        depth, mode = self.counts.kind is Kind.DEPTH, self.mode
-        skip = self.symbol is not None
 
-        def parse(text: Text, prefix: Words, out: Words, slow: Words) -> int:
+        def parse(text: Text, wanted: Wanted, room: Room) -> int:
             if self._plain:
-                begin = self.prefix or b"\n"
-                return plain.parse_rows(text.buffer, text.stop, depth, mode, skip, begin, out, self._flaw, state)
+                return plain.parse_rows(text.buffer, text.stop, wanted, self.prefix or b"\n", self._flaw, room)
             from data_convert.tardis import kernels
 
-            raw = np.frombuffer(text.buffer, np.uint8)
-            return kernels.parse_rows(raw, text.stop, depth, mode, skip, prefix, out, slow, state)
+            return kernels.parse_rows(np.frombuffer(text.buffer, np.uint8), text.stop, wanted, room)
 
         yield from self._parse(texts, state, 8, parse)
 
     def _numbers(self, texts: Iterable[Text], state: Words) -> Iterator[Words]:
         """Parse rows of numbers alone (exchange and local time, line, numbers); those that are none are counted."""
-        from data_convert.tardis.columns_kernels import parse_columns
+        from data_convert.tardis import kernels
 
         assert self._columns is not None
         signed = self._columns.what == Kind.DERIVATIVE
 
-        def parse(text: Text, prefix: Words, out: Words, slow: Words) -> int:
-            raw = np.frombuffer(text.buffer, np.uint8)
-            return parse_columns(raw, text.stop, self.symbol is not None, prefix, out, slow, state)
+        def parse(text: Text, wanted: Wanted, room: Room) -> int:
+            return kernels.parse_columns(np.frombuffer(text.buffer, np.uint8), text.stop, wanted, room)
 
         for rows in self._parse(texts, state, 3 + len(self._columns.names), parse):
             if not signed:
-                for at in np.flatnonzero((rows.view(np.float64)[:, 3:] < 0).any(axis=1)).tolist():
-                    column = int(np.argmax(rows.view(np.float64)[at, 3:] < 0))
-                    self._count_bad(int(rows[at, 2]), (REASONS[5], column + 5, b"below 0"))
-                rows = rows[~(rows.view(np.float64)[:, 3:] < 0).any(axis=1)]
+                below = rows.view(np.float64)[:, 3:] < 0
+                for row in np.flatnonzero(below.any(axis=1)).tolist():
+                    self._count_bad(int(rows[row, 2]), (REASONS[5], int(np.argmax(below[row])) + 5, b"below 0"))
+                rows = rows[~below.any(axis=1)]
             latency = rows[:, 1] - rows[:, 0]
-            if len(latency) and latency.min() < state[SMALLEST]:
-                at = int(np.argmin(latency))
-                state[SMALLEST], state[SMALLEST_LINE] = latency[at], rows[at, 2]
+            if len(latency) and latency.min() < state[at.SMALLEST]:
+                row = int(np.argmin(latency))
+                state[at.SMALLEST], state[at.SMALLEST_LINE] = latency[row], rows[row, 2]
             yield rows
 
     def _parse(self, texts: Iterable[Text], state: Words, width: int, parse: _Parse) -> Iterator[Words]:
@@ -273,24 +250,25 @@ class TardisRows:
         floats = rows.view(np.float64)
         slow = np.empty((max(_SLOW, 2 * width), 4), np.int64)
         prefix = _prefix_words(self.prefix or b"\n")
+        wanted = Wanted(self.counts.kind is Kind.DEPTH, self.mode, self.symbol is not None, prefix)
         begin = 0
         for text in texts:
-            state[POS] = text.start
-            while state[POS] < text.stop:
-                count = parse(text, prefix, rows[begin:], slow)
-                for row, word, start, stop in slow[: state[SLOW]].tolist():
+            state[at.POS] = text.start
+            while state[at.POS] < text.stop:
+                count = parse(text, wanted, Room(rows[begin:], slow, state))
+                for row, word, start, stop in slow[: state[at.SLOW]].tolist():
                     floats[begin + row, word] = float(text.buffer[start:stop])
                 begin += count
                 if begin == len(rows):
                     yield rows
                     begin = 0
-                if state[STATUS] in (OTHER, BAD):
-                    pos = int(state[POS])
+                if state[at.STATUS] in (at.OTHER, at.BAD):
+                    pos = int(state[at.POS])
                     line = text.buffer[pos : text.buffer.index(b"\n", pos)]
-                    state[LINE] += 1
-                    state[POS] += len(line) + 1
-                    number = int(state[LINE])
-                    if state[STATUS] == BAD:
+                    state[at.LINE] += 1
+                    state[at.POS] += len(line) + 1
+                    number = int(state[at.LINE])
+                    if state[at.STATUS] == at.BAD:
                         self._count_bad(number, self._flaw(line.split(b",")))
                     else:
                         self._other_line(number, line)
@@ -349,36 +327,38 @@ def _grouped(texts: Iterable[Text]) -> Generator[list[Text], None, None]:
 
 def find_flaw(columns: Sequence[bytes], kind: Kind) -> tuple[str, int, bytes] | None:
     """Return what is wrong with a row of Tardis, in which column (from 1), and its text; None if nothing is."""
-    if len(columns) != _COLUMNS:
-        short = len(columns) < _COLUMNS
-        return REASONS[0 if short else 1], len(columns) + 1 if short else _COLUMNS + 1, b""
-    for at in (2, 3):
-        if not columns[at].isdigit() or int(columns[at]) > _LAST_US:
-            return REASONS[2], at + 1, columns[at]
+    if (flaw := _find_in_times(columns, _COLUMNS)) is not None:
+        return flaw
     if kind is Kind.DEPTH and columns[4].lower() not in (b"true", b"false"):
         return REASONS[3], 5, columns[4]
     if columns[5] not in _SIDES[kind]:
         return REASONS[4], 6, columns[5]
-    for at, text in ((6, columns[6]), (7, columns[7].removesuffix(b"\r"))):
+    for place, text in ((6, columns[6]), (7, columns[7].removesuffix(b"\r"))):
         if not _DECIMAL.fullmatch(text):
-            return REASONS[5], at + 1, text
-        if at == 6 and not _NOT_ZERO.search(text.lower().partition(b"e")[0]):
-            return REASONS[6], at + 1, text
+            return REASONS[5], place + 1, text
+        if place == 6 and not _NOT_ZERO.search(text.lower().partition(b"e")[0]):
+            return REASONS[6], place + 1, text
     return None
 
 
 def find_number_flaw(columns: Sequence[bytes], width: int) -> tuple[str, int, bytes] | None:
     """Return what is wrong with a row of numbers, as `find_flaw`."""
+    if (flaw := _find_in_times(columns, width)) is not None:
+        return flaw
+    for place in range(4, width):
+        text = columns[place].removesuffix(b"\r") if place == width - 1 else columns[place]
+        if text and not _DECIMAL.fullmatch(text.removeprefix(b"-")):
+            return REASONS[5], place + 1, text
+    return None
+
+
+def _find_in_times(columns: Sequence[bytes], width: int) -> tuple[str, int, bytes] | None:
     if len(columns) != width:
         short = len(columns) < width
         return REASONS[0 if short else 1], len(columns) + 1 if short else width + 1, b""
-    for at in (2, 3):
-        if not columns[at].isdigit() or int(columns[at]) > _LAST_US:
-            return REASONS[2], at + 1, columns[at]
-    for at in range(4, width):
-        text = columns[at].removesuffix(b"\r") if at == width - 1 else columns[at]
-        if text and not _DECIMAL.fullmatch(text.removeprefix(b"-")):
-            return REASONS[5], at + 1, text
+    for place in (2, 3):
+        if not columns[place].isdigit() or int(columns[place]) > _LAST_US:
+            return REASONS[2], place + 1, columns[place]
     return None
 
 

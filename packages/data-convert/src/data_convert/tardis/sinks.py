@@ -1,8 +1,9 @@
-"""Where merged rows go: one array that is rarely moved, or blocks of a file."""
+"""Where merged rows go: one array that is rarely moved, or blocks that are given away."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import cycle
 from typing import Final
 
 import numpy as np
@@ -69,27 +70,36 @@ class ArraySink:
         return self._words[: self._length].reshape(-1).view(EVENT_DTYPE)
 
 
-class FileSink:
-    """Blocks of rows for a writer, in a ring of buffers longer than what the writer holds at a time."""
+class BlockSink:
+    """Blocks of `rows` rows, the last may be shorter: each is given away, and filled anew is what `give` returns."""
 
-    def __init__(self, writer: NpzWriter) -> None:
-        self._writer = writer
-        self._buffers = [np.empty((BLOCK_ROWS, 8), np.int64) for _ in range(IN_FLIGHT + 2)]
-        self._at = 0
-        self._start = 0
+    def __init__(self, rows: int, give: Callable[[Words], Words]) -> None:
+        self._rows, self._give = rows, give
+        self._words: Words = np.empty((rows, 8), np.int64)
+        self._length = 0
 
     def room(self, done_share: float) -> tuple[Words, int]:
         """Return the buffer that is being filled and how far it is."""
-        return self._buffers[self._at], self._start
+        return self._words, self._length
 
     def take(self, end: int) -> None:
-        """Rows up to `end` are written; a full buffer goes to the writer."""
-        self._start = end
-        if end == BLOCK_ROWS:
+        """Rows up to `end` are written; a full buffer is given away."""
+        self._length = end
+        if end == self._rows:
             self.flush()
 
     def flush(self) -> None:
-        """Hand over what is in the buffer."""
-        rows = self._buffers[self._at][: self._start]
-        self._writer.write(rows.reshape(-1).view(EVENT_DTYPE))
-        self._at, self._start = (self._at + 1) % len(self._buffers), 0
+        """Give away what is in the buffer."""
+        if self._length:
+            self._words, self._length = self._give(self._words[: self._length]), 0
+
+
+def file_sink(writer: NpzWriter) -> BlockSink:
+    """Return the sink of a writer: a ring of buffers, longer than what the writer holds at a time."""
+    ring = cycle([np.empty((BLOCK_ROWS, 8), np.int64) for _ in range(IN_FLIGHT + 2)])
+
+    def give(rows: Words) -> Words:
+        writer.write(rows.reshape(-1).view(EVENT_DTYPE))
+        return next(ring)
+
+    return BlockSink(BLOCK_ROWS, give)
