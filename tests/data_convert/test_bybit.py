@@ -73,6 +73,25 @@ def test_a_hole_in_u_clears_the_book_until_the_next_snapshot(tmp_path):
     assert result.report.gaps[0].length_ns == 3_000_000
 
 
+def test_a_recorders_gap_line_ends_the_book_until_the_next_snapshots(tmp_path):
+    gap = {"e": "gap", "E": T0, "s": "BTCUSDT", "ns": T0 * 10**6, "reason": "connection lost"}
+    frames = [
+        gap,
+        one(10, "snapshot", [["1", "1"]], [["2", "1"]]),
+        one(9, "snapshot", [["1", "1"]], [["2", "1"]], depth=1, seq=10),
+        gap,
+        one(11, "delta", [["0.9", "3"]], []),
+        one(10, "delta", [["0.9", "3"]], [], depth=1, seq=11),
+        one(20, "snapshot", [["1.1", "1"]], [["2.1", "1"]]),
+    ]
+    report = convert_recording(write(tmp_path, frames[:6]), strict=True).report
+    assert [gap.reason for gap in report.gaps] == ["connection lost"]
+    assert len(replay_book(convert_recording(write(tmp_path, frames[:6])).events).bids) == 0
+    result = convert_recording(write(tmp_path, frames))
+    assert replay_book(result.events).bids.tolist() == [[1.1, 1.0]]
+    assert result.report.gaps[0].length_ns == 5_000_000
+
+
 def test_a_hole_in_one_topic_leaves_what_the_others_know(tmp_path):
     frames = [
         one(10, "snapshot", [["1", "1"], ["0.9", "1"]], [["2", "1"]], depth=50),

@@ -75,6 +75,11 @@ def compact(frame):
 # ---------------------------------------------------------------------------------------------------------- frames
 
 
+def gap_frame(symbol, now_ms):
+    """A recorder's gap line."""
+    return {"e": "gap", "E": now_ms, "s": symbol, "ns": now_ms * 10**6, "reason": "connection lost"}
+
+
 def bybit_frames(seed, steps=25):
     """Topics of four depths, trades, other topics and replies, now and then without what they mostly have."""
     chance = random.Random(seed)
@@ -82,6 +87,8 @@ def bybit_frames(seed, steps=25):
     every = chance.random() < 0.8
     for _ in range(steps):
         market.step()
+        if chance.random() < 0.04:
+            yield gap_frame("BTCUSDT", market.now)
         for depth in DEPTHS:
             frame = market.frame(depth, fresh=chance.random() < 0.03)
             if frame is None:
@@ -120,6 +127,8 @@ def hyperliquid_frames(seed, steps=30):
     for _ in range(steps):
         market.step()
         coin = chance.choice(["BTC"] * 9 + ["kPEPE"])
+        if chance.random() < 0.04:
+            yield gap_frame(coin, market.now)
 
         def told(side):
             values = [{"px": f"{p:.1f}", "sz": f"{q:g}", "n": int(q)} for p, q in side.items()]
@@ -341,7 +350,7 @@ def test_good_lines_are_left_to_the_decoder_only_where_something_begins(tmp_path
     monkeypatch.setattr(scanning, "_PATIENCE", 1 << 30)
     frames = {
         "bybit": [f for f in bybit_frames(4, 400) if "topic" in f and f.get("data") and "cts" in f],
-        "hyperliquid": [f for f in hyperliquid_frames(4, 400) if f["channel"] in ("l2Book", "bbo") and f["data"]["coin"] == "BTC"],
+        "hyperliquid": [f for f in hyperliquid_frames(4, 400) if f.get("channel") in ("l2Book", "bbo") and f["data"]["coin"] == "BTC"],
         "link": [f | {"s": "BTCUSDT"} for f in link_frames(4, 400) if f["e"] in ("trade", "bookTicker") and "ev" not in f],
     }[source]  # fmt: skip
     whole = [f for f in frames if f.get("type") == "snapshot" and not f["topic"].startswith("orderbook.1.")]

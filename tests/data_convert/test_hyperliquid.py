@@ -43,6 +43,16 @@ def states(events):
     return out
 
 
+def test_a_recorders_gap_line_ends_the_book_until_the_next_one(tmp_path):
+    gap = {"e": "gap", "E": T0, "s": "BTC", "ns": T0 * 10**6, "reason": "recorder started"}
+    frames = [gap, book(T0, [(100, 1)], [(101, 1)]), gap, bbo(T0 + 1, None, None), book(T0 + 2, [(90, 1)], [(91, 1)])]
+    result = convert_recording(write(tmp_path / "x.jsonl", frames), strict=True)
+    assert [one.reason for one in result.report.gaps] == ["recorder started"]
+    after = list(states(result.events).values())
+    assert {"b": {}, "a": {}} in after
+    assert after[-1] == {"b": {90.0: 1.0}, "a": {91.0: 1.0}}
+
+
 SIDE = st.integers(0, 5)
 BOOKS = st.lists(st.tuples(SIDE, SIDE, st.integers(0, 3)), min_size=1, max_size=8)
 

@@ -37,11 +37,10 @@ from data_convert.recordings.venues.decimals import (
     integer,
     levels,
     load_object,
-    millis_to_ns,
     stamp_to_ns,
     text,
 )
-from data_convert.recordings.venues.dialects import GAP_WORD, market_of, own_dialect, take_gap
+from data_convert.recordings.venues.dialects import GAP_WORD, market_of, own_dialect, take_recorder_gap
 
 _BID: Final = DEPTH | BUY
 _ASK: Final = DEPTH | SELL
@@ -108,8 +107,7 @@ class DirectDecoder:
                 self._mark_price(builder, place, local_ns, data)
             case _ if word == GAP_WORD and data is frame:
                 # The recorder's own word in a direct recording: its run begins here, whatever came before.
-                exch_ns = integer(data["ns"], "ns") if "ns" in data else millis_to_ns(data.get("E"), "E")
-                take_gap(builder, place, local_ns, exch_ns, text(data.get("s"), "s"), data)
+                take_recorder_gap(builder, place, local_ns, data)
                 name = GAP_WORD
             case None if "bids" in data or "asks" in data:
                 self._snapshot(builder, place, local_ns, data)

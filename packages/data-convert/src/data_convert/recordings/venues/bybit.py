@@ -16,6 +16,7 @@ from data_convert.errors import BadLine
 from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, SELL, TRADE
 from data_convert.messages.columns import NO_ID, MessagesBuilder, What
 from data_convert.recordings.venues.decimals import decimal, integer, levels, load_object, millis_to_ns, text
+from data_convert.recordings.venues.dialects import GAP_WORD, take_recorder_gap
 from data_convert.recordings.venues.fusing import ASK, BID, Row
 from data_convert.recordings.venues.windows import Change, HeldBook, Levels, Replace, Windows
 
@@ -52,6 +53,10 @@ class BybitDecoder:
         """Decode one line's JSON into `builder`; raise BadLine, leaving `builder` as it was."""
         frame = load_object(payload)
         if "topic" not in frame:
+            gone = take_recorder_gap(builder, place, local_ns, frame)
+            if gone is not None:
+                self._end_book(gone)
+                return
             if "op" not in frame and "success" not in frame:
                 raise BadLine("neither a topic nor a reply", payload[:60].decode("utf-8", "replace"))
             self.filtered["reply of the exchange, no market data"] += 1
@@ -73,6 +78,14 @@ class BybitDecoder:
     def held_book(self, symbol: str) -> HeldBook | None:
         """Return the book of a symbol, None before it has one."""
         return self._symbols.get(symbol)
+
+    def _end_book(self, name: str) -> None:
+        """Forget a symbol's book at a gap: each of its topics begins again with a snapshot."""
+        self.streams[GAP_WORD] += 1
+        self.before_book(name)
+        known = self._symbols.get(name)
+        if known is not None:
+            self._symbols[name] = _Symbol(lost={*known.last_u, *known.lost}, has_seq=known.has_seq)
 
     def _book(
         self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, frame: dict[str, Any], depth: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from data_convert.messages.columns import NO_ID, MessagesBuilder, What
-from data_convert.recordings.venues.decimals import integer, text
+from data_convert.recordings.venues.decimals import integer, millis_to_ns, text
 
 GAP_WORD: Final = "gap"
 WORDS: Final = frozenset({"depthUpdate", "depthSnapshot", "trade", "bookTicker", "depthClear", GAP_WORD, "event"})
@@ -59,3 +59,15 @@ def take_gap(
     lost = integer(data["lost"], "lost") if "lost" in data else 0
     builder.reasons[len(builder)] = f"{reason} ({lost})" if lost else reason
     builder.add(What.GAP, symbol, place, local_ns, exch_ns, (NO_ID, NO_ID, NO_ID), ((), (), ()))
+
+
+def take_recorder_gap(
+    builder: MessagesBuilder, place: tuple[int, int], local_ns: int, line: dict[str, Any]
+) -> str | None:
+    """Add the message of a recorder's gap line in a direct recording, and return its symbol; None for any other line."""
+    if line.get("e") != GAP_WORD:
+        return None
+    symbol = text(line.get("s"), "s")
+    exch_ns = integer(line["ns"], "ns") if "ns" in line else millis_to_ns(line.get("E"), "E")
+    take_gap(builder, place, local_ns, exch_ns, symbol, line)
+    return symbol

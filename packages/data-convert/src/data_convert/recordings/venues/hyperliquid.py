@@ -15,6 +15,7 @@ from data_convert.errors import BadLine
 from data_convert.events import BUY, DEPTH, DEPTH_SNAPSHOT, SELL, TRADE
 from data_convert.messages.columns import NO_ID, MessagesBuilder, What
 from data_convert.recordings.venues.decimals import decimal, integer, load_object, millis_to_ns, text
+from data_convert.recordings.venues.dialects import GAP_WORD, take_recorder_gap
 from data_convert.recordings.venues.fusing import ASK, BID
 from data_convert.recordings.venues.windows import HeldBook, Levels, Replace, Windows
 
@@ -39,6 +40,12 @@ class HyperliquidDecoder:
     def take(self, builder: MessagesBuilder, place: tuple[int, int], local_ns: int, payload: bytes) -> None:
         """Decode one line's JSON into `builder`; raise BadLine, leaving `builder` as it was."""
         frame = load_object(payload)
+        gone = take_recorder_gap(builder, place, local_ns, frame) if "channel" not in frame else None
+        if gone is not None:
+            self.streams[GAP_WORD] += 1
+            self.before_book(gone)
+            self._books.pop(gone, None)
+            return
         channel, data = text(frame.get("channel"), "channel"), frame.get("data")
         match channel:
             case "l2Book" | "bbo":
