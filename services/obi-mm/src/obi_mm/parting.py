@@ -143,13 +143,14 @@ def part(
 ) -> Parting:
     """Hold a session's log and its backtest side by side; `prices` are the backtest's records."""
     decisions = list(compare(live_log, back_log, 1e-7))
-    causes = [_OF_CAUSE.get(why.kind, "") for why in explain(live_log, back_log, decisions)]
-    texts = [why.text for why in explain(live_log, back_log, decisions)]
+    whys = list(explain(live_log, back_log, decisions))
+    causes = [_OF_CAUSE.get(why.kind, "") for why in whys]
     at_decision = {one.time_ns: kind for one, kind in zip(decisions, causes, strict=True)}
     times = sorted(set(live_log.decisions["time_ns"].tolist()))
     parts = _order_parts(session, back, value, at_decision, times)
     parts += _move_parts(session, value, prices)
-    parts += [_of_decision(one, kind, text) for one, kind, text in zip(decisions, causes, texts, strict=True)]
+    known = _True(session, back)
+    parts += [_of_decision(one, kind, why.text, known) for one, kind, why in zip(decisions, causes, whys, strict=True)]
     parts = _followed(sorted(parts, key=lambda one: (one.time_ns, _ORDER[one.what], one.text)))
     live_money = [value.of(order.side, fill) for order in session.orders.values() for fill in order.fills]
     live_money += [value.moved(lots, _price_at(prices, at_ns)) for at_ns, lots in session.moves]
@@ -176,8 +177,29 @@ def _positions(session: Session, back: Mapping[int, BackOrder]) -> tuple[int, in
 _ORDER: Final = {"decision": 0, "order": 1, "fill": 2, "position": 3}
 
 
-def _of_decision(one: Difference, kind: str, text: str) -> Part:
+class _True:
+    """What each run's position really was, by the exchange's times, whatever was known of it."""
+
+    def __init__(self, session: Session, back: Mapping[int, BackOrder]) -> None:
+        live = [(fill.time_ns, order.side * fill.lots) for order in session.orders.values() for fill in order.fills]
+        tested = [(fill.time_ns, order.side * fill.lots) for order in back.values() for fill in order.fills]
+        self._sides = [np.array(sorted(one), np.int64).reshape(-1, 2) for one in ([*live, *session.moves], tested)]
+        self._sums = [np.concatenate(([0], np.cumsum(one[:, 1]))) for one in self._sides]
+
+    def same(self, time_ns: int) -> bool:
+        """Whether both held the same at a time."""
+        live, tested = (
+            int(total[np.searchsorted(one[:, 0], time_ns)]) for one, total in zip(self._sides, self._sums, strict=True)
+        )
+        return live == tested
+
+
+def _of_decision(one: Difference, kind: str, text: str, known: _True) -> Part:
     names = ", ".join(one.fields)
+    if not kind and "position" in one.fields and known.same(one.time_ns):
+        return Part(
+            one.time_ns, "decision", LATENCY, f"decision: a fill was known sooner in one than in the other ({names})"
+        )
     return Part(one.time_ns, "decision", kind, f"decision: {text} ({names})")
 
 
