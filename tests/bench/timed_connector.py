@@ -9,7 +9,7 @@ import sys
 import time
 
 from connector.shell import Shard, Shell
-from marketlink.link.iceoryx import _Sender
+from marketlink.link.iceoryx.sender import Sender
 
 _out, _way = sys.argv.pop(1), sys.argv.pop(1)
 if _way == "general":
@@ -17,10 +17,10 @@ if _way == "general":
 _spent_ns: list[int] = []
 _levels: list[int] = []
 _sent_ns = [0]
-_handle, _notify = Shard.on_frame, _Sender.notify
+_handle, _notify = Shard.on_frame, Sender.notify
 
 
-def _stamped(self: _Sender) -> None:
+def _stamped(self: Sender) -> None:
     _notify(self)
     _sent_ns[0] = time.time_ns()
 
@@ -38,7 +38,7 @@ def _write() -> None:
         json.dump({"spent_ns": _spent_ns, "events": _levels}, file)
 
 
-_Sender.notify = _stamped  # type: ignore[method-assign]
+Sender.notify = _stamped  # type: ignore[method-assign]
 Shard.on_frame = _timed  # type: ignore[method-assign]
 atexit.register(_write)
 

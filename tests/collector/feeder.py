@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from collector.manifest_file import Manifests
 from collector.rotation import Day
 from collector.writer import Writer
 
@@ -22,7 +23,7 @@ def line(seed: int, n: int) -> bytes:
 
 def main() -> None:
     directory, seed = Path(sys.argv[1]), int(sys.argv[2])
-    writer = Writer(directory)
+    writer = Writer(directory, keeper=Manifests("killed", write_s=0.05))
     writer._file(("x", DAY))
     writer.start()
     journal = os.open(directory / f"journal-{seed}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

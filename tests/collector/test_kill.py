@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from collector.examine import examine
 from collector.members import whole_until
 from collector.rotation import Day, file_name
 
@@ -55,6 +56,8 @@ def check(directory: Path, seed: int, before: bytes, killed_ns: int) -> bytes:
     stalled_ns = max((later - earlier for earlier, later in itertools.pairwise(times)), default=0)
     due = [n for n, at in journal if at < killed_ns - LOST_NS - stalled_ns]
     assert len(numbers) >= len(due), "more than the last second was lost"
+    wrong = [fault for fault in examine(directory / NAME).faults if "manifest" in fault]
+    assert not wrong, "a manifest that says otherwise than its file"
     return text
 
 

@@ -13,6 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
+from tests.pairing import orders
 from tests.pairing.cell import CHECKS, NOT_REACHED, OURS, SOURCE, STANDIN, Kinds, Outcome, run_cell
 
 QUICK = (
@@ -57,7 +58,7 @@ def main() -> int:
     parser.add_argument(
         "--standin", action="store_true", help="the whole matrix, with the stand-in in place of the source's binaries"
     )
-    parser.add_argument("--only", help="cells whose name contains this, e.g. 'ours connector, source bot'")
+    parser.add_argument("--only", help="cells whose name contains this, e.g. 'ours connector, source bot', or orders")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of every cell's own end
     folder = os.environ.get("SOURCE_BIN")
@@ -71,15 +72,20 @@ def main() -> int:
             return 2
     wanted = list(QUICK) if options.quick else cells(STANDIN if options.standin else SOURCE)
     wanted = [kinds for kinds in wanted if not options.only or options.only in str(kinds)]
+    trades = folder is not None and not (options.quick or options.standin) and (options.only or "orders") in "orders"
     outcomes = []
     for number, kinds in enumerate(wanted, 1):
         print(f"{number} of {len(wanted)}: {kinds}", file=sys.stderr, flush=True)
         outcomes.append(run_cell(kinds))
         print(table(outcomes[-1:]), file=sys.stderr, flush=True)
-    print(table(outcomes))
     failed = sum(not one.holds() for one in outcomes)
-    print(f"{failed} of {len(outcomes)} cells fail" if failed else f"all {len(outcomes)} cells hold")
-    return 1 if failed or not outcomes else 0
+    if outcomes:
+        print(table(outcomes))
+        print(f"{failed} of {len(outcomes)} cells fail" if failed else f"all {len(outcomes)} cells hold")
+    problem = orders.trade(Path(folder or "")) if trades else ""
+    if trades:
+        print(f"orders of the source's bot through our connector: {problem or 'ok'}")
+    return 1 if failed or problem or not (outcomes or trades) else 0
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ WINDOW_S = 0.08
 OPENS_S = 30.0
 LOST_S = 1.0
 LANES = ("ipc", "ipc-two", "direct")
+PER_FOLDER = 20
+"""So many recorders go on with one day's file: it is read whole at every look."""
 EVERY = 10
 """Every so many starts one is left alone, and has to come onto the link."""
 
@@ -142,14 +144,15 @@ def test_killed_recorders_lose_a_second_at_most_and_come_back(tmp_path: Path) ->
         assert rig.end("connector") == 0
 
 
-def kill_often(rig: Rig, folder: Path, lane: str, times: int, stop: threading.Event) -> list[str]:
+def kill_often(rig: Rig, base: Path, lane: str, times: int, stop: threading.Event) -> list[str]:
     """Start a recorder, kill it while it records, look at what it left; as often as said, or until something is wrong."""
     draw = random.Random(lane)
     problems: list[str] = []
     for number in range(times):
         if stop.is_set() or problems:
             break
-        label = f"{lane}-{number}"
+        label, folder = f"{lane}-{number}", base / str(number // PER_FOLDER)
+        folder.mkdir(parents=True, exist_ok=True)
         before = {path.name: path.read_bytes() for path in folder.glob("*.gz")}
         if lane == "direct":
             process = rig.direct_collector(folder, [SYMBOL], label=label)

@@ -17,7 +17,7 @@ from tests.system.test_ending import by_hand
 from tests.system.test_orders import rest_twenty, rig, settled, start, statuses, told
 
 __all__ = ["rig"]
-SLACK_S = 3.0  # this machine may be busy
+SLACK_S = float(os.environ.get("SLACK_S", "3"))  # a busy machine needs more than the promise; 0 on a quiet one
 
 
 def guard(rig: Rig) -> None:

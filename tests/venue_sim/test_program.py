@@ -488,6 +488,10 @@ def test_an_interrupt_logs_no_warning_and_lines_are_in_utc() -> None:
     host, port = sim.rest.removeprefix("http://").split(":")
     with sim.connect() as ws, sim.raw(), socket.create_connection((host, int(port)), timeout=20) as half:
         half.sendall(b"POST /sim/faults HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        for path in ("/sim/faults", "/fapi/v1/order"):
+            with socket.create_connection((host, int(port)), timeout=20) as gone:
+                gone.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
+                sim.state()
         receive(ws, 10)
         sim.state()
         process.send_signal(signal.SIGINT)

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.connector.orders.fault_table import OPERATIONS, cells, run
+from tests.connector.orders.test_fault_table import EVERY
 from tests.connector.orders.world import World
 
 
@@ -17,13 +18,13 @@ def _spot(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.parametrize("every", [EVERY, pytest.param(1, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_every_cell_ends_in_the_exchange_s_truth(operation: str) -> None:
+def test_every_cell_ends_in_the_exchange_s_truth(operation: str, every: int) -> None:
     wrong: list[str] = []
-    for cell in cells():
-        if cell.operation == operation:
-            try:
-                run(cell)
-            except AssertionError as error:
-                wrong.append(f"{cell}: {str(error)[:300]}")
+    for cell in [cell for cell in cells() if cell.operation == operation][::every]:
+        try:
+            run(cell)
+        except AssertionError as error:
+            wrong.append(f"{cell}: {str(error)[:300]}")
     assert not wrong, f"{len(wrong)} cells:\n" + "\n".join(wrong)

@@ -573,6 +573,11 @@ class World:
     def modify(self, bot: int, number: int, price_tick: int, qty: float) -> None:
         self._ask(bot, number, req=Status.REPLACED, price_tick=price_tick, qty=qty)
 
+    def ask(self, bot: int, number: int) -> None:
+        """A bot asks what became of a submit of which it never heard."""
+        order = self.order(bot, number, req=Status.NONE)
+        self.carry(self.trader.on_order(bot, SubmitOrder(self.symbol, order), self.moment()))
+
     def _note_request(self, bot: int, number: int, req: Status) -> None:
         self.pending.setdefault((bot, number), self.now_ms)
         self.requested[(bot, number)] = req
@@ -635,18 +640,22 @@ class World:
         self.exchange.push(pushes, self.now_ns)
         self._pushed()
 
-    def kill(self, for_ms: float = 100) -> None:
-        """SIGKILL and restart: all that this process knew is gone but for its journal."""
+    def kill(self, for_ms: float = 100, *, bots_first: bool = False) -> None:
+        """SIGKILL and restart: all that this process knew is gone but for its journal. `bots_first`: before it has compared."""
         self._close_stream()
         self.restarts += 1
         self.pending.clear()  # what was on its way to it is gone
         self.trader = self._new_trader()
         self.run_dead(for_ms)
         self.carry(self.trader.restore(read_records(self.records)))
-        self._open_stream()
-        self.run(300)
+        if not bots_first:
+            self._open_stream()
+            self.run(300)
         for bot, symbol in self.bots:
             self._registered(bot, symbol)
+        if bots_first:
+            self._open_stream()
+            self.run(300)
 
     def stop(self, within_ms: float = 10_000) -> bool:
         """End in order, as the shell does; True: everything of ours was seen to be gone."""

@@ -117,6 +117,9 @@ class Market:
         elif order.req is Status.NEW:
             self.orders[key] = order
             self.update(*key, status=Status.EXPIRED if self.refuse else Status.NEW)
+        elif order.req is Status.NONE:
+            if key not in self.orders:  # it never left
+                self.tell(OrderEvent(symbol, replace(order, status=Status.EXPIRED)))
         elif order.req is Status.CANCELED:
             status = self.orders[key].status if self.refuse else Status.CANCELED
             self.update(*key, status=status, local_timestamp=order.local_timestamp)

@@ -1,5 +1,7 @@
 """A bot that trades, on the in-memory link with a scripted connector."""
 
+from dataclasses import replace
+
 import pytest
 from marketlink.bot import ALL_ASSETS, BotInstrument, Code, Confidence, LiveBot
 from marketlink.clock import ManualClock
@@ -158,16 +160,17 @@ def test_a_restart_asks_for_what_worked_and_never_invents_an_end(market: Market)
     del market.orders["btcusdt", 2]  # ended while the connector was away, as it does not know yet
     market.restart()
     bot.elapse(5 * MS)
-    assert RegisterInstrument("btcusdt", 0.5, 0.25) in market.requests[-2:]
+    assert market.requests[-2] == RegisterInstrument("btcusdt", 0.5, 0.25)
+    assert market.requests[-1] == SubmitOrder("btcusdt", replace(bot.orders(0)[3], status=Status.NEW))
     assert bot.depth(0).confidence is Confidence.SYNCED
-    assert bot.unsure(0) == {2, 3}
-    assert [order.status for order in bot.orders(0).values()] == [Status.NEW] * 3
+    assert bot.unsure(0) == {2}
+    assert [order.status for order in bot.orders(0).values()] == [Status.NEW, Status.NEW, Status.EXPIRED]
     bot.clear_inactive_orders(0)
-    assert set(bot.orders(0)) == {1, 2, 3}
+    assert set(bot.orders(0)) == {1, 2}
     market.orders["btcusdt", 2] = bot.orders(0)[2]
     market.fill("btcusdt", 2, 1.0)
     bot.elapse(5 * MS)
-    assert (bot.orders(0)[2].status, bot.own_position(0), bot.unsure(0)) == (Status.FILLED, 1.0, {3})
+    assert (bot.orders(0)[2].status, bot.own_position(0), bot.unsure(0)) == (Status.FILLED, 1.0, set())
 
 
 def test_a_bot_with_the_id_of_before_gets_its_orders_back(market: Market) -> None:

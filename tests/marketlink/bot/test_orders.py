@@ -306,6 +306,21 @@ def test_doubt_is_about_what_has_not_ended() -> None:
     assert own.unsure == {2}
 
 
+def test_asked_about_is_what_waits_in_doubt_and_was_never_told() -> None:
+    own = OwnOrders()
+    working(own)
+    order = asked(own, 2)
+    cancel = own.cancel(1, 30)
+    assert isinstance(cancel, Order)
+    own.sent(cancel)
+    assert own.unheard() == []
+    own.doubt()
+    assert own.unheard() == [replace(order, req=Status.NONE)]
+    asked(own, 3)
+    own.on_event(event(order, 40), 41)
+    assert own.unheard() == []
+
+
 def test_the_map_is_a_mapping_and_a_cursor() -> None:
     own = OwnOrders()
     for order_id in (3, 1, 2):

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,11 +29,14 @@ from marketlink.messages import (
     FeedEvent,
     LiveError,
     NewSession,
+    OrderEvent,
     PositionEvent,
     RegisterInstrument,
     SamplesLost,
+    SubmitOrder,
 )
 from marketlink.notices import Contradicted, OutOfSync, Refused, Sizes, Stated, to_error
+from marketlink.orders import Order, OrderType, Side, Status, TimeInForce
 from marketlink.times import Moment, MonoNs, WallNs
 
 ME = 9
@@ -147,6 +151,24 @@ def test_new_session_asks_anew() -> None:
     told(machine, whole(7), to=ME)
     assert machine.hear([NewSession(1)], *at(2 * SECOND)).requests == [RegisterInstrument("btcusdt", 0.1, 0.001)]
     assert machine.confidence(0) is Confidence.UNKNOWN
+
+
+def test_what_a_restarted_connector_does_not_tell_of_in_its_answer_is_asked_about() -> None:
+    machine = state()
+    told(machine, whole(7), to=ME)
+    own = machine.assets[0].orders
+    for number in (1, 2):
+        made = own.submit(number, Side.BUY, 99.0, 1.0, TimeInForce.GTC, OrderType.LIMIT, 0.1, number)
+        assert isinstance(made, Order)
+        own.sent(made)
+    machine.hear([NewSession(1)], *at(2 * SECOND))
+    known = OrderEvent("btcusdt", replace(own.map[1], req=Status.NONE, exch_timestamp=5))
+    for heartbeats, asked in ((False, []), (True, [SubmitOrder("btcusdt", replace(own.map[2], req=Status.NONE))])):
+        machine.assets[0].asking.want(MonoNs(3 * SECOND))
+        machine.on_time(MonoNs(30 * SECOND))
+        answer = Batch((known, FeedEvent("btcusdt", whole(9))), ME)
+        assert machine.hear([answer], *at(30 * SECOND), heartbeats=heartbeats).requests == asked
+    assert own.unsure == {2}, "until it is told"
 
 
 def test_unanswered_registration_is_sent_again_ever_more_slowly() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -141,12 +141,17 @@ def application(rest: Rest, control: Control, changed: Callable[[], None]) -> St
         changed()
         return _json(answer)
 
+    async def gone(_: Request, __: Exception) -> Response:
+        """A client left in the middle of its request, which is not carried out; nobody hears this answer."""
+        return Response(status_code=400)
+
     methods = ["GET", "POST", "PUT", "DELETE"]
     return Starlette(
         routes=[
             Route("/sim/{what}", sim, methods=methods),
             Route("/{path:path}", rest.answer, methods=methods),
-        ]
+        ],
+        exception_handlers={ClientDisconnect: gone},
     )
 
 

@@ -1,12 +1,13 @@
 """The command `collector`."""
 
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from collector.config import SUPPORTED, BadUsage, Settings, as_typed, check, read_words
+from collector.config import COMMANDS, SUPPORTED, BadUsage, Settings, as_typed, check, read_words
 from collector.descriptors import fill_standard_places
 from collector.errors import CollectorError
 from collector.stopping import Stop
@@ -19,6 +20,9 @@ _HELP = f"""Record market data into gzip files, one a symbol and UTC day, readab
 collector PATH EXCHANGE SYMBOL...          from the exchange itself
 collector PATH SYMBOL... --ipc NAME        from a running connector
 collector PATH "" SYMBOL... --ipc NAME     the same, in the older form
+collector verify DIR | repair DIR | index DIR | merge A B    of recordings that are there; see collector verify --help
+
+These four words can't be a PATH: write ./verify for a folder of such a name.
 
 Exchanges: {", ".join(SUPPORTED)}.
 
@@ -98,6 +102,17 @@ def collect(
 
 
 def main() -> None:
-    """Run the command."""
+    """Run the command: one of the words that can't be a PATH, else the recorder itself."""
     fill_standard_places()
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
+        if sys.argv[2:3] and sys.argv[2].lower() in SUPPORTED and not Path(sys.argv[2]).exists():
+            word = sys.argv[1]
+            print(
+                f"collector: {word!r} is a command; to record into a folder of that name write ./{word}",
+                file=sys.stderr,
+            )
+            raise SystemExit(2)
+        from collector.commands import app as commands
+
+        commands(prog_name="collector")
     app()

@@ -12,6 +12,8 @@ from collector.errors import CollectorError, UnknownExchange
 from collector.rotation import Day, file_name
 
 SUPPORTED: Final = (*NAMES, *ALIASES)
+COMMANDS: Final = ("verify", "repair", "merge", "index")
+"""First words of a command line that are no PATH; `./verify` is one."""
 
 
 class BadUsage(CollectorError):

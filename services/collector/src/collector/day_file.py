@@ -118,7 +118,7 @@ class DayFile:
         state = os.fstat(self._fd)
         if not stat.S_ISREG(state.st_mode):
             raise NotOurs(self.path, "no regular file")
-        data = _View(self._fd, state.st_size)
+        data = View(self._fd, state.st_size)
         text = first_text(data, _LOOKED_AT)
         zeros = not data[0:4096].strip(b"\0")  # what a power failure leaves
         found = content_of(text) if text or zeros or looks_like_member(data) else Content.NO_RECORDING
@@ -136,8 +136,8 @@ class DayFile:
         """Do a repair again that may have been interrupted anywhere, if the file itself proves that this is what happened."""
         tail = _read_regular(side)
         size = os.fstat(self._fd).st_size
-        data = _View(self._fd, size)
-        if not tail or whole_until(tail) > 0 or start > size or whole_until(_View(self._fd, start)) != start:
+        data = View(self._fd, size)
+        if not tail or whole_until(tail) > 0 or start > size or whole_until(View(self._fd, start)) != start:
             self._set_aside(side, start)
             return
         mended = mend(tail)
@@ -162,7 +162,7 @@ class DayFile:
         if size == 0:
             _write_all(self._fd, pack(b""))
             size = os.fstat(self._fd).st_size
-        data = _View(self._fd, size)
+        data = View(self._fd, size)
         self.size = whole_until(data)
         tail = data[self.size : size]
         if tail:
@@ -200,7 +200,7 @@ class DayFile:
         return side.rename(target)
 
 
-class _View:
+class View:
     """A file's first `size` bytes as slices, read without holding up other threads: a mapped page of a hung disk would."""
 
     def __init__(self, fd: int, size: int) -> None:
@@ -247,7 +247,7 @@ def _open_locked(path: Path) -> int:
         except BlockingIOError:
             inode = os.fstat(fd).st_ino
             os.close(fd)
-            raise FileInUse(path, _lock_holder(inode)) from None
+            raise FileInUse(path, lock_holder(inode)) from None
         except BaseException:
             os.close(fd)
             raise
@@ -283,8 +283,8 @@ def _create_plainly(path: Path) -> None:
     os.close(os.open(path, _FLAGS | os.O_CREAT, _MODE))
 
 
-def _lock_holder(inode: int) -> int | None:
-    """Return the process that holds the flock on an inode, as /proc/locks tells it."""
+def lock_holder(inode: int) -> int | None:
+    """Return the process that holds the flock on an inode, as /proc/locks tells it; None also where nobody does."""
     try:
         lines = Path("/proc/locks").read_text().splitlines()
     except OSError:

@@ -22,6 +22,7 @@ from marketlink.events import empty_events
 from marketlink.times import SECOND_NS, MonoNs, after
 from marketlink.venues.base import BASE, Answer, Beat, Get, Heading, NotUsed, PublicVenue, ShuttingDown
 
+from collector.clock_check import ClockCheck
 from collector.record import (
     BOOK_OUT_OF_SYNC,
     CONNECTION_LOST,
@@ -123,6 +124,7 @@ class VenueRecorder:
         """Subscribes to streams anew, where that is how whole books are asked for; the shell sets it to its feed's."""
         self._symbol_of = {stream: name for name in names for stream in venue.recorded_streams(name)}
         self._finishing = False
+        self.clock_check = ClockCheck()
         self.counts = VenueCounts()
 
     @property
@@ -259,9 +261,13 @@ class VenueRecorder:
         snapshot: Snapshot | None = None
         body = b""
         try:
+            sent_ns = self._wall_ns()
             body = await rest.get(self._venue.snapshot_request(symbol))
             recv_ns = self._wall_ns()
-            snapshot = Snapshot(self._venue.decode_snapshot(symbol, body, recv_ns).last_id, _NO_LEVELS)
+            whole = self._venue.decode_snapshot(symbol, body, recv_ns)
+            snapshot = Snapshot(whole.last_id, _NO_LEVELS)
+            if len(whole.events):
+                self.clock_check.on_answer(sent_ns, recv_ns, int(whole.events[0]["exch_ts"]))
         except MarketlinkError as error:
             log.warning("no snapshot of %s: %s", symbol, error)
             retry_ns = int(error.retry_after_s * SECOND_NS) if isinstance(error, RateLimited) else 0

@@ -18,6 +18,7 @@ LEVEL: Final = 2
 _MAGIC: Final = b"\x1f\x8b\x08"
 _GZIP: Final = 31  # zlib's wbits for: gzip header, gzip trailer, checksum verified
 _Corrupt = cast("type[Exception]", igzip_lib.IsalError)  # its stub calls it an instance
+_LONG: Final = 1 << 23  # text of a member that is held in memory; those of a recorder are shorter
 _STEP: Final = 1 << 16  # small, because what follows a member in the same step is copied
 
 
@@ -112,6 +113,36 @@ def mend(tail: bytes) -> Mended:
         cut += len(stretch)
         position = end + len(stretch)
     return Mended(b"".join(parts), cut, lines, torn)
+
+
+def walk(data: Bytes, start: int = 0) -> Iterator[tuple[bytes, int | None]]:
+    """Yield the text of whole members, from a member's `start` on, and where each ends: None for a part of one that is long.
+
+    Ends where no whole member follows. Nothing of a member is yielded that is not whole.
+    """
+    begin = start
+    while begin < len(data):
+        inflater = isal_zlib.decompressobj(wbits=_GZIP)
+        position, parts, size, proven = begin, list[bytes](), 0, False
+        while not inflater.eof:
+            piece = data[position : position + _STEP]
+            if not piece:
+                return
+            position += len(piece)
+            try:
+                parts.append(inflater.decompress(piece))
+            except _Corrupt:
+                return
+            size += len(parts[-1])
+            if size > _LONG and not inflater.eof:
+                if not proven and _member_end(data, begin) is None:
+                    return
+                proven = True
+                text, _, rest = b"".join(parts).rpartition(b"\n")
+                yield text, None
+                parts, size = [rest], len(rest)
+        begin = position - len(inflater.unused_data)
+        yield b"".join(parts), begin
 
 
 def _member_end(data: Bytes, start: int) -> int | None:

@@ -13,7 +13,7 @@ FileKey = tuple[str, Day]
 """A recording: symbol in lower case, and day."""
 
 DAY_NS: Final = 86_400_000_000_000
-_EPOCH: Final = date(1970, 1, 1).toordinal()
+EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 def day_of(stamp_ns: WallNs) -> Day:
@@ -25,7 +25,7 @@ def file_name(symbol: str, day: Day) -> str:
     """Return `{symbol}_{YYYYMMDD}.gz` (docs/formats.md section 2). Raises ValueError for a symbol that is no file name."""
     if not symbol or "/" in symbol or "\0" in symbol or symbol.startswith("."):
         raise ValueError(f"{symbol!r} can't be part of a file name")
-    return f"{symbol}_{date.fromordinal(_EPOCH + day):%Y%m%d}.gz"
+    return f"{symbol}_{date.fromordinal(EPOCH + day):%Y%m%d}.gz"
 
 
 def finished(last_line: Mapping[FileKey, MonoNs], now: MonoNs, idle_ns: int) -> list[FileKey]:

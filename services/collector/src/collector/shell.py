@@ -7,6 +7,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Final
 
 from marketlink.errors import LinkError, MarketlinkError, SettingsError
@@ -14,6 +15,7 @@ from marketlink.link.port import BotPort
 from marketlink.logs import formatter
 from marketlink.times import SECOND_NS, MonoNs, after
 from marketlink.venues.base import Instrument
+from marketlink.venues.registry import find
 
 from collector.config import Settings
 from collector.descriptors import make_room
@@ -21,6 +23,7 @@ from collector.errors import CollectorError, Incomplete, Refused, WriteFailed, W
 from collector.from_link import LinkRecording
 from collector.from_venue import VenueRecorder
 from collector.link_shell import LinkLoop
+from collector.manifest_file import Manifests
 from collector.record import Content, direct_content
 from collector.status import Progress, TerminalHandler, plain, summary
 from collector.stopping import Stop
@@ -85,8 +88,10 @@ def run(settings: Settings, stop: Stop) -> int:
             log.error("%s", WriteFailed(settings.path, error.errno or 0, "creating the directory"))
             return FAILED
         log.info("created %s", settings.path)
+    manifests = Manifests(f"connector {settings.ipc}" if settings.ipc else find(settings.exchange).name)
     writer = Writer(
         settings.path,
+        keeper=manifests,
         content=Content.LINK if settings.ipc else direct_content(settings.exchange),
         on_failed=lambda: stop.ask("write error"),
         is_ending=lambda: stop.is_asked,
@@ -97,7 +102,7 @@ def run(settings: Settings, stop: Stop) -> int:
         if settings.ipc:
             _record_link(settings, writer, stop, source)
         else:
-            _record_venue(settings, writer, stop, source)
+            _record_venue(settings, writer, manifests, stop, source)
     except (CollectorError, MarketlinkError) as error:
         if error is not writer.failure:  # that one was told where it happened
             log.error("%s", error)
@@ -159,23 +164,26 @@ def _record_link(settings: Settings, writer: Writer, stop: Stop, source: dict[st
             log.warning("%s", error)
 
 
-def _record_venue(settings: Settings, writer: Writer, stop: Stop, source: dict[str, object]) -> None:
+def _record_venue(
+    settings: Settings, writer: Writer, manifests: Manifests, stop: Stop, source: dict[str, object]
+) -> None:
     try:
         from uvloop import new_event_loop
     except ImportError:  # pragma: no cover - another operating system
         from asyncio import new_event_loop  # type: ignore[assignment]
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         try:
-            runner.run(_venue(settings, writer, stop, source))
+            runner.run(_venue(settings, writer, manifests, stop, source))
         except BaseExceptionGroup as group:
             raise _first(group) from group
 
 
-async def _venue(settings: Settings, writer: Writer, stop: Stop, source: dict[str, object]) -> None:
+async def _venue(
+    settings: Settings, writer: Writer, manifests: Manifests, stop: Stop, source: dict[str, object]
+) -> None:
     from marketlink.run.feed import Feed, FeedSettings
     from marketlink.run.http import VenueHttp, fetch_info
     from marketlink.run.limits import WeightBudget
-    from marketlink.venues.registry import find
 
     exchange = find(settings.exchange)
     venue = exchange.public
@@ -188,7 +196,11 @@ async def _venue(settings: Settings, writer: Writer, stop: Stop, source: dict[st
     async with VenueHttp(venue, settings.rest_root or exchange.rest_root, budget) as http:
 
         async def fetch() -> Mapping[str, Instrument]:
-            return (await fetch_info(venue, http)).instruments
+            listed = (await fetch_info(venue, http)).instruments
+            for symbol in symbols:
+                if (known := listed.get(symbol)) is not None:
+                    manifests.state(symbol.lower(), tick_size=known.tick_text, lot_size=known.lot_text)
+            return listed
 
         symbols = tuple(dict.fromkeys(map(venue.normal_symbol, settings.names or settings.symbols)))
         idle = await until_stopped(stop, listed_or_warning(venue, symbols, fetch))
@@ -211,14 +223,23 @@ async def _venue(settings: Settings, writer: Writer, stop: Stop, source: dict[st
             settings, writer, lambda: f"{sum(each.in_sync for each in recorders)} of {total} in step with the exchange"
         )
 
+        def state_clock() -> None:
+            found = [each.clock_check.best for each in recorders if each.clock_check.best is not None]
+            if found:
+                best = min(found, key=lambda each: each.within_ns)
+                for symbol in settings.symbols:
+                    manifests.state(symbol, clock=asdict(best))
+
         async def report() -> None:
             while True:
                 await asyncio.sleep(reporter.every_s)
                 reporter.tell_when_due()
+                state_clock()
 
         try:
             await shell.run(report)
         finally:
+            state_clock()
             source["connections"] = [plain(each.counts) for each in recorders]
         for each in recorders:
             if unheard := [symbol for symbol in each.unheard if symbol not in idle]:

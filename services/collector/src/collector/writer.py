@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from marketlink.clock import Clock, SystemClock
 from marketlink.times import SECOND_NS, MonoNs, after
@@ -62,6 +62,19 @@ class _Pending:
     lines: int = 0
 
 
+class Keeper(Protocol):
+    """Who is told what is in the files: `collector.manifest_file.Manifests`. Of the worker's thread."""
+
+    def appended(self, recording: Path, text: bytes, member: bytes, size: int) -> None:
+        """Hear of a member; the file is `size` bytes long with it."""
+
+    def closed(self, recording: Path) -> None:
+        """Hear that a file is closed."""
+
+    def on_time(self) -> None:
+        """Let time pass."""
+
+
 class Writer:
     """Writes recordings into `directory`, of one kind of `content`. One producer thread or several."""
 
@@ -74,7 +87,9 @@ class Writer:
         on_failed: Callable[[], None] = lambda: None,
         is_ending: Callable[[], bool] = lambda: False,
         clock: Clock | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
+        self._keeper = keeper
         self._directory, self._settings, self._content = directory, settings or WriterSettings(), content
         self._on_failed, self._is_ending, self._clock = on_failed, is_ending, clock or SystemClock()
         self._lock = threading.Lock()
@@ -267,6 +282,17 @@ class Writer:
         counts.text_bytes += len(text)
         counts.file_bytes += len(member)
         counts.members += 1
+        self._keep(lambda keeper: keeper.appended(file.path, text, member, file.size))
+
+    def _keep(self, tell: Callable[[Keeper], None]) -> None:
+        """Tell the keeper, whose faults are no reason to end a recording."""
+        if self._keeper is None:
+            return
+        try:
+            tell(self._keeper)
+        except Exception as error:
+            log.exception("manifests are no longer written: %s", error)
+            self._keeper = None
 
     def _file(self, key: FileKey) -> DayFile:
         file = self._files.get(key)
@@ -284,6 +310,7 @@ class Writer:
         idle_ns = int(self._settings.idle_close_s * SECOND_NS)
         for key in finished(self._last_line, self._clock.mono_ns(), idle_ns):
             self._close_file(key)
+        self._keep(lambda keeper: keeper.on_time())
 
     def _close_all(self) -> None:
         for key in list(self._files):
@@ -296,6 +323,7 @@ class Writer:
         try:
             if file is not None:
                 file.close()
+                self._keep(lambda keeper: keeper.closed(file.path))
         except CollectorError as error:
             log.error("%s", error)
             self._fail(error)

@@ -23,7 +23,7 @@ from marketlink.times import SECOND_NS, Moment
 from marketlink.venues.trading import ORDER_OPS, Call, Op, Refusal, Signer, StreamStep, TradingVenue, Verdict, judge
 
 from connector.api_socket import ApiSocket
-from connector.calls import NoAnswer, NotSent, Outcome, Replied
+from connector.calls import NoAnswer, NotSent, Outcome, Replied, clock_offset_ns
 from connector.effects import Ask, Effect, Level, Note
 from connector.errors import AccountUnusable
 from connector.journal import JournalFile
@@ -114,9 +114,14 @@ class Account:
         """End the journal."""
         self._journal.close()
 
-    async def run(self, tasks: asyncio.TaskGroup) -> None:
-        """Hold the account's stream until cancelled. Raises AccountUnusable."""
+    def begin(self, tasks: asyncio.TaskGroup) -> None:
+        """Take requests from here on, each a task of its own; what restored orders ask does not wait for `run`."""
         self._tasks = tasks
+
+    async def run(self) -> None:
+        """Hold the account's stream until cancelled. Raises AccountUnusable."""
+        tasks = self._tasks
+        assert tasks is not None
         await self._measure_clock()
         await self._check_mode()
         await self._check_protection()
@@ -141,10 +146,12 @@ class Account:
         self._carry_out(self._trader.on_outcome(effect.number, outcome, self.now()))
 
     async def _call(self, call: Call, urgent: bool, number: int = 0) -> Outcome:
-        before = self._clock.mono_ns()
+        left_ns = self._clock.mono_ns()
         patience_s = self._settings.timeout_s if call.op in ORDER_OPS else PATIENCE_S
 
         def on_stamp(stamp_ms: int) -> None:
+            nonlocal left_ns
+            left_ns = self._clock.mono_ns()  # its turn has come
             self._trader.on_sent(number, stamp_ms * _MS_NS)
 
         try:
@@ -166,13 +173,13 @@ class Account:
             return NoAnswer(str(error))
         if call.op is Op.TIME and status == 200:
             with contextlib.suppress(MalformedMessage):
-                self._on_clock(self._venue.read_time(body), before)
+                self._on_clock(self._venue.read_time(body), left_ns)
         return Replied(status, body)
 
-    def _on_clock(self, server_ms: int, before_ns: int) -> None:
-        """Take the exchange's time: it was read about half way between sending and answer."""
-        wall, travel_ns = self._clock.wall_ns(), self._clock.mono_ns() - before_ns
-        self._trader.offset_ns = server_ms * _MS_NS + travel_ns // 2 - wall
+    def _on_clock(self, server_ms: int, left_ns: int) -> None:
+        """Take the exchange's time, which was asked for at `left_ns`."""
+        travel_ns = self._clock.mono_ns() - left_ns
+        self._trader.offset_ns = clock_offset_ns(server_ms, travel_ns, self._clock.wall_ns())
         off_ms = abs(self._trader.offset_ns) / _MS_NS
         alarm = off_ms > self._settings.clock_alarm_ms
         if alarm and not self._alarmed:

@@ -1,14 +1,25 @@
 """Requests of the account that are under way: what was asked, with which time stamp, and the ways in which it can come out. Pure."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from marketlink.times import Moment
+from marketlink.times import SECOND_NS, Moment
 from marketlink.venues.trading import ORDER_OPS, Call, Fill, Op, OrderReport
 
 from connector.effects import Ask
 from connector.tracked import Tracked
 
 _URGENT = frozenset({Op.CANCEL, Op.CANCEL_MANY, Op.CANCEL_ALL, Op.QUERY})
+_MOST_AHEAD_NS: Final = SECOND_NS // 4
+
+
+def clock_offset_ns(server_ms: int, travel_ns: int, wall_ns: int) -> int:
+    """How far the exchange's clock is ahead of this machine's: its time came `travel_ns` after the question left, at `wall_ns`.
+
+    It was read about half way. Of a slow question or answer nobody knows which of both was slow, and the exchange refuses stamps
+    that are a second ahead of it but takes those that are behind: so no more than a quarter of a second is counted for the way back.
+    """
+    return server_ms * 1_000_000 + min(travel_ns // 2, _MOST_AHEAD_NS) - wall_ns
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,9 @@ class Comparing:
         self, venue: TradingVenue, ids: ClientIds, ledger: Ledger, owners: Owners, calls: Calls, counts: Counts
     ) -> None:
         self._venue, self._ids, self._ledger, self._owners, self._calls = venue, ids, ledger, owners, calls
-        self._foreign: dict[str, None] = {}  # exchange ids of orders that are not ours, oldest first
+        self._foreign: dict[
+            str, None
+        ] = {}  # exchange ids of orders that are not ours, or had ended before, oldest first
         self._clean: dict[str, int] = {}  # by symbol: when the exchange last listed no open order of ours
         self._empty: dict[str, int] = {}  # ... and none of anybody
         self._counts = counts
@@ -112,7 +114,7 @@ class Comparing:
         for report in reports:
             tracked = self.known(report, now)
             if tracked is None:
-                steps += self.strangers(report)
+                steps += self.strangers(report, now)
                 continue
             found.add(report.client_id)
             steps += self._ledger.on_report(tracked, report, asked_ns, now)
@@ -156,7 +158,7 @@ class Comparing:
         tracked = self._ledger.orders.get(report.client_id) or self._inquired(report, now)
         if tracked is not None:
             return [*self._ledger.on_report(tracked, report, asked.sent_ns, now)]
-        return self.strangers(report)
+        return self.strangers(report, now)
 
     def forgotten(self, asked: Asked, now: Moment) -> list[Step]:
         """Take that the exchange no longer has the order of these executions: they are those of the one order in doubt that they fit.
@@ -198,14 +200,19 @@ class Comparing:
             steps += self._ledger.on_fill(one, fill, now)
         return steps
 
-    def strangers(self, report: OrderReport) -> list[Step]:
-        """Note an order of somebody else's: by hand, of another program, or of the exchange itself."""
+    def strangers(self, report: OrderReport, now: Moment) -> list[Step]:
+        """Note an order of somebody else's: by hand, of another program, or of the exchange itself.
+
+        One of ours that is not tracked had ended before this process, and is nobody else's.
+        """
         if report.exchange_id in self._foreign:
             return []
-        self._counts.foreign += 1
         self._foreign[report.exchange_id] = None
         while len(self._foreign) > MOST_FOREIGN:
             del self._foreign[next(iter(self._foreign))]
+        if self._ids.read(report.client_id, now.wall) is not None:
+            return []
+        self._counts.foreign += 1
         level = Level.WARNING if report.client_id.startswith(_EXCHANGES_OWN) else Level.INFO
         status, side = report.status.name.lower(), report.side.name.lower()
         text = f"{report.symbol}: an order that is not of this connector: {report.client_id!r} {status}"
@@ -268,6 +275,7 @@ class Comparing:
         tracked.told, tracked.even_ns, tracked.terms_ns = tracked.filled, report.time_ns, 0
         tracked.exch_ns = report.time_ns
         self._ledger.add(tracked)
+        tracked.shown = None  # its bot, which may be there already and in doubt of it, is told
         return tracked
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
-from marketlink.messages import OrderEvent, SubmitOrder
+from marketlink.messages import Batch, OrderEvent, SubmitOrder
 from marketlink.notices import OrderProblem
 from marketlink.orders import Order, OrderType, Status
 from marketlink.times import SECOND_NS, Moment
@@ -16,7 +16,7 @@ from connector.calls import Calls
 from connector.client_ids import ClientIds, digest_of
 from connector.comparing import Comparing
 from connector.counts import Counts
-from connector.effects import Ask, Effect, Journal, Level, Note
+from connector.effects import Ask, Effect, Journal, Level, Note, Publish
 from connector.ledger import Ledger
 from connector.lifecycle import Phase
 from connector.order_request import read_wanted, record_of, refused_order, tell
@@ -64,6 +64,8 @@ class Intake:
                 return self._cancel(bot_id, request.symbol, request.order, now)
             case Status.REPLACED:
                 return self._modify(bot_id, request.symbol, request.order, now, closed_for_changes, compared)
+            case Status.NONE:
+                return self._asked_about(bot_id, request.symbol, request.order, now)
         return self._refuse(bot_id, request, "", f"an order request of kind {request.order.req.name} is not known")
 
     def _submit(self, bot_id: int, symbol: str, order: Order, now: Moment, closed: str, compared: bool) -> list[Effect]:
@@ -117,34 +119,48 @@ class Intake:
         if tracked is None:
             text = "this connector knows no such order"
             refused = self._refuse(bot_id, SubmitOrder(symbol, order), "cancel", text, keep=True)
-            return [*refused, *self._inquire(bot_id, symbol, order, now)]
-        if tracked.inquired:
-            return self._refuse(bot_id, SubmitOrder(symbol, order), "cancel", "the exchange is being asked", keep=True)
+            if not self._owners.of_before(bot_id):
+                return refused
+            return [*refused, *self._inquire(bot_id, symbol, order, now, wants_cancel=True)]
         if tracked.done:
             text = f"the order has ended already: {tracked.final.name.lower()}"
             notice = OrderProblem(symbol, order.order_id, text, "cancel", None, tracked.client_id, "ended")
             return [tell(bot_id, notice)]
+        if tracked.inquired:
+            tracked.wants_cancel = True
+            return self._refuse(bot_id, SubmitOrder(symbol, order), "cancel", "the exchange is being asked", keep=True)
         if tracked.phase is Phase.CANCELING:
             return []  # it is on its way: its answer is the answer
         tracked.local_ns = order.local_timestamp
         return [self.send_cancel(tracked, now)]
 
-    def _inquire(self, bot_id: int, symbol: str, order: Order, now: Moment) -> list[Effect]:
+    def _asked_about(self, bot_id: int, symbol: str, order: Order, now: Moment) -> list[Effect]:
+        """Answer a bot that asks what became of a submit, about which the answer to its registration said nothing."""
+        tracked = self._ledger.find(bot_id, symbol, order.order_id)
+        if tracked is not None:  # of one without a word to its bot yet, the exchange is being asked
+            shown = tracked.done or tracked.shown is not None
+            return [Publish(Batch((OrderEvent(symbol, tracked.as_order()),), bot_id, framed=False))] if shown else []
+        if not self._owners.has(bot_id, symbol):
+            return self._refuse(bot_id, SubmitOrder(symbol, order), "", f"{symbol!r} is not registered by this bot")
+        return self._inquire(bot_id, symbol, order, now, wants_cancel=False)
+
+    def _inquire(self, bot_id: int, symbol: str, order: Order, now: Moment, *, wants_cancel: bool) -> list[Effect]:
         """Have the exchange asked about an order of which nobody has told its bot yet.
 
         A process that was killed may have placed it and its record been lost, or never have read the request. Its client id is unknown:
         what executes and what is open tells by its id whose it is, and a question for an id that was never used finds nothing. When it is
-        there it is cancelled, when it is nowhere its end is told.
+        there it is told, and cancelled if wanted; when it is nowhere its end is told.
         """
         instrument = self._comparing.instruments.get(symbol)
         fresh = order.status in (Status.NONE, Status.NEW) and not order.exch_timestamp
-        if instrument is None or not fresh or not self._owners.of_before(bot_id):
+        if instrument is None or not fresh:
             return []
         wanted, _ = read_wanted(symbol, order, instrument)
         if wanted is None:
             return []
         tracked = self._tracked(bot_id, order, wanted, instrument, now)
-        tracked.phase, tracked.wants_cancel, tracked.adopted, tracked.inquired = Phase.SUBMIT_IN_DOUBT, True, True, True
+        tracked.phase, tracked.wants_cancel = Phase.SUBMIT_IN_DOUBT, wants_cancel
+        tracked.adopted = tracked.inquired = True
         tracked.placed_ns = max(0, self._comparing.settled_ns - LOOK_BACK_NS)
         tracked.even_ns = tracked.placed_ns
         tracked.doubt = Doubt("only its bot knows of it", now.mono, self._comparing.settled_ns)
@@ -172,7 +188,7 @@ class Intake:
     def _modify(self, bot_id: int, symbol: str, order: Order, now: Moment, closed: str, compared: bool) -> list[Effect]:
         tracked = self._ledger.find(bot_id, symbol, order.order_id)
         request = SubmitOrder(symbol, order)
-        if tracked is None or tracked.inquired:
+        if tracked is None or (tracked.inquired and not tracked.done):
             return self._refuse(bot_id, request, "modify", "this connector knows no such order", keep=True)
 
         def back(text: str) -> list[Effect]:

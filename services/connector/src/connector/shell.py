@@ -370,12 +370,13 @@ class Shell:
         if told and info.order_limits and self._account_http.orders is not None:
             self._account_http.orders.set_limits(info.order_limits)
         trader.instruments = info.instruments
+        account.begin(self._tasks)
         self.carry_out(trader.restore(account.left))
-        self._tasks.create_task(self._hold_account(account, self._tasks))
+        self._tasks.create_task(self._hold_account(account))
 
-    async def _hold_account(self, account: Account, tasks: asyncio.TaskGroup) -> None:
+    async def _hold_account(self, account: Account) -> None:
         try:
-            await account.run(tasks)
+            await account.run()
         except AccountUnusable as error:
             self.fail(error)
 

@@ -259,7 +259,7 @@ class Trader:
     def _order_pushed(self, report: OrderReport, now: Moment) -> list[Effect]:
         tracked = self._comparing.known(report, now)
         if tracked is None:
-            return self._carry(self._comparing.strangers(report), now)
+            return self._carry(self._comparing.strangers(report, now), now)
         return [*self._carry(self.ledger.on_push(tracked, report, now), now), *self._matched(now)]
 
     def _hold(self, fill: Fill) -> None:

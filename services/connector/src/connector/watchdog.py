@@ -16,6 +16,7 @@ from marketlink.times import SECOND_NS
 from marketlink.venues.base import PublicVenue, WeightLimit
 from marketlink.venues.trading import Call, Op, OrderReport, Signer, TradingVenue, Verdict, judge
 
+from connector.calls import clock_offset_ns
 from connector.client_ids import ClientIds
 from connector.config import ConnectorConfig
 from connector.errors import AccountUnusable
@@ -145,8 +146,8 @@ class Watchdog:
         body = await self._ask(self._venue.server_time())
         if body is not None:
             with contextlib.suppress(MalformedMessage):
-                half_ns = (self._clock.mono_ns() - before) // 2
-                self._offset_ns = self._venue.read_time(body) * _MS_NS + half_ns - self._clock.wall_ns()
+                travel_ns = self._clock.mono_ns() - before
+                self._offset_ns = clock_offset_ns(self._venue.read_time(body), travel_ns, self._clock.wall_ns())
 
     async def _clear(self) -> None:
         """Cancel what is open until nothing is, and nothing can come any more: what was sent last may arrive late."""

@@ -92,7 +92,7 @@ def batch(
     plan = make_plan(size_of, root, target, wanted, *days)
     states = {job: state_of(job, force) for job in plan.jobs}
     to_do = [job for job, state in states.items() if state in (State.TO_DO, State.INCOMPLETE)]
-    unknown = [path for path in plan.unknown if path.suffix != ".npz"]
+    unknown = [path for path in plan.unknown if path.suffix != ".npz" and not path.name.endswith(".manifest.json")]
     if plan_only:
         _show_plan({job: state.value for job, state in states.items()}, unknown, json)
         return

@@ -277,6 +277,14 @@ class OwnOrders:
         """Note that events may have been missed: what works or waits is no longer known to."""
         self.unsure.update(number for number, order in self._orders.items() if order.status not in FINISHED)
 
+    def unheard(self) -> list[Order]:
+        """Return the questions to send about submits in doubt of which nothing was ever told: requests that ask for nothing."""
+        return [
+            replace(order, req=Status.NONE)
+            for number, order in self._orders.items()
+            if number in self.unsure and order.pending and not order.exch_timestamp
+        ]
+
     def clear_inactive(self) -> None:
         """Forget the orders that neither work nor wait for an answer; a late fill of theirs still counts."""
         for number in [number for number, order in self._orders.items() if not order.active and not order.pending]:

@@ -33,6 +33,7 @@ from marketlink.messages import (
     PositionEvent,
     RegisterInstrument,
     SamplesLost,
+    SubmitOrder,
     Unreadable,
 )
 from marketlink.notices import (
@@ -314,6 +315,10 @@ class BotState:
             asset = answered or (waiting[0] if waiting else None)
             if asset is not None:
                 asset.asking.answered(now)
+                if (
+                    self._heartbeats
+                ):  # ours tells in the answer what it knows of this bot's orders, and is asked about the rest
+                    changes.requests += [SubmitOrder(asset.symbol, question) for question in asset.orders.unheard()]
 
     def _feed(self, asset: Asset, events: Events, *, framed: bool, addressed: bool) -> None:
         kinds = events["ev"] & KIND_MASK

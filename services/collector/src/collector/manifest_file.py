@@ -1,0 +1,263 @@
+"""A manifest beside each recording: `{symbol}_{YYYYMMDD}.manifest.json`, what the file holds, derived from it (docs/formats.md section 3).
+
+    recording opened ──► manifest read, its checksums compared, the members behind it counted ──► member by member ──► written now and then
+
+It is only ever written whole, under another name first. It may lag behind the recording, and after a kill it does: whoever reads it next
+goes on counting where it ends. What a recording itself does not say (`runs`: version, sizes, clock) is kept from manifest to manifest.
+"""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from errno import ENOTDIR
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+from zlib import crc32
+
+import orjson
+from marketlink.clock import Clock, SystemClock
+from marketlink.times import SECOND_NS, MonoNs, after
+
+from collector.day_file import View
+from collector.members import first_text, walk
+from collector.record import content_of
+from collector.rotation import EPOCH, Day, FileKey
+from collector.tally import FORMAT, Tally
+
+log = logging.getLogger("collector")
+WRITE_S: Final = 30.0
+SUFFIX: Final = ".manifest.json"
+_RECORDING: Final = re.compile(r"(?P<symbol>.+)_(?P<day>\d{8})\.gz")
+_PART: Final = 1 << 20
+Run = dict[str, Any]
+
+
+def manifest_path(recording: Path) -> Path:
+    """Return where a recording's manifest is."""
+    return recording.with_name(recording.name.removesuffix(".gz") + SUFFIX)
+
+
+def key_of(recording: Path) -> FileKey | None:
+    """Return symbol and day of a recording's name; None for a name of another form."""
+    found = _RECORDING.fullmatch(recording.name)
+    if found is None:
+        return None
+    try:
+        return found["symbol"], Day(date.fromisoformat(found["day"]).toordinal() - EPOCH)
+    except ValueError:
+        return None
+
+
+def recordings(directory: Path) -> list[Path]:
+    """Return the recordings in a directory and below it, folder by folder and by name. Raises OSError."""
+    if not directory.is_dir():
+        raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(directory))
+    found = [path for path in directory.rglob("*.gz") if key_of(path) and path.is_file() and not path.is_symlink()]
+    return sorted(found)
+
+
+def read_manifest(recording: Path) -> dict[str, Any] | None:
+    """Return a recording's manifest; None where there is none that can be read."""
+    try:
+        found = orjson.loads(manifest_path(recording).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("format") == FORMAT else None
+
+
+def document(recording: Path, tally: Tally, runs: Iterable[Run], content: str | None) -> dict[str, Any]:
+    """Return a manifest's content."""
+    symbol, _, _ = recording.name.rpartition("_")
+    return {
+        "format": FORMAT,
+        "file": recording.name,
+        "symbol": symbol,
+        "day": date.fromordinal(EPOCH + tally.day).isoformat(),
+        "software": f"collector {version('collector')}",
+        "content": content,
+        "runs": list(runs),
+        **tally.dump(),
+    }
+
+
+def write_manifest(recording: Path, content: Mapping[str, Any]) -> None:
+    """Put a manifest in the place of the one before, whole or not at all. Raises OSError."""
+    path = manifest_path(recording)
+    unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+    os.replace(unfinished, path)
+
+
+def count(recording: Path, known: Mapping[str, Any] | None = None) -> tuple[Tally, int]:
+    """Count a recording's whole members, and return with them the file's size: more than `file_bytes` where its end is not whole.
+
+    With a manifest that agrees with the file's bytes, only what is behind it is read as lines. Raises OSError.
+    """
+    key = key_of(recording)
+    assert key is not None
+    fd = os.open(recording, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        data = View(fd, os.fstat(fd).st_size)
+        tally = _trusted(key[1], data, known) or Tally(key[1])
+        begin = tally.file_bytes
+        for text, end in walk(data, begin):
+            tally.feed(text)
+            if end is not None:
+                tally.end_member(_parts(data, begin, end))
+                begin = end
+        return tally, len(data)
+    finally:
+        os.close(fd)
+
+
+def trusted(recording: Path, known: Mapping[str, Any]) -> Tally | None:
+    """Return the tally of a manifest, if all that it vouches for stands in the recording. Raises OSError."""
+    key = key_of(recording)
+    assert key is not None
+    fd = os.open(recording, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        return _trusted(key[1], View(fd, os.fstat(fd).st_size), known)
+    finally:
+        os.close(fd)
+
+
+def content_words(recording: Path) -> str | None:
+    """Return what a recording's lines are, in words; None while they do not say. Raises OSError."""
+    fd = os.open(recording, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        found = content_of(first_text(View(fd, os.fstat(fd).st_size), _PART))
+        return None if found is None else found.value
+    finally:
+        os.close(fd)
+
+
+def runs_of(known: Mapping[str, Any] | None) -> list[Run]:
+    """Return the runs that a manifest tells of."""
+    runs = (known or {}).get("runs")
+    return [run for run in runs if isinstance(run, dict)] if isinstance(runs, list) else []
+
+
+def make_manifest(recording: Path, known: Mapping[str, Any] | None = None) -> tuple[Tally, int, dict[str, Any]]:
+    """Count a recording; return tally, size, and the manifest with the runs that the one before tells of. Raises OSError."""
+    tally, size = count(recording, known)
+    return tally, size, document(recording, tally, runs_of(known or read_manifest(recording)), content_words(recording))
+
+
+class Manifests:
+    """Keeps the manifests of the recordings that one writer writes. Of its worker's thread only, but for `state`.
+
+    A manifest that can't be written never ends a recording: it is told once, and made by the next run or by `collector repair`.
+    """
+
+    def __init__(self, source: str, *, clock: Clock | None = None, write_s: float = WRITE_S) -> None:
+        self._clock, self._write_ns = clock or SystemClock(), int(write_s * SECOND_NS)
+        self._run: Run = {"source": source, "software": f"collector {version('collector')}"}
+        self._facts: dict[str, Run] = {}
+        self._began_ns = self._clock.wall_ns()
+        self._files: dict[Path, Tally] = {}
+        self._runs: dict[Path, list[Run]] = {}
+        self._content: dict[Path, str | None] = {}
+        self._due: dict[Path, MonoNs] = {}
+        self._failed: set[Path] = set()  # could not be read: not tried again at each append
+        self._told: set[Path] = set()
+
+    def state(self, symbol: str, **facts: Any) -> None:
+        """Note what is known of this run and no line says: sizes, the clock; it replaces what was noted under the same name."""
+        self._facts[symbol] = {**self._facts.get(symbol, {}), **facts}
+
+    def appended(self, recording: Path, text: bytes, member: bytes, size: int) -> None:
+        """Count a member that was appended to a recording, which is `size` bytes long now; at the first also what is before it."""
+        tally = self._files.get(recording)
+        if tally is None or tally.file_bytes + len(member) != size:  # the first, or somebody else changed the file
+            self._begin(recording)
+            return
+        tally.feed(text)
+        tally.end_member([member])
+        if self._content[recording] is None:
+            found = content_of(text)
+            self._content[recording] = None if found is None else found.value
+        self._due.setdefault(recording, after(self._clock.mono_ns(), self._write_ns))
+
+    def closed(self, recording: Path) -> None:
+        """Write a manifest for the last time, and forget the recording."""
+        if recording in self._files:
+            self._write(recording)
+        for kept in (self._files, self._runs, self._content, self._due):
+            kept.pop(recording, None)
+
+    def on_time(self) -> None:
+        """Write the manifests that are due."""
+        now_ns = self._clock.mono_ns()
+        for recording in [path for path, due_ns in self._due.items() if due_ns <= now_ns]:
+            self._write(recording)
+
+    def _begin(self, recording: Path) -> None:
+        if recording in self._failed:
+            return
+        try:
+            known = read_manifest(recording)
+            tally, _ = count(recording, known)
+            content = content_words(recording)
+        except OSError as error:
+            self._failed.add(recording)
+            self._tell(recording, error)
+            return
+        self._files[recording], self._content[recording] = tally, content
+        before = [run for run in runs_of(known) if run.get("started_ns") != self._began_ns]
+        self._runs[recording] = [*before, {"started_ns": self._began_ns, **self._run}]
+        self._write(recording)
+
+    def _write(self, recording: Path) -> None:
+        self._due.pop(recording, None)
+        symbol, _, _ = recording.name.rpartition("_")
+        runs = self._runs[recording]
+        runs[-1] = {**runs[-1], **self._facts.get(symbol, {})}
+        try:
+            write_manifest(recording, document(recording, self._files[recording], runs, self._content[recording]))
+        except OSError as error:
+            self._tell(recording, error)
+
+    def _tell(self, recording: Path, error: OSError) -> None:
+        if recording not in self._told:
+            self._told.add(recording)
+            log.warning("%s: no manifest: %s; `collector repair` makes it", recording, error.strerror or error)
+
+
+def differences(found: Mapping[str, Any], stated: Mapping[str, Any]) -> list[str]:
+    """Return the names in which a manifest says otherwise than its file; what the file alone does not tell is not compared."""
+    told = ("software", "runs")
+    return [name for name in found if name not in told and _plain(found[name]) != _plain(stated.get(name))]
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _trusted(day: Day, data: View, known: Mapping[str, Any] | None) -> Tally | None:
+    """The tally of a manifest, if all that it vouches for stands in the file."""
+    if known is None:
+        return None
+    try:
+        tally = Tally.load(day, known)
+    except ValueError:
+        return None
+    end = 0
+    for entry in tally.index:
+        if entry.offset != end or end + entry.file_bytes > len(data):
+            return None
+        crc = 0
+        for part in _parts(data, end, end + entry.file_bytes):
+            crc = crc32(part, crc)
+        if crc != entry.crc32:
+            return None
+        end += entry.file_bytes
+    return tally if end == tally.file_bytes else None
+
+
+def _parts(data: View, begin: int, end: int) -> Iterator[bytes]:
+    for at in range(begin, end, _PART):
+        yield data[at : min(at + _PART, end)]
