@@ -78,6 +78,7 @@ class Engine:
         lot_size: float,
         models: Models,
         snapshot: Any = None,
+        latencies: Any = None,
     ) -> None:
         from hftbacktest import BacktestAsset, binding, build_hashmap_backtest, build_roivec_backtest
 
@@ -98,10 +99,11 @@ class Engine:
         kind = asset.inverse_asset if models.contract == "inverse" else asset.linear_asset
         asset = kind(models.contract_size)
         asset = asset.trading_value_fee_model(models.maker_fee, models.taker_fee).last_trades_capacity(0)
-        if not models.latency_files:
+        if latencies is None and models.latency_files:
+            latencies = load_latencies(models.latency_files)
+        if latencies is None:
             asset = asset.constant_order_latency(models.entry_latency_ns, models.response_latency_ns)
         else:
-            latencies = load_latencies(models.latency_files)
             self._kept.append(latencies)
             asset = asset.intp_order_latency(latencies)
         asset = _with_queue(asset, models)
@@ -165,11 +167,15 @@ def run_backtest(
     dry: bool = False,
     strategy: Strategy | None = None,
     progress: Callable[[int, int, int], None] | None = None,
+    latencies: Any = None,
+    held_lots: int = 0,
+    begin_ns: int = 0,
 ) -> Result:
     """Run the strategy over days of rows.
 
     `dry` sends nothing. `strategy`: a warmed-up one, by default a cold one. `progress(first_ns, now_ns, last_ns)` is
-    told the simulated time now and then. Raises ConfigError, DataError.
+    told the simulated time now and then. `latencies` (LATENCY_DTYPE) instead of the models'; `held_lots` before the run; no decision
+    before `begin_ns`. Raises ConfigError, DataError.
     """
     engine = _engine()
     models = models.with_fees(config.fees)
@@ -190,12 +196,13 @@ def run_backtest(
     table: Table = np.zeros((MOST_ORDERS, ORDER_COLUMNS), np.int64)
     cursor = np.zeros(engine.CURSOR, np.int64)
     cursor[engine.C_RECORD] = (first_ns // models.record_ns + 1) * models.record_ns
-    strategy.wake_ns = (first_ns // rules.update_ns + 1) * rules.update_ns
+    cursor[engine.C_HELD] = held_lots
+    strategy.wake_ns = max((first_ns // rules.update_ns + 1) * rules.update_ns, begin_ns)
     money = engine.Money(
         float(models.maker_fee), float(models.taker_fee), models.contract == "inverse", float(models.contract_size)
     )
     account: Real = np.zeros(engine.ACCOUNT)
-    runner = Engine(days, config, tick_size, lot_size, models, snapshot)
+    runner = Engine(days, config, tick_size, lot_size, models, snapshot, latencies)
     try:
         if code := runner.elapse(0):
             raise DataError("data", f"the engine does not begin, code {code}")

@@ -298,6 +298,44 @@ def diff(
 
 
 @app.command()
+def compare(
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="The decision log of a live session.")],
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", "-d", metavar="NPZ", help="Event files of its market, of the time from before it."),
+    ],
+    more: MoreData = None,
+    symbol: Annotated[str, typer.Option("--symbol", "-s", help="Of a session with several symbols: this one's.")] = "",
+    output: OutputOption = Path("compare-out"),
+    queue: QueueOption = "power-prob3",
+    queue_n: QueueN = 3.0,
+    maker_fee: MakerOption = None,
+    taker_fee: TakerOption = None,
+    contract: ContractOption = "linear",
+    contract_size: ContractSize = 1.0,
+    most: Annotated[int, typer.Option(min=0, help="How many differences to print.")] = 20,
+    force: ForceOption = False,
+) -> None:
+    """Replay a live session's recording with its own latencies, and say where and why backtest and session part."""
+    with _edge():
+        from obi_mm.models import Models, check_contract
+        from obi_mm.session_report import run_compare
+
+        models = Models(
+            queue=queue,
+            queue_n=queue_n,
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
+            clock="exchange",
+            contract=contract,
+            contract_size=contract_size,
+        )
+        files = [*data, *(more or [])]
+        check_contract([symbol, *(path.name for path in files)], models)
+        run_compare(log, files, symbol, models, output, force=force, most=most)
+
+
+@app.command()
 def live(
     symbol: Annotated[
         list[str] | None,

@@ -63,7 +63,13 @@ def part_of(log: DecisionLog, keep: np.ndarray[Any, np.dtype[np.bool_]]) -> Deci
     counts = np.diff(log.starts)
     starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts[keep], dtype=np.int64)))
     return DecisionLog(
-        log.header, log.decisions[keep], log.actions[np.repeat(keep, counts)], starts, log.torn_bytes, log.events
+        log.header,
+        log.decisions[keep],
+        log.actions[np.repeat(keep, counts)],
+        starts,
+        log.torn_bytes,
+        log.events,
+        log.states,
     )
 
 

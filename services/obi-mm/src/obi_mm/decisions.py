@@ -6,6 +6,7 @@ side by side.
 A record is one byte that says of what kind it is, and
     "D"  a decision: one DECISION_DTYPE (128 bytes) followed by its `actions` ACTION_DTYPE (40 bytes each)
     "E"  what happened to an order: one EVENT_DTYPE (160 bytes), live only
+    "S"  what a strategy knew before its first decision: i32 symbol, u32 length, that many bytes (saved.pack_state), live only
 The header names symbols, tick and lot sizes, the configuration and who wrote it. A log can be read while it is written; a
 torn end is left out. Version 1 ("OBIDEC1\\n") has decisions only, without the byte; it is still read.
 """
@@ -37,6 +38,8 @@ MAGIC: Final = b"OBIDEC2\n"
 MAGIC_1: Final = b"OBIDEC1\n"
 DECISION: Final = b"D"
 EVENT: Final = b"E"
+STATE: Final = b"S"
+_STATE_HEAD: Final = struct.Struct("<iI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Header:
 class DecisionLog:
     """A whole log: `decisions`, shape (n,) of DECISION_DTYPE; `actions` of all, and where each decision's begin, shape (n+1,).
 
-    `events`, shape (m,) of EVENT_DTYPE, are what happened to orders.
+    `events`, shape (m,) of EVENT_DTYPE, are what happened to orders; `states` what each symbol's strategy knew at the start.
     """
 
     header: Header
@@ -83,6 +86,7 @@ class DecisionLog:
     starts: np.ndarray[Any, np.dtype[np.int64]]
     torn_bytes: int = 0
     events: Log = field(default_factory=lambda: np.zeros(0, EVENT_DTYPE))
+    states: Mapping[int, bytes] = field(default_factory=dict)
 
     def actions_of(self, number: int) -> Log:
         """Return the actions of one decision."""
@@ -118,6 +122,10 @@ class Writer:
     def happened(self, event: Log) -> None:
         """Write what happened to an order, shape (1,) of EVENT_DTYPE."""
         self._write(EVENT + event.tobytes())
+
+    def began(self, symbol: int, state: bytes) -> None:
+        """Write what a symbol's strategy knows before its first decision."""
+        self._write(STATE + _STATE_HEAD.pack(symbol, len(state)) + state)
 
     def _write(self, content: bytes) -> None:
         try:
@@ -188,6 +196,7 @@ def decode_log(content: bytes, path: str | Path = "log") -> DecisionLog:
     actions: list[bytes] = []
     events: list[bytes] = []
     counts: list[int] = []
+    states: dict[int, bytes] = {}
     offset = DECISION_DTYPE.fields["actions"][1] if DECISION_DTYPE.fields else 0
     while at + tag < len(content):
         start, kind = at + tag, content[at : at + tag] or DECISION
@@ -196,6 +205,14 @@ def decode_log(content: bytes, path: str | Path = "log") -> DecisionLog:
             if end > len(content):
                 break
             events.append(content[start:end])
+        elif kind == STATE:
+            if start + _STATE_HEAD.size > len(content):
+                break
+            symbol, length = _STATE_HEAD.unpack_from(content, start)
+            end = start + _STATE_HEAD.size + length
+            if end > len(content):
+                break
+            states[symbol] = content[end - length : end]
         elif kind == DECISION:
             if start + size > len(content):
                 break
@@ -216,6 +233,7 @@ def decode_log(content: bytes, path: str | Path = "log") -> DecisionLog:
         np.concatenate(([0], np.cumsum(counts, dtype=np.int64))) if counts else np.zeros(1, np.int64),
         len(content) - at,
         np.frombuffer(b"".join(events), EVENT_DTYPE),
+        states,
     )
     symbols = len(header.instruments)
     for name, rows in (("decision", log.decisions), ("event", log.events)):

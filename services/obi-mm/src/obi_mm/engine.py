@@ -56,7 +56,9 @@ C_SCRATCH = 20
 """Room for two numbers that the engine writes."""
 C_OVER = 22
 """1 once the data has ended: what was on its way has arrived then too."""
-CURSOR = 23
+C_HELD = 23
+"""Lots held before the run, which the strategy knows of and the engine's account does not."""
+CURSOR = 24
 
 
 class Money(NamedTuple):
@@ -390,7 +392,7 @@ def run(
             best_ask,
             bids,
             asks,
-            cursor[C_POSITION],
+            cursor[C_POSITION] + cursor[C_HELD],
             table,
             n,
             actions,

@@ -98,7 +98,7 @@ ACTION_DTYPE = np.dtype([("kind", "<i8"), ("side", "<i8"), ("tick", "<i8"), ("lo
 """One action: 40 bytes, `ACTION_COLUMNS` whole numbers; a decision's follow it."""
 
 # What happened to orders, beside the decisions.
-ASK_SUBMIT, ASK_CANCEL, HELD, ANSWER, FILL, PROBLEM, POSITION, PULL = range(1, 9)
+ASK_SUBMIT, ASK_CANCEL, HELD, ANSWER, FILL, PROBLEM, POSITION, PULL, DECIDED = range(1, 10)
 EVENT_NAMES = {
     ASK_SUBMIT: "submit",
     ASK_CANCEL: "cancel",
@@ -108,6 +108,7 @@ EVENT_NAMES = {
     PROBLEM: "problem",
     POSITION: "position",
     PULL: "pull",
+    DECIDED: "decided",
 }
 
 EVENT_DTYPE = np.dtype(
@@ -131,4 +132,5 @@ EVENT_DTYPE = np.dtype(
 """Something that happened to an order: 160 bytes. `time_ns` is the clock here, `exch_ns` the exchange's (0: none).
 
 `lots` are those of a request or a fill, `position_lots` is what the strategy holds after it; `status` is the order's (marketlink.orders).
+Of `decided`, `exch_ns` is the boundary.
 """

@@ -209,6 +209,8 @@ class Shell:
         self.timings_ns.append(self._timer_ns() - start_ns)
         decision["symbol"] = number
         acted = trading is not None and asset.wake_ns > newest_ns
+        if trading is not None:
+            trading.decided(self.bot, number, now_ns)
         if trading is not None and not acted:
             decision["missed"] = 1
             asset.missed += 1

@@ -13,7 +13,7 @@ from obi_mm.layout import REASONS
 from obi_mm.plots import Chart, Line, Marks, draw, legend
 from obi_mm.summary import FEE_SIGNS, equity_of
 
-_STYLE = """
+STYLE = """
 :root{--ink:#1c2430;--muted:#5f6b7a;--paper:#fff;--grid:#e4e8ee;--a:#1f6fb4;--b:#2a8f57;--c:#c2513a;--d:#8a5fb0;
 --span:#f2c9a855;--span-ink:#c98a4e;--card:#f6f8fa}
 @media(prefers-color-scheme:dark){:root{--ink:#dfe5ec;--muted:#93a0b0;--paper:#14181e;--grid:#2a313b;--a:#6db3f2;--b:#63c08d;
@@ -177,7 +177,7 @@ def render(result: Result, about: Mapping[str, object]) -> str:
     made_of = escape(json.dumps(about, indent=1, sort_keys=True))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>obi-mm backtest</title><style>{_STYLE}</style></head><body><h1>obi-mm backtest</h1>"
+        f"<title>obi-mm backtest</title><style>{STYLE}</style></head><body><h1>obi-mm backtest</h1>"
         f"<p>{escape(names)} · {_moment(first)} to {_moment(last)} (UTC)</p><div class=cards>{cards}</div>"
         f"<p>{escape(FEE_SIGNS[result.models.contract])}.</p><p>Decisions: {counted or 'none'}.</p>{plots}"
         f"<h2>What it was made of</h2><pre>{made_of}</pre></body></html>\n"

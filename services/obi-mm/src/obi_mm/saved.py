@@ -7,7 +7,9 @@ below the new run's own.
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -40,15 +42,43 @@ def state_path(directory: Path, symbol: str) -> Path:
     return directory / f"{quote(symbol, safe='')}.state.npz"
 
 
-def save_state(path: Path, strategy: Strategy, *, symbol: str, connector: str, last_ns: int) -> None:
-    """Write all that a strategy knows after its decision at `last_ns`; raises DataError where it can't be written."""
+def pack_state(strategy: Strategy) -> bytes:
+    """Return all that a strategy knows as bytes."""
+    content = BytesIO()
+    np.savez_compressed(content, **_arrays(strategy))
+    return content.getvalue()
+
+
+def unpack_state(strategy: Strategy, content: bytes) -> None:
+    """Go on from bytes of `pack_state`, order ids included; raises DataError where they are none, or of other parameters."""
+    try:
+        with np.load(BytesIO(content), allow_pickle=False) as archive:
+            strategy.restore(_state_of(archive))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, StateMismatch) as error:
+        raise DataError("state", f"can't be gone on from ({error})") from error
+
+
+def _arrays(strategy: Strategy) -> dict[str, Any]:
     state = strategy.state()
-    about = {"format": FORMAT, "symbol": symbol, "connector": connector, "last_ns": last_ns}
-    arrays: dict[str, Any] = {"about": np.array(json.dumps(about, sort_keys=True)), "own": state["own"]}
+    arrays: dict[str, Any] = {"own": state["own"]}
     for name in _FACTORS:
         factor = state[name]
         assert isinstance(factor, dict)
         arrays |= {f"{name}.{key}": value for key, value in factor.items()}
+    return arrays
+
+
+def _state_of(archive: Mapping[str, Any]) -> dict[str, Any]:
+    state: dict[str, Any] = {
+        name: {key: archive[f"{name}.{key}"] for key in ("kind", "version", "real", "whole")} for name in _FACTORS
+    }
+    return {**state, "own": np.array(archive["own"], np.int64)}
+
+
+def save_state(path: Path, strategy: Strategy, *, symbol: str, connector: str, last_ns: int) -> None:
+    """Write all that a strategy knows after its decision at `last_ns`; raises DataError where it can't be written."""
+    about = {"format": FORMAT, "symbol": symbol, "connector": connector, "last_ns": last_ns}
+    arrays = {"about": np.array(json.dumps(about, sort_keys=True)), **_arrays(strategy)}
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,11 +103,8 @@ def load_state(
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))
-            own = np.array(archive["own"], np.int64)
-            state: dict[str, Any] = {
-                name: {key: archive[f"{name}.{key}"] for key in ("kind", "version", "real", "whole")}
-                for name in _FACTORS
-            }
+            state = _state_of(archive)
+            own = state["own"]
         last_ns = int(about["last_ns"])
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise DataError(path, f"holds no state ({error})") from error

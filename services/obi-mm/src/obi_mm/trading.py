@@ -23,6 +23,7 @@ from obi_mm.layout import (
     ASK_CANCEL,
     ASK_SUBMIT,
     BUY,
+    DECIDED,
     EVENT_DTYPE,
     FILL,
     HELD,
@@ -98,6 +99,10 @@ class Trading:
         """Carry out a decision."""
         bot.clear_inactive_orders(number)
         self._carry(bot, number, self._sides[number].desk.act(actions, _own(bot, number), now_s))
+
+    def decided(self, bot: LiveBot, number: int, boundary_ns: int) -> None:
+        """Note by the clock here when the decision for a boundary is made: what arrived until then was known to it."""
+        self._event(bot, number, DECIDED, exch_ns=boundary_ns)
 
     def pull(self, bot: LiveBot, number: int, why: str, now_s: float) -> None:
         """Cancel everything of a symbol and send nothing until `resume`."""

@@ -27,7 +27,7 @@ from obi_mm.errors import ConfigError, DataError
 from obi_mm.held_id import held_id
 from obi_mm.layout import W_NEXT_ID
 from obi_mm.live import Shell, make_strategies, percentiles_us
-from obi_mm.saved import load_state, save_state, state_path
+from obi_mm.saved import load_state, pack_state, save_state, state_path
 from obi_mm.silence import Silence
 from obi_mm.strategy import Strategy
 from obi_mm.trading import Trading
@@ -198,6 +198,8 @@ def watch(
             writer = stack.enter_context(begin_log(output, header, replace=force))
             if writer.path != output:
                 note(f"{output} is kept; the decisions of this run go to {writer.path}")
+            for number, strategy in enumerate(strategies.values()):
+                writer.began(number, pack_state(strategy))
             trading = Trading(list(strategies.items()), config, writer.happened, note) if trade else None
             if recording_service:
                 note(f"nothing is sent to {recording_service!r}: decisions, orders and fills stand in {writer.path}")
