@@ -189,6 +189,10 @@ class Manifests:
         for kept in (self._files, self._runs, self._content, self._due):
             kept.pop(recording, None)
 
+    def open_tallies(self) -> list[tuple[str, Tally]]:
+        """Return the symbols of the recordings that are open, and what is in them; from any thread, to be read at once."""
+        return [(path.name.rpartition("_")[0], tally) for path, tally in list(self._files.items())]
+
     def on_time(self) -> None:
         """Write the manifests that are due."""
         now_ns = self._clock.mono_ns()
