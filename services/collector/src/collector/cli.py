@@ -71,6 +71,10 @@ def collect(
     log_level: Annotated[
         str, typer.Option(metavar="LEVEL", help="debug, info, warning or error.", envvar="COLLECTOR_LOG")
     ] = "info",
+    metrics_port: Annotated[
+        int,
+        typer.Option(metavar="PORT", min=0, max=65_535, help="Serve numbers for Prometheus there, on this machine."),
+    ] = 0,
     log_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Log there instead of to stderr.")] = None,
     log_json: Annotated[bool, typer.Option("--log-json", help="A log line is a JSON object.")] = False,
     version_wanted: Annotated[
@@ -98,6 +102,7 @@ def collect(
                 lot_size=lot_size,
                 json=json,
                 quiet=quiet,
+                metrics_port=metrics_port,
             )
         )
         wish = Wish(log_level, verbose, quiet, log_file, log_json)

@@ -39,6 +39,7 @@ class Settings:
     lot_size: float = 0.0
     json: bool = False
     quiet: bool = False
+    metrics_port: int = 0
     names: tuple[str, ...] = ()
 
 

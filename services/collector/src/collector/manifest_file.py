@@ -200,6 +200,10 @@ class Manifests:
         with self._lock:
             self._news[recording] = True
 
+    def open_tallies(self) -> list[tuple[str, Tally]]:
+        """Return the symbols of the recordings that are open, and what is in them; from any thread, to be read at once."""
+        return [(path.name.rpartition("_")[0], one.tally) for path, one in list(self._counted.items())]
+
     def close(self, within_s: float = 5.0) -> None:
         """Count what is left and write all manifests. What takes longer is left to the next run or `collector repair`, and said."""
         self._ending.set()

@@ -13,10 +13,12 @@ from typing import Final
 from marketlink.errors import LinkError, MarketlinkError, SettingsError
 from marketlink.link.port import BotPort
 from marketlink.logs import Wish, set_up_as
+from marketlink.run.metrics import Sample, serve
 from marketlink.times import SECOND_NS, MonoNs, after
 from marketlink.venues.base import Instrument
 from marketlink.venues.registry import find
 
+from collector.clock_check import Offset
 from collector.config import Settings
 from collector.descriptors import make_room
 from collector.errors import CollectorError, Incomplete, Refused, WriteFailed, WriteStalled
@@ -24,6 +26,7 @@ from collector.from_link import LinkRecording
 from collector.from_venue import VenueRecorder
 from collector.link_shell import LinkLoop
 from collector.manifest_file import Manifests
+from collector.metrics import of_files, of_lags, of_link, of_venue
 from collector.record import Content, direct_content
 from collector.status import Progress, TerminalHandler, plain, summary
 from collector.stopping import Stop
@@ -102,7 +105,7 @@ def run(settings: Settings, stop: Stop) -> int:
     code = ENDED
     try:
         if settings.ipc:
-            _record_link(settings, writer, stop, source)
+            _record_link(settings, writer, manifests, stop, source)
         else:
             _record_venue(settings, writer, manifests, stop, source)
     except (CollectorError, MarketlinkError) as error:
@@ -136,7 +139,9 @@ def _open_files(settings: Settings, writer: Writer) -> None:
     writer.start()
 
 
-def _record_link(settings: Settings, writer: Writer, stop: Stop, source: dict[str, object]) -> None:
+def _record_link(
+    settings: Settings, writer: Writer, manifests: Manifests, stop: Stop, source: dict[str, object]
+) -> None:
     _open_files(settings, writer)
     port = open_bot_port(settings.ipc)
     try:
@@ -149,14 +154,20 @@ def _record_link(settings: Settings, writer: Writer, stop: Stop, source: dict[st
             settings, writer, lambda: f"{sum(counts.gaps.values())} gaps, {len(recording.unanswered)} without a book"
         )
         until_s = time.monotonic() + settings.duration_s if settings.duration_s is not None else float("inf")
+
+        def samples() -> list[Sample]:
+            told = of_link(counts, len(settings.symbols), len(recording.unanswered))
+            return [*of_files(dict(writer.counts), writer.waiting), *of_lags(manifests.open_tallies()), *told]
+
         try:
-            while not stop.is_asked:
-                left_s = until_s - time.monotonic()
-                if left_s <= 0:
-                    stop.ask("duration")
-                    break
-                loop.step(min(_WAIT_S, left_s))
-                reporter.tell_when_due()
+            with serve(settings.metrics_port, samples):
+                while not stop.is_asked:
+                    left_s = until_s - time.monotonic()
+                    if left_s <= 0:
+                        stop.ask("duration")
+                        break
+                    loop.step(min(_WAIT_S, left_s))
+                    reporter.tell_when_due()
             loop.drain()
         finally:
             source.update(plain(counts))
@@ -226,10 +237,17 @@ async def _venue(
             settings, writer, lambda: f"{sum(each.in_sync for each in recorders)} of {total} in step with the exchange"
         )
 
-        def state_clock() -> None:
+        def clock() -> Offset | None:
             found = [each.clock_check.best for each in recorders if each.clock_check.best is not None]
-            if found:
-                best = min(found, key=lambda each: each.within_ns)
+            return min(found, key=lambda each: each.within_ns, default=None)
+
+        def samples() -> list[Sample]:
+            in_sync = sum(each.in_sync for each in recorders)
+            told = of_venue([each.counts for each in recorders], total, in_sync, clock())
+            return [*of_files(dict(writer.counts), writer.waiting), *of_lags(manifests.open_tallies()), *told]
+
+        def state_clock() -> None:
+            if (best := clock()) is not None:
                 for symbol in settings.symbols:
                     manifests.state(symbol, clock=asdict(best))
 
@@ -240,7 +258,8 @@ async def _venue(
                 state_clock()
 
         try:
-            await shell.run(report)
+            with serve(settings.metrics_port, samples):
+                await shell.run(report)
         finally:
             state_clock()
             source["connections"] = [plain(each.counts) for each in recorders]

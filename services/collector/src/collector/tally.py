@@ -6,7 +6,7 @@ The same lines give the same tally, whether they are counted while they are writ
     book:  as the day before ──(gap line, hole in the ids)──► unknown ──(whole book, and updates that join it)──► known
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Self
 from zlib import crc32
@@ -239,6 +239,12 @@ class Tally:
             return None if value is None else round(value / 1e6, 3)
 
         return {"min": ms(self.lag_min_ns), "p50": share(0.5), "p99": share(0.99), "max": ms(self.lag_max_ns)}
+
+    def lag_up_to(self, bounds_s: Sequence[float]) -> tuple[list[tuple[float, int]], float]:
+        """Return how many lines were stamped up to so long after the exchange's time, for each bound, and the sum of all lags, s."""
+        rows = [(_middle_us(key) / 1e6, count) for key, count in list(self.lag_buckets.items())]
+        found = [(bound, sum(count for lag, count in rows if lag <= bound)) for bound in bounds_s]
+        return [*found, (float("inf"), sum(count for _, count in rows))], sum(lag * count for lag, count in rows)
 
     def _gap(self, at_ns: int, before_ns: int | None, gap: Gap) -> None:
         cause = NOT_RUNNING if gap.reason == RECORDER_STARTED and before_ns is not None else gap.reason

@@ -110,6 +110,11 @@ class Writer:
         """The first failure, if there was one."""
         return self._failure
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of text that are taken over and not written yet."""
+        return self._waiting
+
     def open(self, symbol: str) -> None:
         """Open today's file before anything is recorded, so that a problem shows at once. Raises FileInUse, NotOurs, WriteFailed."""
         key = (symbol, day_of(self._clock.wall_ns()))

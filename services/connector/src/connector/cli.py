@@ -224,6 +224,8 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
         trading = trading.with_protection()
     port = IceoryxConnectorPort(name)  # the lock of the name: before anything is said to the exchange
     try:
+        from marketlink.run.metrics import serve
+
         from connector.shell import Shell
 
         log = logging.getLogger("connector")
@@ -242,7 +244,10 @@ def _run(name: str, exchange: Exchange, config_path: Path) -> int:
             shell.attend()
             await shell.run()
 
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with (
+            serve(config.metrics_port, lambda: [] if shell is None else shell.samples),
+            asyncio.Runner(loop_factory=_loop_factory()) as runner,
+        ):
             runner.run(main())
         if shell is not None and shell.left_open and config.shutdown != "keep":
             return EXIT_ORDERS_LEFT

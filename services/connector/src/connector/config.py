@@ -97,6 +97,9 @@ class ConnectorConfig(BaseModel):
     reader_hold_s: Annotated[float, Field(ge=0)] = Field(
         default=1.0, description="hold the exchange's data back for so long at most, in a burst, for bots that lag"
     )
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        default=0, description="serve numbers for Prometheus on this port of this machine alone; 0: do not"
+    )
     ca_file: Path | None = Field(
         default=None,
         description="PEM file of the authorities to trust instead of the system's, for wss and https alike",

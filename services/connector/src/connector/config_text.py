@@ -8,7 +8,6 @@ from typing import Any, Final
 from marketlink.venues.registry import Exchange
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from connector.config import ConnectorConfig
 
@@ -61,8 +60,7 @@ def show_config(config: ConnectorConfig, from_where: Mapping[str, str]) -> str:
 
 
 def _default(field: FieldInfo) -> Any:
-    value = field.get_default(call_default_factory=True)
-    return "" if value is PydanticUndefined else value
+    return "" if field.is_required() else field.get_default(call_default_factory=True)
 
 
 def _toml(value: Any) -> str:

@@ -27,6 +27,7 @@ from marketlink.notices import Farewell, to_error
 from marketlink.run.feed import Feed, FeedSettings
 from marketlink.run.http import VenueHttp, fetch_info
 from marketlink.run.limits import WeightBudget
+from marketlink.run.metrics import Sample
 from marketlink.run.network import ssl_context
 from marketlink.run.retry import Backoff
 from marketlink.times import SECOND_NS, Moment, WallNs
@@ -54,6 +55,7 @@ from connector.errors import AccountUnusable
 from connector.hot import HotPath
 from connector.hub import Hub
 from connector.left import Left
+from connector.metrics import of_market, of_orders
 from connector.outbox import Holding, Outbox
 from connector.places import state_folder
 from connector.upkeep import Upkeep
@@ -63,6 +65,7 @@ log = logging.getLogger("connector")
 
 TICK_S: Final = 0.05
 STATUS_S: Final = 60.0
+SAMPLES_S: Final = 1.0
 PRESENT_S: Final = 1.0
 NO_ROOM_S: Final = 0.001
 MOST_FAULTS: Final = 20
@@ -176,6 +179,8 @@ class Shell:
         self._failure: Exception | None = None
         self.left_open: list[str] = []  # orders that are open, or may be, at the end
         self._silent = False  # the farewell was said
+        self.samples: list[Sample] = []
+        """For Prometheus, renewed each second where a port is configured."""
         budget = WeightBudget(venue.weight_limit, config.weight_reserve)
         self.tls = ssl_context(config.ca_file) if config.ca_file is not None else None
         timeout_s = config.request_timeout_s
@@ -382,6 +387,7 @@ class Shell:
 
     async def _tick(self) -> None:
         next_status = time.monotonic() + STATUS_S
+        next_samples = time.monotonic()
         while True:
             await asyncio.sleep(TICK_S)
             now = self.now()
@@ -390,9 +396,19 @@ class Shell:
             self.carry_out(self.hub.on_time(now))
             if self.hub.trader is not None:
                 self.carry_out(self.hub.trader.on_time(now))
+            if self.config.metrics_port and time.monotonic() >= next_samples:
+                next_samples += SAMPLES_S
+                self.samples = self._sample(now)
             if time.monotonic() >= next_status:
                 next_status += STATUS_S
                 self._status()
+
+    def _sample(self, now: Moment) -> list[Sample]:
+        """Read the numbers here: whoever asks for them is another thread."""
+        feeds = [shard.feed.counts for shard in self._shards]
+        budget = self._http.budget
+        found = list(of_market(self.hub, feeds, budget.used(now.mono), budget.limit.weight))
+        return found if self.hub.trader is None else [*found, *of_orders(self.hub.trader)]
 
     def _status(self) -> None:
         hub = self.hub

@@ -125,9 +125,20 @@ def best_first(numbers: list[float], *, descending: bool) -> list[float]:
     return [number for pair in pairs for number in pair]
 
 
+DEEP: Final = 20
+"""A side of so many levels has another one."""
+
+
 def check_sides(bids: list[float], asks: list[float]) -> None:
-    """Refuse levels, best first, that are no book: none at all, or the best bid not below the best ask. Raises Unusable."""
+    """Refuse levels, best first, that are no book. Raises Unusable.
+
+    None at all; the best bid not below the best ask; or one side empty while the other is deep: of a market that thin
+    nobody sends so many levels, and the book would lack all of that side that does not change.
+    """
     if not bids and not asks:
         raise Unusable("bids and asks: both empty")
+    if (not bids or not asks) and len(bids) + len(asks) >= 2 * DEEP:
+        empty, other = ("bids", asks) if not bids else ("asks", bids)
+        raise Unusable(f"{empty}: empty, with {len(other) // 2} levels on the other side")
     if bids and asks and bids[0] >= asks[0]:
         raise Unusable(f"bids and asks: crossed, {bids[0]} bid and {asks[0]} asked")
