@@ -112,6 +112,7 @@ def test_a_manifest_that_can_not_be_written_does_not_end_the_recording(
     record(tmp_path, recorded(range(20)))
     (path,) = recordings(tmp_path)
     assert count(path)[0].lines == 62
+    assert not list(tmp_path.glob(".*"))
     assert sum("no manifest" in message for message in caplog.messages) == 1
 
 

@@ -6,6 +6,7 @@ It is only ever written whole, under another name first. It may lag behind the r
 goes on counting where it ends. What a recording itself does not say (`runs`: version, sizes, clock) is kept from manifest to manifest.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -94,8 +95,13 @@ def write_manifest(recording: Path, content: Mapping[str, Any]) -> None:
     """Put a manifest in the place of the one before, whole or not at all. Raises OSError."""
     path = manifest_path(recording)
     unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
-    os.replace(unfinished, path)
+    try:
+        unfinished.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+        os.replace(unfinished, path)
+    except OSError:
+        with contextlib.suppress(OSError):  # of a full disk half of one may be there
+            unfinished.unlink()
+        raise
 
 
 def count(recording: Path, known: Mapping[str, Any] | None = None) -> tuple[Tally, int]:
