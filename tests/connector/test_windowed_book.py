@@ -116,3 +116,17 @@ def test_what_a_late_bot_is_told_is_the_book_that_the_others_have() -> None:
     assert late.bids()[0].tolist() == bench.book.bids()[0].tolist()
     assert late.asks()[0].tolist() == bench.book.asks()[0].tolist() == [1002]
     assert set(whole.events["ival"].tolist()) == {101}
+
+
+def test_a_first_book_that_quicker_streams_are_ahead_of_bears_their_id() -> None:
+    bench = Bench()
+    bench.send(1, 5, 110, {"99.9": "4"}, {"100.1": "1"}, "snapshot")
+    bench.send(1000, 1, 100, {"99.9": "1", "99.8": "1"}, {"100.1": "1"}, "snapshot")
+    assert bench.book.bid_qty_at_tick(999) == 4.0
+    whole = bench.hub.whole(SYMBOL, moment(99)).events[0]
+    assert isinstance(whole, FeedEvent)
+    assert set(whole.events["ival"].tolist()) == {110}
+    bench.send(1000, 1, 50, {"99.9": "1"}, {"100.1": "1"}, "snapshot")  # the exchange counts anew
+    whole = bench.hub.whole(SYMBOL, moment(99)).events[0]
+    assert isinstance(whole, FeedEvent)
+    assert set(whole.events["ival"].tolist()) == {50}

@@ -14,7 +14,8 @@ def test_a_thin_side_may_be_empty(bids: int, asks: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bids", "asks", "what"), [(0, 0, "both empty"), (DEEP, 0, "asks: empty"), (0, 1_000, "bids: empty, with 1000 levels")]
+    ("bids", "asks", "what"),
+    [(0, 0, "both empty"), (DEEP, 0, "asks: empty"), (0, 1_000, "bids: empty, with 1000 levels")],
 )
 def test_an_empty_side_beside_a_deep_one_is_no_book(bids: int, asks: int, what: str) -> None:
     with pytest.raises(Unusable, match=what):

@@ -125,19 +125,19 @@ class Market:
         self.changed = now.mono
         if isinstance(effect, Replace):
             windows.replace(window, effect.snapshot.events, effect.snapshot.version)
-            self._date(effect.snapshot, anew=window == BASE)
+            self._date(effect.snapshot, windows.newest if window == BASE else None)
             if window == BASE:
                 rows = self._dated(windows.differences(self._empty_book()), now)
                 note = Note(Level.INFO, f"{self.instrument.symbol}: in sync at update {effect.last_id}, in the stream")
                 return [Publish(self._replace(Snapshot(self._version, rows))), note]
             return self._merged(windows, now)
         windows.apply(window, effect.update.events, effect.update.version)
-        self._date(effect.update, anew=False)
+        self._date(effect.update)
         return self._merged(windows, now)
 
-    def _date(self, message: DepthUpdate | Snapshot, *, anew: bool) -> None:
-        """Note how new a window's message is: what is published never goes back in time, unless the book begins anew."""
-        self._version = message.version if anew else max(self._version, message.version)
+    def _date(self, message: DepthUpdate | Snapshot, anew: int | None = None) -> None:
+        """Note how new a window's message is: what is published never goes back in time, unless the book begins `anew`, as of that."""
+        self._version = max(self._version, message.version) if anew is None else anew
         if len(message.events):
             self.last_exch_ns = max(self.last_exch_ns, int(message.events[0]["exch_ts"]))
 

@@ -59,6 +59,11 @@ class Windows:
         """Forget a stream that missed something, until its next whole book."""
         self._windows[window].version = None
 
+    @property
+    def newest(self) -> int:
+        """The newest version of the streams that are known: what the merged book is as of. 0 while none is."""
+        return max((one.version for one in self._windows.values() if one.version is not None), default=0)
+
     def differences(self, shown: FusedBook) -> Events:
         """Return the rows that make `shown` the merged book: LOCAL|side|DEPTH with price and quantity, deletions first."""
         known = [(one.version, window) for window, one in self._windows.items() if one.version is not None]
