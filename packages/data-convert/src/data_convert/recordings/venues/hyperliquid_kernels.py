@@ -153,13 +153,17 @@ def _side(text: _U8, pos: int, px: _F64, qty: _F64, begin: int, bids: bool) -> t
 @inner
 def _both_sides(text: _U8, pos: int, px: _F64, qty: _F64) -> tuple[int, int, int]:
     """Read `[[...],[...]]`; return (behind it, where asks begin, where they end), -1 if odd."""
-    if load_byte(text, pos) != OPEN_LIST:
-        return -1, 0, 0
-    pos, asks = _side(text, pos + 1, px, qty, 0, True)
-    if pos < 0 or load_byte(text, pos) != COMMA:
-        return -1, 0, 0
-    pos, end = _side(text, pos + 1, px, qty, asks, False)
-    if pos < 0 or load_byte(text, pos) != CLOSE_LIST:
+    asks = 0
+    end = 0
+    # In a loop, so that reading a side is compiled once and not for either side.
+    for side in range(2):
+        if load_byte(text, pos) != (OPEN_LIST if side == 0 else COMMA):
+            return -1, 0, 0
+        asks = end
+        pos, end = _side(text, pos + 1, px, qty, end, side == 0)
+        if pos < 0:
+            return -1, 0, 0
+    if load_byte(text, pos) != CLOSE_LIST:
         return -1, 0, 0
     return pos + 1, asks, end
 
