@@ -8,6 +8,7 @@ The same lines give the same tally, whether they are counted while they are writ
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import Any, Final, Self
 from zlib import crc32
 
@@ -403,6 +404,7 @@ def goes_on(before: Tally | None, after: Tally) -> bool:
     return theirs.last_id == (ours.first_id - 1 if ours.prev_id is None else ours.prev_id)
 
 
+@cache
 def _depth_of(stream: str) -> int:
     """How deep the book of a stream is, by its name; 0 for one that shows no book."""
     if stream in (DEPTH, "l2Book"):
