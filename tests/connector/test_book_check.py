@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from connector.book_check import BookCheck, Top, Tops, picture
+from connector.book_check import BookCheck, Top, Tops, picture, within_both
 from connector.effects import Effect, FetchSnapshot
 from marketlink.book.fused import FusedBook
 from marketlink.times import Moment, MonoNs, WallNs
@@ -108,6 +108,11 @@ def test_a_level_that_differs_from_the_closing_snapshot_is_found() -> None:
     bench = right_market(last_qty="7")
     assert bench.verdict() == [True, True, True, False]
     assert "bid 9: 1 here, 7 there" in bench.check.verdict()[3].text
+
+
+def test_only_what_both_snapshots_reach_is_compared() -> None:
+    assert within_both((10.0, 30.0), (9.0, 40.0)) == (10.0, 30.0)
+    assert within_both((10.0, 30.0), (12.0, 25.0)) == (12.0, 25.0)
 
 
 def test_a_quote_that_says_otherwise_is_found() -> None:

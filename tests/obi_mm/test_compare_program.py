@@ -20,7 +20,7 @@ def test_a_traded_session_is_compared_and_its_money_adds_up(tmp_path: Path) -> N
         market.begin()
         market.link_collector(tmp_path, ["btcusdt"])
         log = tmp_path / "session.obilog"
-        market.until(lambda: any(one.stat().st_size for one in tmp_path.glob("btcusdt_*")), 60, "the recording")
+        market.until(lambda: any(one.stat().st_size for one in tmp_path.glob("btcusdt_*.gz")), 60, "the recording")
         market.trade("live", CONFIG, "--output", log)
         market.quoting()
         market.until(lambda: (read_log(log).events["what"] == FILL).sum() >= 10, 120, "ten fills")
@@ -31,7 +31,7 @@ def test_a_traded_session_is_compared_and_its_money_adds_up(tmp_path: Path) -> N
     told = read_log(log)
     assert len(told.states) == 1
     assert (told.events["what"] == DECIDED).sum() == len(told.decisions)
-    recordings = [str(path) for path in sorted(tmp_path.glob("btcusdt_*"))]
+    recordings = [str(path) for path in sorted(tmp_path.glob("btcusdt_*.gz"))]
     day = tmp_path / "day.npz"
     done = CliRunner().invoke(convert, ["collector", *recordings, str(day)])
     assert done.exit_code == 0, done.output

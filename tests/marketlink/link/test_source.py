@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 from marketlink.errors import AlreadyRunning, LinkError
-from marketlink.link import iceoryx
-from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort
+from marketlink.link.iceoryx import IceoryxBotPort, IceoryxConnectorPort, node
 from marketlink.link.port import Peer
 from marketlink.link.settings import LinkSettings, read_settings
 from marketlink.messages import Batch, BotRequest, RegisterInstrument
@@ -130,7 +129,7 @@ def test_a_bot_knows_who_publishes(settings: LinkSettings) -> None:
 def test_a_connector_of_the_source_that_was_killed_is_nobody(
     link_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(iceoryx, "_CLEANUP_S", 0.0)
+    monkeypatch.setattr(node, "_CLEANUP_S", 0.0)
     arguments = [sys.executable, "-m", "tests.marketlink.link.standin", "bf"]
     environment = {**os.environ, **link_environment}
     with subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as source:

@@ -196,7 +196,8 @@ class BookCheck:
         """Compare both books as they are; for an exchange that says nothing more, whose ids then need not be equal."""
         if self.compared_at is None and self.closing is not None and self.closing.known and self.live.sync.in_sync:
             self.compared_at = self.closing.last_id
-            self.levels_compared, self.different = differences(self.live.book, self.closing.book, self.closing.reach)
+            reach = within_both(self.live.reach, self.closing.reach)
+            self.levels_compared, self.different = differences(self.live.book, self.closing.book, reach)
 
     def top(self) -> Top | None:
         """The best of both sides; None while a side is empty or the book is not in step."""
@@ -293,6 +294,11 @@ def reach_of(snapshot: Events) -> tuple[float, float]:
     """The lowest bid and the highest ask of a snapshot: beyond them it says nothing."""
     bids = (snapshot["ev"] & np.uint64(BUY)) != 0
     return float(snapshot["px"][bids].min(initial=np.inf)), float(snapshot["px"][~bids].max(initial=0.0))
+
+
+def within_both(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    """The prices that both snapshots reach: a level beyond the first one's that never changed is in no update."""
+    return max(one[0], other[0]), min(one[1], other[1])
 
 
 def differences(live: FusedBook, closing: FusedBook, reach: tuple[float, float]) -> tuple[int, list[str]]:

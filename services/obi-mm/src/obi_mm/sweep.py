@@ -154,16 +154,19 @@ def run_cells(
     )
     before = set(multiprocessing.active_children())
     try:
-        yield from _rows(pool, cells)
+        yield from _rows(pool, cells, cancels=False)
         pool.shutdown()
     finally:  # where the sweep was ended, nobody waits for a run that is under way
         for worker in set(multiprocessing.active_children()) - before:
             worker.kill()
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
 
 
-def _rows(executor: Executor, cells: Sequence[Cell]) -> Iterator[Row]:
-    """Yield what an executor makes of cells, as it is done; where nobody asks any more, what waits is not begun."""
+def _rows(executor: Executor, cells: Sequence[Cell], *, cancels: bool = True) -> Iterator[Row]:
+    """Yield what an executor makes of cells, as it is done; where nobody asks any more, what waits is not begun.
+
+    `cancels` is not for a pool whose workers are killed then: its thread ends by a traceback when it finds what it gives up cancelled.
+    """
     with warnings.catch_warnings():
         # The threads that Python 3.12 and later warn of are numpy's BLAS', which puts them right in a fork.
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
@@ -172,7 +175,7 @@ def _rows(executor: Executor, cells: Sequence[Cell]) -> Iterator[Row]:
         for future in as_completed(futures):
             yield future.result()
     finally:
-        for future in futures:
+        for future in futures if cancels else ():
             future.cancel()
 
 
