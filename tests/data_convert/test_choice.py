@@ -73,6 +73,7 @@ def test_checks_and_books_of_a_small_array_need_no_numba(tmp_path, run, inputs):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.soak
 def test_warm_converts_something_of_every_kind(run):
     code, out, err = run("warm")
     assert (code, out) == (0, "")

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from tests.obi_mm.test_trading_program import CONFIG, Market
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(400)
 def test_a_traded_session_is_compared_and_its_money_adds_up(tmp_path: Path) -> None:
     with Market() as market:

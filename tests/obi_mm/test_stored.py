@@ -157,6 +157,7 @@ def peak_bytes(code: str, *words: str) -> int:
     return 1024 * int(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.soak
 def test_memory_is_that_of_the_bare_engine(tmp_path: Path) -> None:
     market = golden_market()
     day_ns = 7_200 * SECOND

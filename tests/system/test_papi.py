@@ -38,6 +38,7 @@ def test_an_order_rests_is_modified_filled_and_cancelled_and_a_stop_leaves_nothi
     assert not {path for path in asked if "batch" in path or "countdown" in path}
 
 
+@pytest.mark.soak
 def test_a_watchdog_cancels_the_orders_of_a_dead_connector_one_by_one(rig: Rig) -> None:
     bot = begin(rig)
     rest_twenty(rig, bot)
