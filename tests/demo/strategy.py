@@ -211,18 +211,19 @@ def decided(
 
 
 def reached_the_end(found: Found, symbol: str, events: np.ndarray[Any, Any], config: Config, folder: Path) -> None:
-    """Both backtests decided at the last boundary of the data, and the trading one recorded its last second."""
+    """Both backtests decided at the last boundary of the data, and the trading one's last record is the first second behind it."""
     last_ns, update_ns = int(events["exch_ts"].max()), config.params.update_interval_ns
     ends = [int(read_log(path / DECISIONS).decisions["time_ns"].max(initial=0)) for path in (folder, folder / DRY)]
     with np.load(folder / RECORDS) as archive:
         recorded = int(archive["0"]["timestamp"].max(initial=0))
     right = all(end // update_ns == last_ns // update_ns for end in ends)
-    right &= recorded // 1_000_000_000 == last_ns // 1_000_000_000
+    behind_ns = recorded - int(events["local_ts"].max())
+    right &= recorded % 1_000_000_000 == 0 and 0 <= behind_ns <= 1_000_000_000
     found.add(
         f"{symbol}: the backtests reach the end of the recording",
         right,
-        f"last decisions {', '.join(f'{(last_ns - end) / 1e6:,.0f}' for end in ends)} ms, "
-        f"last record {(last_ns - recorded) / 1e6:,.0f} ms before the last event",
+        f"last decisions {', '.join(f'{(last_ns - end) / 1e6:,.0f}' for end in ends)} ms before the last event, "
+        f"last record {behind_ns / 1e6:,.0f} ms behind it",
     )
 
 
