@@ -6,6 +6,7 @@ and their order are the decoder's own. Books are held by whoever took the last l
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from typing import Final, NamedTuple
 
@@ -73,13 +74,13 @@ class FrameScanner(LineScanner):
         self._texts: _Bytes = np.zeros(0, np.uint8)
         self._fixed: Ints = np.zeros(0, np.int64)
 
+    @abstractmethod
     def stream(self, name: str) -> Stream:
         """Tell what the lines are that a decoder counts by this name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run(self, data: _Bytes, stop: int, tables: tuple[Ints, Ints, _Bytes, Ints, Ints], state: Ints) -> None:
         """Run the kernel."""
-        raise NotImplementedError
 
     def ready(self) -> bool:
         """Take from the decoder what the kernel goes on with; tell whether it can."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -30,7 +31,7 @@ class Scanner(Protocol):
         """Give the decoder what is held for it: the next lines, or the end, are its own."""
 
 
-class LineScanner:
+class LineScanner(ABC):
     """The loop of all scanners: `scan` runs a kernel, `meet` learns from the lines that the decoder took."""
 
     def __init__(self) -> None:
@@ -61,18 +62,18 @@ class LineScanner:
             self._odd = 0 if self._odd >= _PATIENCE else self._odd + 1
         return line
 
+    @abstractmethod
     def make_room(self, size: int) -> None:
         """Make the columns large enough for what `size` bytes usually hold."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scan(self, data: npt.NDArray[np.uint8], pos: int, stop: int, file: int, line: int) -> tuple[int, int, bool]:
         """Run the kernel and hand what it wrote to the builder; return (place, line number, whether all was taken)."""
-        raise NotImplementedError
 
-    def meet(self, line: bytes) -> None:
+    def meet(self, line: bytes) -> None:  # noqa: B027 many have nothing to learn
         """Learn from a line that the decoder has taken."""
 
-    def before_odd(self) -> None:
+    def before_odd(self) -> None:  # noqa: B027 nothing is held by most
         """Give the decoder what is held for it."""
 
     def finish(self) -> None:
