@@ -126,16 +126,19 @@ def events_until(seconds: float) -> Rows:
     events = np.zeros(42, EVENT_DTYPE)
     events["ev"] = EXCH | LOCAL | DEPTH
     events["exch_ts"] = np.linspace(START, START + int(seconds * SECOND), 42).astype(np.int64)
+    events["local_ts"] = events["exch_ts"]
     return events
 
 
-@pytest.mark.parametrize(("seconds", "holds"), [(20.5, True), (21.5, False)])
+@pytest.mark.parametrize(
+    ("seconds", "recorded", "holds"), [(20.5, 21, True), (21.5, 22, False), (20.5, 20, False), (20.5, 22, False)]
+)
 def test_a_backtest_that_stops_before_the_last_boundary_fails(
-    seconds: float, holds: bool, tmp_path: Path, config: Config
+    seconds: float, recorded: int, holds: bool, tmp_path: Path, config: Config
 ) -> None:
     for folder in (tmp_path, tmp_path / strategy.DRY):
         log(folder / DECISIONS, 1, 20)
-    times = START + np.arange(1, 21) * SECOND
+    times = START + np.arange(1, recorded + 1) * SECOND  # the last one is the first second behind the data
     records = np.array([(time,) for time in times], [("timestamp", "i8")])
     np.savez(tmp_path / RECORDS, **{"0": records})  # type: ignore[arg-type]
     found = Found()
